@@ -1,0 +1,171 @@
+//! The recovery kit as text, and the vault file: what a blank box needs to open a vault again.
+
+use minicbor::{Decode, Encode};
+
+use super::snapshot::check_version;
+use super::{FormatError, VERSION, decode_all, to_vec};
+use crate::ids::VaultId;
+use crate::keys::{DedupSecret, KeyError, VaultIdentity};
+
+const VAULT: &str = "vault file";
+const HEADER: &str = "DATIS RECOVERY KIT 1";
+
+/// What belongs to the vault as a whole: the plain content of an age file in the store, sealed for the recipients.
+#[derive(Clone, Encode, Decode)]
+pub struct VaultFile {
+    /// [`VERSION`].
+    #[n(0)]
+    version: u8,
+    /// Which vault.
+    #[n(1)]
+    vault: VaultId,
+    /// 32 bytes.
+    #[n(2)]
+    #[cbor(with = "minicbor::bytes")]
+    dedup_secret: Vec<u8>,
+    /// The text forms of all recipients.
+    #[n(3)]
+    recipients: Vec<String>,
+}
+
+impl VaultFile {
+    /// Describes a vault.
+    #[must_use]
+    pub fn new(vault: VaultId, secret: &DedupSecret, recipients: Vec<String>) -> Self {
+        Self { version: VERSION, vault, dedup_secret: secret.expose().to_vec(), recipients }
+    }
+
+    /// Which vault.
+    #[must_use]
+    pub fn vault(&self) -> VaultId {
+        self.vault
+    }
+
+    /// What its machines share.
+    #[must_use]
+    pub fn dedup_secret(&self) -> Option<DedupSecret> {
+        self.dedup_secret.as_slice().try_into().ok().map(DedupSecret::from_bytes)
+    }
+
+    /// The text forms of all recipients.
+    #[must_use]
+    pub fn recipients(&self) -> &[String] {
+        &self.recipients
+    }
+
+    /// The file's plain bytes.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        to_vec(self)
+    }
+
+    /// Reads it.
+    ///
+    /// # Errors
+    /// [`FormatError`].
+    pub fn decode(bytes: &[u8]) -> Result<Self, FormatError> {
+        check_version(VAULT, bytes)?;
+        let file: Self = decode_all(VAULT, bytes)?;
+        if file.dedup_secret.len() == 32 { Ok(file) } else { Err(FormatError::damaged(VAULT, "length of the secret")) }
+    }
+}
+
+impl Drop for VaultFile {
+    fn drop(&mut self) {
+        zeroize::Zeroize::zeroize(&mut self.dedup_secret);
+    }
+}
+
+/// The recovery kit: the one thing that has to survive outside the box.
+#[derive(Debug, Clone)]
+pub struct RecoveryKit {
+    /// Which vault it opens.
+    pub vault: VaultId,
+    /// What people call the box.
+    pub box_name: String,
+    /// What it opens the vault with.
+    pub identity: VaultIdentity,
+}
+
+/// Why a kit's text was not accepted.
+#[derive(Debug, thiserror::Error)]
+pub enum KitError {
+    /// The line is not there.
+    #[error("the kit has no line `{0}`; copy it whole")]
+    Missing(&'static str),
+    /// Written by a later version.
+    #[error("this is not a Datis recovery kit of version 1; a newer kit needs a newer program")]
+    Version,
+    /// The vault line cannot be read.
+    #[error("the kit's vault line is mistyped: 32 hexadecimal digits are expected")]
+    Vault,
+    /// The key line cannot be read.
+    #[error("the kit's key line is mistyped: it starts with AGE-SECRET-KEY-1 and has a checksum that does not fit")]
+    Key(#[source] KeyError),
+}
+
+impl RecoveryKit {
+    /// The text to print. The key line alone is an identity file for the stock `age` tool.
+    #[must_use]
+    pub fn to_text(&self) -> zeroize::Zeroizing<String> {
+        zeroize::Zeroizing::new(format!(
+            "# {HEADER}\n# Box: {}\n# Vault: {}\n#\n\
+             # Whoever holds this page can read every backup of this box. Keep it away from the box, in two places.\n\
+             # It opens the store without the box: docs/FORMAT.md and docs/reader.py tell how, with the stock age tool.\n\
+             {}\n",
+            self.box_name,
+            self.vault,
+            self.identity.expose().as_str()
+        ))
+    }
+
+    /// Reads the text again.
+    ///
+    /// # Errors
+    /// [`KitError`] names the line.
+    pub fn parse(text: &str) -> Result<Self, KitError> {
+        let comments: Vec<&str> = text.lines().filter_map(|l| l.trim().strip_prefix('#')).map(str::trim).collect();
+        if !comments.contains(&HEADER) {
+            return Err(KitError::Version);
+        }
+        let field = |name: &'static str| {
+            comments.iter().find_map(|l| l.strip_prefix(name)).map(str::trim).ok_or(KitError::Missing(name))
+        };
+        let vault = field("Vault:")?.parse().map_err(|_| KitError::Vault)?;
+        let box_name = field("Box:")?.to_owned();
+        let key = text.lines().map(str::trim).find(|l| !l.is_empty() && !l.starts_with('#'));
+        let identity =
+            VaultIdentity::parse(key.ok_or(KitError::Missing("AGE-SECRET-KEY-1…"))?).map_err(KitError::Key)?;
+        Ok(Self { vault, box_name, identity })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kit_reads_what_it_prints_and_names_the_line_that_is_wrong() {
+        let kit = RecoveryKit {
+            vault: VaultId::from_bytes([7; 16]),
+            box_name: "datis-0a1b".into(),
+            identity: VaultIdentity::generate(),
+        };
+        let text = kit.to_text();
+        let back = RecoveryKit::parse(&text).expect("parse");
+        assert_eq!((back.vault, back.identity.recipient()), (kit.vault, kit.identity.recipient()));
+        assert!(matches!(RecoveryKit::parse(""), Err(KitError::Version)));
+        assert!(matches!(RecoveryKit::parse(&text.replace("0707", "07x7")), Err(KitError::Vault)));
+        let typo = text.replace("AGE-SECRET-KEY-1Q", "AGE-SECRET-KEY-1P").replace("KEY-1", "KEY-1A");
+        assert!(matches!(RecoveryKit::parse(&typo), Err(KitError::Key(_))));
+    }
+
+    #[test]
+    fn a_vault_file_comes_back() {
+        let secret = DedupSecret::from_bytes([9; 32]);
+        let file = VaultFile::new(VaultId::from_bytes([7; 16]), &secret, vec!["age1x".into()]);
+        let back = VaultFile::decode(&file.encode()).expect("decode");
+        assert_eq!(back.dedup_secret().expect("secret").expose(), secret.expose());
+        assert_eq!(back.recipients(), ["age1x".to_owned()]);
+    }
+}
