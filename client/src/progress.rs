@@ -1,0 +1,165 @@
+//! What a long command has done so far: counters that any thread may add to, and a thread that shows them.
+//!
+//! Counting never waits for showing. Totals are shown only once they are known; nothing is guessed.
+
+mod render;
+
+use std::ops::Deref;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+
+pub use render::{Display, Renderer};
+
+/// A number that only grows, added to by any thread.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// Adds `n`.
+    pub fn add(&self, n: u64) {
+        self.0.fetch_add(n, Ordering::Relaxed);
+    }
+
+    /// Sets it, for totals that become known at once.
+    pub fn set(&self, n: u64) {
+        self.0.store(n, Ordering::Relaxed);
+    }
+
+    /// The number now.
+    #[must_use]
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// What a long command is about at the moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Phase {
+    /// Finding out what is there (backup), or what is to be written (restore).
+    #[default]
+    Scan,
+    /// Comparing it with what the box has.
+    Compare,
+    /// Sending what is new.
+    Send,
+    /// Waiting for the box to make it durable.
+    Commit,
+    /// Fetching and writing files.
+    Restore,
+    /// Links, times and other metadata of what was restored.
+    Finish,
+}
+
+impl Phase {
+    const ALL: [Self; 6] = [Self::Scan, Self::Compare, Self::Send, Self::Commit, Self::Restore, Self::Finish];
+
+    /// The word for it on screens and in JSON.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Scan => "scan",
+            Self::Compare => "compare",
+            Self::Send => "send",
+            Self::Commit => "commit",
+            Self::Restore => "restore",
+            Self::Finish => "finish",
+        }
+    }
+
+    const fn number(self) -> u8 {
+        match self {
+            Self::Scan => 0,
+            Self::Compare => 1,
+            Self::Send => 2,
+            Self::Commit => 3,
+            Self::Restore => 4,
+            Self::Finish => 5,
+        }
+    }
+}
+
+/// The counters of one command. All sizes are bytes.
+#[derive(Debug, Default)]
+pub struct Counters {
+    phase: AtomicU8,
+    interrupted: AtomicBool,
+    /// Entries dealt with so far.
+    pub entries_seen: Counter,
+    /// Lengths of the files among them.
+    pub bytes_seen: Counter,
+    /// Bytes read from files, or from the box when restoring.
+    pub bytes_read: Counter,
+    /// Bytes that the box did not have yet.
+    pub bytes_new: Counter,
+    /// Bytes sent, compressed and sealed.
+    pub bytes_sent: Counter,
+    /// Packs sent.
+    pub packs_sent: Counter,
+    /// Entries that could not be dealt with.
+    pub problems: Counter,
+    /// How many entries there are in all; 0 until that is known.
+    pub entries_total: Counter,
+    /// How many bytes [`Self::bytes_seen`] will reach; 0 until that is known.
+    pub bytes_total: Counter,
+}
+
+/// Shared handle on the counters of one command.
+#[derive(Debug, Clone, Default)]
+pub struct Progress(Arc<Counters>);
+
+impl Progress {
+    /// All zero, in the first phase.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+impl Deref for Progress {
+    type Target = Counters;
+
+    fn deref(&self) -> &Counters {
+        &self.0
+    }
+}
+
+impl Counters {
+    /// A new phase has begun.
+    pub fn enter(&self, phase: Phase) {
+        self.phase.store(phase.number(), Ordering::Relaxed);
+    }
+
+    /// The phase now.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        Phase::ALL.get(usize::from(self.phase.load(Ordering::Relaxed))).copied().unwrap_or_default()
+    }
+
+    /// Asks the command to come to a clean end soon; called when the user presses Ctrl-C or the service is stopped.
+    pub fn interrupt(&self) {
+        self.interrupted.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the command is to come to a clean end; long loops look at it at every turn.
+    #[must_use]
+    pub fn is_interrupted(&self) -> bool {
+        self.interrupted.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn handles_share_their_counters_and_phases_read_back() {
+        let progress = Progress::new();
+        let other = progress.clone();
+        other.bytes_seen.add(7);
+        assert_eq!(progress.bytes_seen.get(), 7);
+        for phase in Phase::ALL {
+            progress.enter(phase);
+            assert_eq!(other.phase(), phase);
+        }
+    }
+}
