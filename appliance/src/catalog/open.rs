@@ -1,0 +1,122 @@
+//! Opening the database: settings, checks, migrations. The only place that opens a connection.
+
+use std::path::Path;
+use std::time::Duration;
+
+use datis_engine::ids::VaultId;
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior, params};
+
+use super::CatalogError;
+use super::pool::is_damage;
+
+/// All migrations in order; `user_version` counts those that were applied. Released ones are never edited.
+pub const MIGRATIONS: &[&str] = &[include_str!("../../migrations/0001_initial.sql")];
+
+/// The version of the present schema.
+pub const SCHEMA_VERSION: u32 = MIGRATIONS.len() as u32;
+
+/// 3.51.3: earlier versions have the WAL-reset bug.
+const LIBRARY_MIN: i32 = 3_051_003;
+
+/// Cache of the writing connection, in KiB. A few times what one batch of packs changes.
+const WRITER_CACHE_KIB: i64 = 48 << 10;
+
+/// Cache of each reading connection, in KiB. Inner pages of the largest catalogs fit; leaves come from the system's cache.
+const READER_CACHE_KIB: i64 = 16 << 10;
+
+/// Pages of WAL after which it is copied back: 16 MiB.
+const CHECKPOINT_PAGES: i64 = 4_096;
+
+const STATEMENTS_CACHED: usize = 64;
+
+pub(super) fn open_writer(path: &Path, vault: VaultId) -> Result<Connection, CatalogError> {
+    let library = rusqlite::version_number();
+    if library < LIBRARY_MIN {
+        return Err(CatalogError::Library { found: library, needed: LIBRARY_MIN });
+    }
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).map_err(|source| CatalogError::Folder { path: path.to_owned(), source })?;
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = Connection::open_with_flags(path, flags).map_err(|e| at(path, e))?;
+    let settle = |c: &Connection| -> rusqlite::Result<()> {
+        c.busy_timeout(Duration::from_secs(10))?;
+        c.pragma_update(None, "journal_mode", "WAL")?;
+        c.pragma_update(None, "synchronous", "FULL")?;
+        c.pragma_update(None, "foreign_keys", true)?;
+        c.pragma_update(None, "trusted_schema", false)?;
+        c.pragma_update(None, "cell_size_check", true)?;
+        c.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+        c.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
+        c.pragma_update(None, "journal_size_limit", 64 << 20)
+    };
+    settle(&connection).map_err(|e| at(path, e))?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
+    migrate(&mut connection, path)?;
+    belongs_to(&connection, path, vault)?;
+    Ok(connection)
+}
+
+pub(super) fn open_reader(path: &Path) -> Result<Connection, CatalogError> {
+    // Read-only by pragma and not by flag: the last connection to close must be able to remove the WAL.
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(|e| at(path, e))?;
+    let settle = |c: &Connection| -> rusqlite::Result<()> {
+        c.busy_timeout(Duration::from_secs(10))?;
+        c.pragma_update(None, "query_only", true)?;
+        c.pragma_update(None, "trusted_schema", false)?;
+        c.pragma_update(None, "cell_size_check", true)?;
+        c.pragma_update(None, "cache_size", -READER_CACHE_KIB)
+    };
+    settle(&connection).map_err(|e| at(path, e))?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
+    Ok(connection)
+}
+
+/// Whether a damaged file is behind the error decides what the person is told to do.
+fn at(path: &Path, source: rusqlite::Error) -> CatalogError {
+    let path = path.to_owned();
+    if is_damage(&source) { CatalogError::Damaged { path, source } } else { CatalogError::Open { path, source } }
+}
+
+fn migrate(connection: &mut Connection, path: &Path) -> Result<(), CatalogError> {
+    let version = |c: &Connection| c.query_row("PRAGMA user_version", [], |row| row.get::<_, u32>(0));
+    let found = version(connection).map_err(|e| at(path, e))?;
+    if found > SCHEMA_VERSION {
+        return Err(CatalogError::Newer { path: path.to_owned(), found, known: SCHEMA_VERSION });
+    }
+    let steps = (1_u32..).zip(MIGRATIONS).skip(found as usize);
+    for (number, sql) in steps {
+        let apply = |connection: &mut Connection| -> rusqlite::Result<()> {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            transaction.execute_batch(sql)?;
+            transaction.pragma_update(None, "user_version", number)?;
+            transaction.commit()
+        };
+        apply(connection).map_err(|e| at(path, e))?;
+    }
+    Ok(())
+}
+
+fn belongs_to(connection: &Connection, path: &Path, vault: VaultId) -> Result<(), CatalogError> {
+    let read = "SELECT value FROM meta WHERE name = 'vault'";
+    let found: Option<Vec<u8>> = connection.query_row(read, [], |r| r.get(0)).optional().map_err(|e| at(path, e))?;
+    match found {
+        Some(id) if id == vault.as_bytes() => Ok(()),
+        Some(_) => Err(CatalogError::OtherVault { path: path.to_owned() }),
+        None => connection
+            .execute("INSERT INTO meta (name, value) VALUES ('vault', ?1)", params![vault.as_bytes()])
+            .map(drop)
+            .map_err(|e| at(path, e)),
+    }
+}
+
+/// Reads through the whole database; `Ok` when SQLite finds nothing wrong.
+pub(super) fn quick_check(connection: &Connection) -> rusqlite::Result<()> {
+    let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    if verdict == "ok" {
+        return Ok(());
+    }
+    let code = rusqlite::ffi::Error { code: ErrorCode::DatabaseCorrupt, extended_code: rusqlite::ffi::SQLITE_CORRUPT };
+    Err(rusqlite::Error::SqliteFailure(code, Some(verdict)))
+}

@@ -1,0 +1,264 @@
+//! Where the box keeps what, and what can be set: `DIR/datisd.toml`. The file need not exist; every value has a default.
+//!
+//! The file is read strictly: an unknown key or an impossible value is refused with a sentence before anything is applied.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::{Path, PathBuf};
+
+use datis_engine::wire::MACHINE_PORT;
+use serde::Deserialize;
+
+/// The portal's default port: the one that needs no privilege.
+pub const PORTAL_PORT: u16 = 8443;
+
+/// The box's folder: everything it has is in it, and only one process works in it at a time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DataDir(PathBuf);
+
+impl DataDir {
+    /// Takes the folder's path; nothing is touched.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self(path.into())
+    }
+
+    /// The folder itself.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.0
+    }
+
+    /// What is set, TOML; need not exist.
+    #[must_use]
+    pub fn config_file(&self) -> PathBuf {
+        self.0.join("datisd.toml")
+    }
+
+    /// Locked by the process that works in the folder.
+    #[must_use]
+    pub fn lock_file(&self) -> PathBuf {
+        self.0.join("lock")
+    }
+
+    /// Unix socket on which the daemon takes commands.
+    #[must_use]
+    pub fn control_socket(&self) -> PathBuf {
+        self.0.join("control.sock")
+    }
+
+    /// Which addresses the running daemon serves, JSON.
+    #[must_use]
+    pub fn run_file(&self) -> PathBuf {
+        self.0.join("run.json")
+    }
+
+    /// Folder of the catalog.
+    #[must_use]
+    pub fn catalog_dir(&self) -> PathBuf {
+        self.0.join("catalog")
+    }
+
+    /// The catalog, SQLite.
+    #[must_use]
+    pub fn catalog_file(&self) -> PathBuf {
+        self.catalog_dir().join("catalog.db")
+    }
+
+    /// Folder of all that the recovery kit can open: packs, snapshots, the vault file.
+    #[must_use]
+    pub fn store_dir(&self) -> PathBuf {
+        self.0.join("store")
+    }
+
+    /// What belongs to the vault as a whole, sealed for its recipients.
+    #[must_use]
+    pub fn vault_file(&self) -> PathBuf {
+        self.store_dir().join("vault.age")
+    }
+
+    /// Folder of the box's keys, mode 0700; files in it have mode 0600.
+    #[must_use]
+    pub fn keys_dir(&self) -> PathBuf {
+        self.0.join("keys")
+    }
+}
+
+/// Why the configuration was not accepted.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file is there but cannot be read.
+    #[error("{path} cannot be read; the box starts without it once it is moved away")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Not TOML, an unknown key, or a value of the wrong kind.
+    #[error("{path} is not accepted, and nothing of it was applied: {reason}")]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// Line, key and what was expected.
+        reason: String,
+    },
+    /// A value that cannot work.
+    #[error("{path} is not accepted, and nothing of it was applied: `{key}` {reason}")]
+    Value {
+        /// The file.
+        path: PathBuf,
+        /// The key.
+        key: &'static str,
+        /// What is wrong and what is allowed.
+        reason: String,
+    },
+}
+
+/// What can be set.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// What people call the box; default: `datis-` and four digits of the vault's id.
+    pub box_name: Option<String>,
+    /// Where workstations come in.
+    pub machine_port: MachinePortConfig,
+    /// Where people come in.
+    pub portal: PortalConfig,
+    /// How the disk is used.
+    pub storage: StorageConfig,
+}
+
+/// Section `machine_port`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MachinePortConfig {
+    /// Address to listen on; default `::`, which is every address of both families.
+    pub listen: IpAddr,
+    /// Port; default [`MACHINE_PORT`]; 0 takes a free one at each start.
+    pub port: u16,
+    /// Host name or address that enrolment URIs carry; default: the address of the box in its network.
+    pub address: Option<String>,
+}
+
+impl Default for MachinePortConfig {
+    fn default() -> Self {
+        Self { listen: IpAddr::V6(Ipv6Addr::UNSPECIFIED), port: MACHINE_PORT, address: None }
+    }
+}
+
+/// Section `portal`. Without accounts the portal serves this computer only, so the address cannot be set yet.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PortalConfig {
+    /// Port on the loopback address; default [`PORTAL_PORT`]; 0 takes a free one at each start.
+    pub port: u16,
+}
+
+impl PortalConfig {
+    /// The only address it is served on.
+    pub const LISTEN: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+}
+
+impl Default for PortalConfig {
+    fn default() -> Self {
+        Self { port: PORTAL_PORT }
+    }
+}
+
+/// Section `storage`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StorageConfig {
+    /// Bytes of the disk that are never filled; default: the larger of 2 % and 2 GiB.
+    pub reserve_bytes: Option<u64>,
+}
+
+impl Config {
+    /// Reads and checks the folder's configuration; a file that is not there means the defaults.
+    ///
+    /// # Errors
+    /// [`ConfigError`]; nothing is applied then.
+    pub fn read(dir: &DataDir) -> Result<Self, ConfigError> {
+        let path = dir.config_file();
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
+            Err(source) => return Err(ConfigError::Read { path, source }),
+        };
+        let config: Self = toml::from_str(&text)
+            .map_err(|e| ConfigError::Parse { path: path.clone(), reason: e.to_string().trim_end().to_owned() })?;
+        config.check(&path)?;
+        Ok(config)
+    }
+
+    fn check(&self, path: &Path) -> Result<(), ConfigError> {
+        let refuse =
+            |key, reason: &str| Err(ConfigError::Value { path: path.to_owned(), key, reason: reason.to_owned() });
+        if self.machine_port.port != 0 && self.machine_port.port < 1024 {
+            return refuse("machine_port.port", "must be 1024 or higher, or 0 for any free port");
+        }
+        if self.machine_port.port != 0 && self.machine_port.port == self.portal.port {
+            return refuse("portal.port", "is the same as machine_port.port; choose another");
+        }
+        let printable = |text: &str, max: usize| {
+            (1..=max).contains(&text.chars().count()) && !text.chars().any(|c| c.is_whitespace() || c.is_control())
+        };
+        if self.box_name.as_deref().is_some_and(|name| !printable(name, 64)) {
+            return refuse("box_name", "must have 1 to 64 characters and no spaces");
+        }
+        let host_characters =
+            |host: &str| host.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':'));
+        if self.machine_port.address.as_deref().is_some_and(|host| !printable(host, 253) || !host_characters(host)) {
+            return refuse("machine_port.address", "must be a host name or an address, without a port");
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Config, ConfigError> {
+        let folder = tempfile::tempdir().expect("folder");
+        let dir = DataDir::new(folder.path());
+        std::fs::write(dir.config_file(), text).expect("write");
+        Config::read(&dir)
+    }
+
+    #[test]
+    fn without_a_file_the_defaults_stand() {
+        let folder = tempfile::tempdir().expect("folder");
+        let config = Config::read(&DataDir::new(folder.path())).expect("defaults");
+        assert_eq!(config, Config::default());
+        assert_eq!((config.machine_port.port, config.portal.port), (20600, 8443));
+    }
+
+    #[test]
+    fn a_file_sets_what_it_names_and_nothing_else() {
+        let config =
+            read("box_name = \"cellar\"\n[machine_port]\nport = 30000\naddress = \"box.lan\"\n").expect("config");
+        assert_eq!(config.box_name.as_deref(), Some("cellar"));
+        assert_eq!(config.machine_port.port, 30000);
+        assert_eq!(config.portal, PortalConfig::default());
+    }
+
+    #[test]
+    fn what_cannot_work_is_refused_and_named() {
+        for (text, named) in [
+            ("colour = 1", "colour"),
+            ("[machine_port]\nprot = 1", "prot"),
+            ("[machine_port]\nport = 80", "machine_port.port"),
+            ("[machine_port]\nport = 70000", "70000"),
+            ("[portal]\nport = 20600", "portal.port"),
+            ("[portal]\nlisten = \"0.0.0.0\"", "listen"),
+            ("box_name = \"a b\"", "box_name"),
+            ("[machine_port]\naddress = \"a/b\"", "machine_port.address"),
+            ("[storage]\nreserve_bytes = -1", "-1"),
+            ("box_name", "1"),
+        ] {
+            let message = read(text).expect_err(text).to_string();
+            assert!(message.contains(named) && message.contains("datisd.toml"), "{text}: {message}");
+        }
+    }
+}
