@@ -97,7 +97,10 @@ impl FromStr for EnrolmentUri {
         let (code, pin) = rest.split_once("?pin=").ok_or(EnrolmentError::Pin)?;
         let (host, port) = authority.rsplit_once(':').ok_or(EnrolmentError::Form)?;
         let host = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
-        if host.is_empty() || host.len() > 253 || host.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        if host.is_empty()
+            || host.len() > 253
+            || host.chars().any(|c| c.is_whitespace() || c.is_control() || matches!(c, '[' | ']'))
+        {
             return Err(EnrolmentError::Form);
         }
         Ok(Self {
@@ -129,6 +132,8 @@ mod tests {
         check("datis://box/AAAA", EnrolmentError::Pin);
         check(&format!("datis://box:1/AAAA?pin={}", "ab".repeat(32)), EnrolmentError::Code);
         check(&format!("datis://box:1/{}?pin=abc", "A".repeat(24)), EnrolmentError::Pin);
+        // A host of brackets alone would print as another one.
+        check(&format!("datis://[[]]:1/{}?pin={}", "A".repeat(24), "ab".repeat(32)), EnrolmentError::Form);
         check(&format!("datis://box:99999/{}?pin={}", "A".repeat(24), "ab".repeat(32)), EnrolmentError::Form);
     }
 }

@@ -145,6 +145,11 @@ byte_id! {
 }
 
 byte_id! {
+    /// One run of a backup on a workstation: random, and the same when the run begins again after a broken connection.
+    RunId, 16, "a run id"
+}
+
+byte_id! {
     /// Name of a vault: random, made with the vault.
     VaultId, 16, "a vault id"
 }

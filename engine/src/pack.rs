@@ -296,7 +296,7 @@ mod tests {
     fn pack_of(segments: &[Vec<Vec<u8>>], identity: &VaultIdentity) -> FinishedPack {
         let keys = ChunkKeys::derive(&DedupSecret::from_bytes([1; 32]));
         let recipients = Recipients::parse(&[identity.recipient()]).expect("recipients");
-        let mut encoder = FrameEncoder::new(Effort::default()).expect("encoder");
+        let mut encoder = FrameEncoder::new(Effort::Mixed).expect("encoder");
         let mut writer = PackWriter::create(&recipients).expect("create");
         for chunks in segments {
             let infos: Vec<_> = chunks

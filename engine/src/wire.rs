@@ -5,8 +5,9 @@
 
 use minicbor::{Decode, Encode};
 
+use crate::chunk::seal::SEGMENT_PLAIN_MAX;
 use crate::format::snapshot::{Receipt, SignedRecord};
-use crate::ids::{ChunkId, MachineId, MachineName, PackId, Profile, SnapshotId, SourceName, Witness};
+use crate::ids::{ChunkId, MachineId, MachineName, PackId, Profile, RunId, SnapshotId, SourceName, Witness};
 use crate::retention::RetentionPolicy;
 use crate::units::{Seconds, UnixMillis};
 
@@ -22,8 +23,8 @@ pub const BATCH_MAX: usize = 16_384;
 /// The longest CBOR request body, in bytes.
 pub const REQUEST_MAX: usize = 4 << 20;
 
-/// The longest CBOR response body that a client accepts, in bytes.
-pub const RESPONSE_MAX: usize = 64 << 20;
+/// The longest CBOR response body that a client accepts unless the message says otherwise, in bytes.
+const RESPONSE_MAX: usize = 1 << 20;
 
 /// The most snapshots in one [`SnapshotPage`].
 pub const PAGE_MAX: usize = 1_000;
@@ -34,13 +35,16 @@ pub trait Message: Encode<()> + for<'b> Decode<'b, ()> {
     type Response: Encode<()> + for<'b> Decode<'b, ()>;
     /// The path it is posted to.
     const PATH: &'static str;
+    /// The longest response that a client accepts, in bytes.
+    const RESPONSE_MAX: usize = RESPONSE_MAX;
 }
 
 macro_rules! message {
-    ($request:ty => $response:ty, $path:literal) => {
+    ($request:ty => $response:ty, $path:literal $(, $max:expr)?) => {
         impl Message for $request {
             type Response = $response;
             const PATH: &'static str = $path;
+            $(const RESPONSE_MAX: usize = $max;)?
         }
     };
 }
@@ -149,7 +153,7 @@ pub struct Begin {
     pub base: Option<SnapshotId>,
     /// Random, made for this run: the same run may ask again after its connection broke.
     #[n(2)]
-    pub run: MachineId,
+    pub run: RunId,
 }
 message!(Begin => Begun, "/v1/begin");
 
@@ -201,7 +205,7 @@ impl Have {
     /// The chunks; `None` when there are too many, or bytes are left over.
     #[must_use]
     pub fn items(&self) -> Option<Vec<(ChunkId, Witness)>> {
-        if self.chunks.len() % Self::ITEM_LEN != 0 || self.chunks.len() / Self::ITEM_LEN > BATCH_MAX {
+        if !self.chunks.len().is_multiple_of(Self::ITEM_LEN) || self.chunks.len() / Self::ITEM_LEN > BATCH_MAX {
             return None;
         }
         let item = |bytes: &[u8]| {
@@ -289,7 +293,7 @@ pub struct ListSnapshots {
     #[n(1)]
     pub after: Option<SnapshotId>,
 }
-message!(ListSnapshots => SnapshotPage, "/v1/snapshots");
+message!(ListSnapshots => SnapshotPage, "/v1/snapshots", 64 << 20);
 
 /// At most [`PAGE_MAX`] snapshots.
 #[derive(Debug, Clone, Encode, Decode)]
@@ -360,13 +364,13 @@ pub struct Locate {
     #[cbor(with = "minicbor::bytes")]
     pub ids: Vec<u8>,
 }
-message!(Locate => Located, "/v1/locate");
+message!(Locate => Located, "/v1/locate", 4 << 20);
 
 impl Locate {
     /// The ids; `None` when there are too many, or bytes are left over.
     #[must_use]
     pub fn items(&self) -> Option<Vec<ChunkId>> {
-        if self.ids.len() % ChunkId::LEN != 0 || self.ids.len() / ChunkId::LEN > BATCH_MAX {
+        if !self.ids.len().is_multiple_of(ChunkId::LEN) || self.ids.len() / ChunkId::LEN > BATCH_MAX {
             return None;
         }
         self.ids.chunks_exact(ChunkId::LEN).map(ChunkId::from_slice).collect()
@@ -418,7 +422,7 @@ pub struct ReadSegment {
     #[cbor(with = "minicbor::bytes")]
     pub ids: Vec<u8>,
 }
-message!(ReadSegment => SegmentFrame, "/v1/read");
+message!(ReadSegment => SegmentFrame, "/v1/read", SEGMENT_PLAIN_MAX + 4_096);
 
 /// The bytes that were asked for.
 #[derive(Debug, Clone, Encode, Decode)]

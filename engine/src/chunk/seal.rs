@@ -5,6 +5,7 @@
 
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 
+use crate::ids::SourceKind;
 use crate::keys::PackKey;
 
 /// The most plain bytes in one segment: 4 MiB.
@@ -50,13 +51,41 @@ pub enum SealError {
     },
 }
 
-/// How hard to compress.
+/// How hard to compress, and where to look for what repeats. Measured in `docs/decisions/0004-chunk-sizes.md`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Effort(pub i32);
+pub enum Effort {
+    /// What is kept, of any sort: zstd level 3.
+    Mixed,
+    /// What is kept of rows that resemble their neighbours: level 1 that looks back 128 KiB only, which on such data is
+    /// both faster and smaller than any level that looks further.
+    Rows,
+    /// What only travels and is not kept: level 1.
+    Passing,
+}
 
-impl Default for Effort {
-    fn default() -> Self {
-        Self(3)
+impl Effort {
+    /// The effort for what a source of `kind` holds.
+    #[must_use]
+    pub const fn choose(kind: SourceKind) -> Self {
+        match kind {
+            SourceKind::Database => Self::Rows,
+            SourceKind::Files | SourceKind::Image => Self::Mixed,
+        }
+    }
+
+    fn compressor(self) -> std::io::Result<zstd::bulk::Compressor<'static>> {
+        use zstd::zstd_safe::CParameter;
+        match self {
+            Self::Mixed => zstd::bulk::Compressor::new(3),
+            Self::Passing => zstd::bulk::Compressor::new(1),
+            Self::Rows => {
+                let mut compressor = zstd::bulk::Compressor::new(1)?;
+                for parameter in [CParameter::WindowLog(17), CParameter::HashLog(12), CParameter::MinMatch(7)] {
+                    compressor.set_parameter(parameter)?;
+                }
+                Ok(compressor)
+            }
+        }
     }
 }
 
@@ -73,7 +102,7 @@ impl FrameEncoder {
     /// # Errors
     /// [`SealError::Encode`] when there is no memory for it.
     pub fn new(effort: Effort) -> Result<Self, SealError> {
-        let compressor = zstd::bulk::Compressor::new(effort.0).map_err(SealError::Encode)?;
+        let compressor = effort.compressor().map_err(SealError::Encode)?;
         Ok(Self { compressor, check: FrameDecoder::new()?, decoded: Vec::new() })
     }
 
@@ -247,8 +276,7 @@ mod tests {
     use super::*;
 
     fn round_trip(plain: &[u8]) -> Vec<u8> {
-        let frame =
-            FrameEncoder::new(Effort::default()).expect("encoder").encode(plain, SEGMENT_PLAIN_MAX).expect("frame");
+        let frame = FrameEncoder::new(Effort::Mixed).expect("encoder").encode(plain, SEGMENT_PLAIN_MAX).expect("frame");
         let mut back = Vec::new();
         FrameDecoder::new()
             .expect("decoder")

@@ -19,6 +19,9 @@ pub const NODE_REFS_MAX: usize = 512;
 /// No content needs more levels: 64 references a node on average make 64^8 chunks.
 pub const LEVEL_MAX: u8 = 8;
 
+/// The longest content, in bytes: positions in files are signed 64-bit numbers.
+pub const LEN_MAX: u64 = i64::MAX as u64;
+
 /// A node ends after a reference whose id has this many low zero bits in its first word: 64 references on average.
 const BOUNDARY_MASK: u64 = 63;
 
@@ -93,6 +96,12 @@ fn decode_refs(d: &mut Decoder<'_>, max: usize) -> Result<Vec<Ref>, minicbor::de
     let count = d.array()?.ok_or_else(|| error("indefinite array"))?;
     let count = usize::try_from(count).ok().filter(|c| *c <= max).ok_or_else(|| error("too many references"))?;
     let lens = (0..count).map(|_| d.u64()).collect::<Result<Vec<_>, _>>()?;
+    // Nothing is referred to that is empty (nodes of such could stand for more steps than anyone can take), and no file is
+    // longer than a position in it can be.
+    let total = lens.iter().try_fold(0_u64, |sum, len| sum.checked_add(*len).filter(|sum| *sum <= LEN_MAX));
+    if total.is_none() || lens.contains(&0) {
+        return Err(error("a reference has an impossible length"));
+    }
     let ids = d.bytes()?;
     if ids.len() != count * ChunkId::LEN {
         return Err(error("as many ids as lengths are expected"));
@@ -258,6 +267,18 @@ mod tests {
         let (nodes_before, nodes_after) = (build(&before).1, build(&after).1);
         let fresh = nodes_after.keys().filter(|id| !nodes_before.contains_key(*id)).count();
         assert!(nodes_after.len() > 500 && fresh <= 8, "{fresh} of {}", nodes_after.len());
+    }
+
+    #[test]
+    fn references_that_are_empty_or_longer_than_any_file_are_refused() {
+        let with = |lens: &[u64]| {
+            let refs = lens.iter().map(|len| Ref { len: *len, ..chunk(1) }).collect();
+            ContentNode::decode(&ContentNode { level: 1, refs }.encode())
+        };
+        assert!(with(&[1, LEN_MAX - 1]).is_ok());
+        for lens in [&[0][..], &[5, 0], &[u64::MAX, 8], &[LEN_MAX, 1]] {
+            assert!(with(lens).is_err(), "{lens:?}");
+        }
     }
 
     proptest! {

@@ -10,7 +10,7 @@ use minicbor::decode::Decoder;
 use minicbor::encode::{Encoder, Write};
 
 use super::content::Content;
-use super::path::{EntryPath, compare};
+use super::path::{EntryPath, PATH_MAX, compare};
 use super::{FormatError, VERSION, open_record};
 use crate::ids::ChunkId;
 use crate::keys::ChunkKeys;
@@ -27,6 +27,10 @@ const BOUNDARY_MASK: u64 = 31;
 
 /// The longest body of an entry, in bytes: 64 KiB of extended attributes (Linux' own limit for a list) and the rest.
 pub const BODY_MAX: usize = 512 << 10;
+
+/// The most bytes of paths in one leaf, each written out in full: paths share their beginnings, so that a short leaf could
+/// otherwise stand for more than fits in memory.
+pub const LEAF_PATHS_MAX: usize = 4 << 20;
 
 /// The most levels above the leaves.
 pub const LEVEL_MAX: u8 = 12;
@@ -205,14 +209,17 @@ impl Entry {
             }
         };
         let node = Self::decode_node(number, d)?;
+        // The highest number stands for "no owner" in system calls.
         let sound = mode <= 0o7777
+            && uid != u32::MAX
+            && gid != u32::MAX
             && modified.nanoseconds < 1_000_000_000
             && xattrs.windows(2).all(|pair| pair[0].0 < pair[1].0)
             && xattrs.iter().all(|(name, _)| !name.is_empty() && !name.contains(&0));
         if sound {
             Ok(Self { mode, uid, gid, modified, xattrs, hard_link, node })
         } else {
-            Err(DecodeError::message("impossible mode, time or attribute"))
+            Err(DecodeError::message("impossible mode, owner, time or attribute"))
         }
     }
 
@@ -371,6 +378,7 @@ fn decode_leaf(bytes: &[u8]) -> Result<Vec<(EntryPath, Entry)>, FormatError> {
     let count = d.array().map_err(damaged)?.ok_or_else(|| FormatError::damaged(LEAF, "indefinite array"))?;
     let mut entries: Vec<(EntryPath, Entry)> = Vec::new();
     let mut path = Vec::new();
+    let mut path_bytes = 0;
     for _ in 0..count {
         expect_array(&mut d, 3).map_err(damaged)?;
         let shared = d.u32().map_err(damaged)? as usize;
@@ -379,6 +387,10 @@ fn decode_leaf(bytes: &[u8]) -> Result<Vec<(EntryPath, Entry)>, FormatError> {
         }
         path.truncate(shared);
         path.extend_from_slice(d.bytes().map_err(damaged)?);
+        path_bytes += path.len();
+        if path_bytes > LEAF_PATHS_MAX {
+            return Err(FormatError::damaged(LEAF, "its paths are too long together"));
+        }
         let parsed = EntryPath::parse(path.clone()).map_err(|e| FormatError::damaged(LEAF, e))?;
         if entries.last().is_some_and(|(previous, _)| *previous >= parsed) {
             return Err(FormatError::damaged(LEAF, "paths are out of order"));
@@ -435,6 +447,8 @@ struct OpenNode {
     count: u64,
     first: Vec<u8>,
     totals: Totals,
+    /// Sum of the lengths of its paths, written out.
+    path_bytes: usize,
 }
 
 /// Stores a node's bytes as a chunk, and names it.
@@ -531,16 +545,18 @@ impl<'k> ListingBuilder<'k> {
 }
 
 impl OpenNode {
-    fn added(&mut self, first: &[u8], totals: Totals) {
+    fn added(&mut self, path: &[u8], totals: Totals) {
         if self.count == 0 {
-            self.first = first.to_vec();
+            self.first = path.to_vec();
         }
+        self.path_bytes += path.len();
         self.count += 1;
         self.totals.add(totals);
     }
 
     fn is_full(&self, keys: &ChunkKeys, decider: &[u8]) -> bool {
         self.items.len() >= NODE_MAX
+            || self.path_bytes > LEAF_PATHS_MAX - PATH_MAX
             || self.items.len() >= NODE_MIN && keys.boundary_value(decider) & BOUNDARY_MASK == 0
     }
 
@@ -602,8 +618,8 @@ pub(crate) mod tests {
         ];
         let xattrs = proptest::collection::btree_map(bytes(20), proptest::collection::vec(any::<u8>(), 0..40), 0..3);
         let time = (any::<i64>(), 0_u32..1_000_000_000);
-        (0_u32..=0o7777, any::<(u32, u32)>(), time, xattrs, proptest::option::of(any::<(u32, u64)>()), node).prop_map(
-            |(mode, (uid, gid), (seconds, nanoseconds), xattrs, link, node)| Entry {
+        (0_u32..=0o7777, (0..u32::MAX, 0..u32::MAX), time, xattrs, proptest::option::of(any::<(u32, u64)>()), node)
+            .prop_map(|(mode, (uid, gid), (seconds, nanoseconds), xattrs, link, node)| Entry {
                 mode,
                 uid,
                 gid,
@@ -611,8 +627,7 @@ pub(crate) mod tests {
                 xattrs: xattrs.into_iter().collect(),
                 hard_link: link.map(|(device, inode)| HardLink { device, inode }),
                 node,
-            },
-        )
+            })
     }
 
     type Nodes = HashMap<ChunkId, Vec<u8>>;
@@ -706,6 +721,8 @@ pub(crate) mod tests {
         };
         assert!(alter(&|_| ()).is_ok());
         assert!(alter(&|e| e.mode = 0o10_000).is_err());
+        assert!(alter(&|e| e.uid = u32::MAX).is_err());
+        assert!(alter(&|e| e.gid = u32::MAX).is_err());
         assert!(alter(&|e| e.modified.nanoseconds = 1_000_000_000).is_err());
         assert!(alter(&|e| e.node = Node::Symlink { target: vec![] }).is_err());
         assert!(alter(&|e| e.xattrs = vec![(b"b".to_vec(), vec![]), (b"a".to_vec(), vec![])]).is_err());
@@ -717,6 +734,29 @@ pub(crate) mod tests {
             };
             assert!(alter(&with).is_err(), "{extents:?}");
         }
+    }
+
+    #[test]
+    fn a_leaf_whose_paths_share_too_much_is_never_made_and_refused() {
+        let long = "d".repeat(250) + "/" + &format!("{}/", "d".repeat(250)).repeat(120);
+        let entries: Vec<_> = (0..400)
+            .map(|n| (EntryPath::parse(format!("{long}{n:05}").into_bytes()).expect("path"), file(n)))
+            .collect();
+        let (root, totals, nodes) = build(&entries);
+        let mut back = Vec::new();
+        assert_eq!((flatten(root.level, &root.id, &nodes, &mut back), back.len()), (totals, 400));
+
+        let mut leaf = OpenNode::default();
+        for (path, entry) in &entries {
+            let shared = if leaf.count == 0 { 0 } else { path.as_bytes().len() - 5 };
+            let mut e = Encoder::new(&mut leaf.items);
+            e.array(3).expect("a").u32(u32::try_from(shared).expect("short")).expect("n");
+            e.bytes(&path.as_bytes()[shared..]).expect("b");
+            leaf.items.extend_from_slice(&entry.encode());
+            leaf.count += 1;
+        }
+        let error = ListingNode::decode(0, &leaf.encode(0)).expect_err("12 MB of paths in one leaf");
+        assert!(error.to_string().contains("too long together"), "{error}");
     }
 
     proptest! {

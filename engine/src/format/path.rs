@@ -9,6 +9,9 @@ pub const PATH_MAX: usize = 32 << 10;
 /// The longest component, in bytes.
 pub const NAME_MAX: usize = 255;
 
+/// The most components: as many as one system call can name.
+pub const DEPTH_MAX: usize = 2_048;
+
 /// A path relative to the file system's root: no leading or trailing `/`, no empty, `.` or `..` component, no NUL byte.
 ///
 /// The order is that of a walk: components compare as bytes, so a directory, then everything below it, then its next
@@ -19,7 +22,20 @@ pub struct EntryPath(Vec<u8>);
 /// Why a path was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a path that a snapshot may hold")]
-pub struct PathError(pub String);
+pub struct PathError(String);
+
+impl PathError {
+    /// Shows the beginning of `bytes`, with control characters written out: they would act on a terminal.
+    fn of(bytes: &[u8]) -> Self {
+        let text = String::from_utf8_lossy(bytes);
+        Self(
+            text.chars()
+                .take(80)
+                .flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] })
+                .collect(),
+        )
+    }
+}
 
 impl EntryPath {
     /// Checks and takes the bytes.
@@ -27,8 +43,10 @@ impl EntryPath {
     /// # Errors
     /// [`PathError`] when a rule of the type does not hold.
     pub fn parse(bytes: Vec<u8>) -> Result<Self, PathError> {
-        let sound = bytes.len() <= PATH_MAX && bytes.split(|b| *b == b'/').all(is_name);
-        if sound { Ok(Self(bytes)) } else { Err(PathError(String::from_utf8_lossy(&bytes).chars().take(80).collect())) }
+        let sound = bytes.len() <= PATH_MAX
+            && bytes.split(|b| *b == b'/').all(is_name)
+            && bytes.iter().filter(|b| **b == b'/').count() < DEPTH_MAX;
+        if sound { Ok(Self(bytes)) } else { Err(PathError::of(&bytes)) }
     }
 
     /// Takes an absolute or relative path as people write it: slashes at both ends and doubled ones are dropped.
@@ -49,7 +67,7 @@ impl EntryPath {
         bytes.extend_from_slice(&self.0);
         bytes.push(b'/');
         bytes.extend_from_slice(name);
-        if is_name(name) { Self::parse(bytes) } else { Err(PathError(String::from_utf8_lossy(name).into_owned())) }
+        if is_name(name) { Self::parse(bytes) } else { Err(PathError::of(name)) }
     }
 
     /// The bytes.
@@ -155,6 +173,12 @@ mod tests {
         }
         assert_eq!(EntryPath::from_user(b"//usr//share/").expect("path").as_bytes(), b"usr/share");
         assert!(EntryPath::from_user(b"/usr/../etc").is_err());
+        let deep = |levels: usize| EntryPath::parse(vec!["a"; levels].join("/").into_bytes());
+        assert!(deep(DEPTH_MAX).is_ok() && deep(DEPTH_MAX + 1).is_err());
+        assert_eq!(
+            EntryPath::parse(b"a\x1b[2J\0".to_vec()).expect_err("NUL").to_string(),
+            "`a\\u{1b}[2J\\u{0}` is not a path that a snapshot may hold"
+        );
     }
 
     #[test]

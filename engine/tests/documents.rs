@@ -1,0 +1,159 @@
+//! What the documents promise and say in numbers, held against the code.
+
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use datis_engine::chunk::cut::{CHUNK_MAX, CutProfile, WHOLE_FILE_MAX};
+use datis_engine::chunk::seal::SEGMENT_PLAIN_MAX;
+use datis_engine::format::{content, directory, listing, path, snapshot};
+use datis_engine::ids::SourceKind;
+use datis_engine::pack::{PACK_MAX, PACK_TARGET};
+use datis_engine::wire::{self, Message, RefusalCode};
+
+fn docs() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs")
+}
+
+fn document(name: &str) -> String {
+    fs::read_to_string(docs().join(name)).expect(name)
+}
+
+/// Every `[text](target)` of a document.
+fn links(document: &str) -> Vec<(&str, &str)> {
+    document
+        .match_indices("](")
+        .filter_map(|(at, _)| {
+            let text = document[..at].rsplit_once('[')?.1;
+            let target = document[at + 2..].split_once(')')?.0;
+            Some((text, target))
+        })
+        .collect()
+}
+
+/// 1048576 as `1 048 576`.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(' ');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[test]
+fn every_test_that_a_document_names_exists() {
+    let mut wrong = String::new();
+    let mut named = 0;
+    for file in fs::read_dir(docs()).expect("docs") {
+        let path = file.expect("entry").path();
+        if path.extension().is_none_or(|e| e != "md") {
+            continue;
+        }
+        let text = fs::read_to_string(&path).expect("document");
+        for (text, target) in links(&text) {
+            let is_outside = target.starts_with("http") || target.starts_with('#');
+            let place = docs().join(target.split('#').next().unwrap_or_default());
+            let source = if place.is_dir() { Some(String::new()) } else { fs::read_to_string(&place).ok() };
+            let sound = match (source, text.strip_prefix('`').and_then(|t| t.strip_suffix('`'))) {
+                _ if is_outside => true,
+                (None, _) => false,
+                (Some(source), Some(test)) if target.ends_with(".rs") && !test.contains(['/', '.']) => {
+                    named += 1;
+                    source.contains(&format!("fn {test}("))
+                }
+                (Some(_), _) => true,
+            };
+            if !sound {
+                writeln!(wrong, "{}: [{text}]({target})", path.display()).expect("text");
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "these links lead nowhere:\n{wrong}");
+    assert!(named > 40, "only {named} tests are named");
+}
+
+#[test]
+fn the_numbers_of_the_format_document_are_the_engine_s() {
+    let text = document("FORMAT.md");
+    let long = 64 << 20;
+    let profiles = [
+        ("`database`", "any", CutProfile::choose(SourceKind::Database, None)),
+        ("`image`", "any", CutProfile::choose(SourceKind::Image, None)),
+        ("`files`", "length not known", CutProfile::choose(SourceKind::Files, None)),
+        ("`files`", "up to 67 108 864 bytes", CutProfile::choose(SourceKind::Files, Some(long))),
+        ("`files`", "longer", CutProfile::choose(SourceKind::Files, Some(long + 1))),
+    ];
+    for (source, stream, CutProfile { min, average, max }) in profiles {
+        let [min, average, max] = [min, average, max].map(|n| grouped(n as u64));
+        let row = format!("| {source} | {stream} | {min} | {average} | {max} |");
+        assert!(text.contains(&row), "docs/FORMAT.md should say {row}");
+    }
+    let limits = [
+        ("plain bytes of a chunk", CHUNK_MAX as u64),
+        ("plain bytes of a segment", SEGMENT_PLAIN_MAX as u64),
+        ("chunks of a pack", directory::CHUNKS_MAX as u64),
+        ("segments of a pack", directory::SEGMENTS_MAX as u64),
+        ("bytes of an encoded directory", directory::ENCODED_MAX as u64),
+        ("bytes of a pack", PACK_MAX),
+        ("references in an entry", content::INLINE_MAX as u64),
+        ("references in a content node", content::NODE_REFS_MAX as u64),
+        ("levels of a content tree", u64::from(content::LEVEL_MAX)),
+        ("levels of a listing above its leaves", u64::from(listing::LEVEL_MAX)),
+        ("bytes of a path", path::PATH_MAX as u64),
+        ("bytes of a component of a path", path::NAME_MAX as u64),
+        ("bytes of the paths of a leaf", listing::LEAF_PATHS_MAX as u64),
+        ("bytes of an entry's body", listing::BODY_MAX as u64),
+        ("paths that were asked for", snapshot::ROOTS_MAX as u64),
+        ("bytes of a snapshot file or record", snapshot::SNAPSHOT_FILE_MAX as u64),
+    ];
+    for (what, limit) in limits {
+        let row = format!("| {what} | {} |", grouped(limit));
+        assert!(text.contains(&row), "docs/FORMAT.md should say {row}");
+    }
+    for number in [WHOLE_FILE_MAX, PACK_TARGET, listing::NODE_MAX] {
+        assert!(text.contains(&grouped(number as u64)), "docs/FORMAT.md should say {number}");
+    }
+}
+
+#[test]
+fn the_numbers_of_the_protocol_document_are_the_engine_s() {
+    let text = document("PROTOCOL.md");
+    for code in RefusalCode::ALL {
+        let number = minicbor::to_vec(code).expect("encode")[0];
+        let row = format!("| {number} {code:?} | {} |", code.status());
+        assert!(text.contains(&row), "docs/PROTOCOL.md should say {row}");
+    }
+    for (row, number) in [
+        ("| body of a CBOR request | {} bytes for `commit`", wire::REQUEST_MAX),
+        ("| body of a CBOR answer | {} bytes;", wire::Heartbeat::RESPONSE_MAX),
+        (" `snapshots` {},", wire::ListSnapshots::RESPONSE_MAX),
+        (" `locate` {},", wire::Locate::RESPONSE_MAX),
+        (" `read` {} |", wire::ReadSegment::RESPONSE_MAX),
+        ("| chunks in one `have` or `locate` | {} |", wire::BATCH_MAX),
+        ("| snapshots in one page | {} |", wire::PAGE_MAX),
+    ] {
+        let row = row.replace("{}", &grouped(number as u64));
+        assert!(text.contains(&row), "docs/PROTOCOL.md should say {row}");
+    }
+    let paths = [
+        wire::Enrol::PATH,
+        wire::Renew::PATH,
+        wire::Heartbeat::PATH,
+        wire::Begin::PATH,
+        wire::Have::PATH,
+        wire::PACK_PATH,
+        wire::Commit::PATH,
+        wire::Abandon::PATH,
+        wire::ListSnapshots::PATH,
+        wire::Locate::PATH,
+        wire::ReadSegment::PATH,
+    ];
+    for path in paths {
+        assert!(text.contains(&format!("{path}` |")), "docs/PROTOCOL.md should have {path} in its table");
+    }
+    assert!(text.contains(&wire::MACHINE_PORT.to_string()));
+}
