@@ -4,14 +4,23 @@
 //! `ledger` → `link`, `state` → the engine. Whatever is particular to an operating system is in `platform` alone.
 
 pub mod backup;
+pub mod browse;
+pub mod cli;
 pub mod durable;
 pub mod enrol;
+pub mod errors;
 pub mod exclude;
 pub mod exit;
 pub mod ledger;
 pub mod link;
+pub mod mount;
 pub mod platform;
 pub mod progress;
+pub mod reader;
+pub mod restore;
+pub mod runs;
+pub mod service;
 pub mod snapshots;
 pub mod state;
+pub mod status;
 pub mod walk;

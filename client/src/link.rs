@@ -16,8 +16,8 @@ use bytes::Bytes;
 use datis_engine::format::{decode_all, encode};
 use datis_engine::ids::{PackId, SpkiPin};
 use datis_engine::pack::FinishedPack;
-use datis_engine::wire::{CBOR, Message, RESPONSE_MAX, Refusal, RefusalCode, SessionId, pack_path, put_body_head};
-use http_body_util::{BodyExt, Limited};
+use datis_engine::wire::{CBOR, Message, Refusal, RefusalCode, SessionId, pack_path, put_body_head};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body, Frame, SizeHint};
 use hyper::client::conn::http1::SendRequest;
 use hyper::{Method, Request, StatusCode, header};
@@ -30,6 +30,7 @@ use tokio::runtime::Runtime;
 use tokio_rustls::TlsConnector;
 use zeroize::Zeroizing;
 
+use crate::errors::shown;
 use crate::exit::Exit;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -39,6 +40,9 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(600);
 const RETRY_FOR: Duration = Duration::from_secs(90);
 const RETRY_FIRST: Duration = Duration::from_millis(100);
 const RETRY_LONGEST: Duration = Duration::from_secs(5);
+
+/// The longest refusal that is read, in bytes; also the longest answer to a pack.
+const REFUSAL_MAX: usize = 64 << 10;
 
 /// Where the box is, and the key it must prove to have.
 #[derive(Debug, Clone)]
@@ -87,7 +91,9 @@ pub enum LinkError {
         address: String,
     },
     /// This machine's certificate has run out.
-    #[error("this machine's certificate has expired; ask the box's admin for a new enrolment code and enrol again")]
+    #[error(
+        "the box finds this machine's certificate expired; if the clocks of both are right, ask the box's admin for a new enrolment code and enrol again"
+    )]
     CertificateExpired,
     /// The box does not take this machine's certificate.
     #[error("the box refuses this machine's certificate; ask its admin for a new enrolment code and enrol again")]
@@ -273,9 +279,28 @@ impl PackUpload {
 
     /// Bytes that cross the line.
     #[must_use]
-    pub fn len(&self) -> u64 {
+    pub fn line_bytes(&self) -> u64 {
         self.body.len()
     }
+}
+
+/// One request.
+struct Call<'c> {
+    method: Method,
+    path: &'c str,
+    body: &'c Pieces,
+    /// The longest answer that is read; a longer one is an error.
+    answer_max: usize,
+}
+
+impl<'c> Call<'c> {
+    const fn of<M: Message>(body: &'c Pieces) -> Self {
+        Self { method: Method::POST, path: M::PATH, body, answer_max: M::RESPONSE_MAX }
+    }
+}
+
+fn body_of<M: Message>(message: &M) -> Pieces {
+    Pieces([Bytes::from(encode(message))].into())
 }
 
 impl Connection {
@@ -284,8 +309,18 @@ impl Connection {
     /// # Errors
     /// [`LinkError`], after trying again for [`RETRY_FOR`] when the connection breaks or the box is busy.
     pub fn ask<M: Message>(&mut self, message: &M) -> Result<M::Response, LinkError> {
-        let body = Pieces([Bytes::from(encode(message))].into());
-        let answer = self.exchange(Method::POST, M::PATH, &body)?;
+        let body = body_of(message);
+        let answer = self.exchange(&Call::of::<M>(&body))?;
+        decode_all("answer", &answer).map_err(|e| self.misunderstood(e.to_string()))
+    }
+
+    /// As [`Self::ask`], but once and for at most `limit`: for questions whose answer is only of use now.
+    ///
+    /// # Errors
+    /// [`LinkError`].
+    pub fn ask_once<M: Message>(&mut self, message: &M, limit: Duration) -> Result<M::Response, LinkError> {
+        let body = body_of(message);
+        let answer = self.exchange_once(&Call::of::<M>(&body), limit)?;
         decode_all("answer", &answer).map_err(|e| self.misunderstood(e.to_string()))
     }
 
@@ -294,18 +329,19 @@ impl Connection {
     /// # Errors
     /// As [`Self::ask`].
     pub fn put_pack(&mut self, session: SessionId, pack: &PackUpload) -> Result<(), LinkError> {
-        self.exchange(Method::PUT, &pack_path(session, &pack.id), &pack.body).map(|_| ())
+        let path = pack_path(session, &pack.id);
+        self.exchange(&Call { method: Method::PUT, path: &path, body: &pack.body, answer_max: REFUSAL_MAX }).map(|_| ())
     }
 
-    fn misunderstood(&self, reason: String) -> LinkError {
-        LinkError::Protocol { address: self.link.address(), reason }
+    pub(crate) fn misunderstood(&self, reason: String) -> LinkError {
+        self.link.misunderstood(reason)
     }
 
-    fn exchange(&mut self, method: Method, path: &str, body: &Pieces) -> Result<Bytes, LinkError> {
+    fn exchange(&mut self, call: &Call<'_>) -> Result<Bytes, LinkError> {
         let started = Instant::now();
         let mut pause = RETRY_FIRST;
         loop {
-            let failed = match self.exchange_once(&method, path, body) {
+            let failed = match self.exchange_once(call, ANSWER_TIMEOUT) {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
@@ -320,17 +356,17 @@ impl Connection {
         }
     }
 
-    fn exchange_once(&mut self, method: &Method, path: &str, body: &Pieces) -> Result<Bytes, LinkError> {
+    fn exchange_once(&mut self, call: &Call<'_>, limit: Duration) -> Result<Bytes, LinkError> {
         let Self { link, runtime, sender } = self;
         let result = runtime.block_on(async {
             let mut open = match sender.take() {
                 Some(open) if !open.is_closed() => open,
                 _ => link.open().await?,
             };
-            let answer = tokio::time::timeout(ANSWER_TIMEOUT, link.send(&mut open, method, path, body)).await;
+            let answer = tokio::time::timeout(limit, link.send(&mut open, call)).await;
             let answer = answer.map_err(|_| LinkError::Unreachable {
                 address: link.address(),
-                reason: "no answer in 10 minutes".into(),
+                reason: format!("no answer in {} s", limit.as_secs()),
             })??;
             *sender = Some(open);
             Ok::<_, LinkError>(answer)
@@ -340,30 +376,40 @@ impl Connection {
             return Ok(answer);
         }
         match decode_all::<Refusal>("refusal", &answer) {
-            Ok(refusal) => Err(LinkError::Refused(refusal)),
+            // Whatever the box is, what it says must not act on a terminal.
+            Ok(refusal) => Err(LinkError::Refused(Refusal::new(refusal.code, shown(refusal.sentence.as_bytes())))),
             Err(_) => Err(self.misunderstood(format!("status {status}"))),
         }
     }
 }
 
 impl Link {
-    async fn send(
-        &self,
-        sender: &mut SendRequest<Pieces>,
-        method: &Method,
-        path: &str,
-        body: &Pieces,
-    ) -> Result<(StatusCode, Bytes), LinkError> {
+    fn misunderstood(&self, reason: String) -> LinkError {
+        LinkError::Protocol { address: self.address(), reason }
+    }
+
+    async fn send(&self, sender: &mut SendRequest<Pieces>, call: &Call<'_>) -> Result<(StatusCode, Bytes), LinkError> {
         let request = Request::builder()
-            .method(method)
-            .uri(path)
+            .method(&call.method)
+            .uri(call.path)
             .header(header::HOST, "box.datis.internal")
             .header(header::CONTENT_TYPE, CBOR)
-            .body(body.clone())
+            .body(call.body.clone())
             .map_err(|e| LinkError::Local(e.to_string()))?;
-        let response = sender.send_request(request).await.map_err(|e| self.explain(&e))?;
+        let response = sender.send_request(request).await.map_err(|e| {
+            // No more a broken connection than an answer that is too long.
+            if e.is_parse() { self.misunderstood(e.to_string()) } else { self.explain(&e) }
+        })?;
         let status = response.status();
-        let body = Limited::new(response.into_body(), RESPONSE_MAX).collect().await.map_err(|e| self.explain(&*e))?;
+        let answer_max = if status.is_success() { call.answer_max } else { REFUSAL_MAX };
+        let body = Limited::new(response.into_body(), answer_max).collect().await.map_err(|e| {
+            // Not a broken connection: asking again would bring the same.
+            if e.is::<LengthLimitError>() {
+                self.misunderstood("its answer is too long".into())
+            } else {
+                self.explain(&*e)
+            }
+        })?;
         Ok((status, body.to_bytes()))
     }
 }

@@ -85,7 +85,9 @@ pub struct Counters {
     interrupted: AtomicBool,
     /// Entries dealt with so far.
     pub entries_seen: Counter,
-    /// Lengths of the files among them.
+    /// Regular files among them.
+    pub files_seen: Counter,
+    /// Lengths of these files.
     pub bytes_seen: Counter,
     /// Bytes read from files, or from the box when restoring.
     pub bytes_read: Counter,
@@ -133,6 +135,14 @@ impl Counters {
     #[must_use]
     pub fn phase(&self) -> Phase {
         Phase::ALL.get(usize::from(self.phase.load(Ordering::Relaxed))).copied().unwrap_or_default()
+    }
+
+    /// The command begins again from the start: what it has seen so far is seen a second time. What was read, sent or
+    /// went wrong stays counted.
+    pub fn begin_again(&self) {
+        for counter in [&self.entries_seen, &self.files_seen, &self.bytes_seen] {
+            counter.set(0);
+        }
     }
 
     /// Asks the command to come to a clean end soon; called when the user presses Ctrl-C or the service is stopped.

@@ -12,7 +12,7 @@ use datis_engine::chunk::seal::SealError;
 use datis_engine::format::FormatError;
 use datis_engine::format::path::EntryPath;
 use datis_engine::ids::{ChunkId, PackId};
-use datis_engine::wire::{Refusal, RefusalCode};
+use datis_engine::wire::RefusalCode;
 
 pub use chunks::{Chunk, ChunkReader};
 pub use content::ContentCursor;
@@ -29,13 +29,10 @@ pub enum ReadError {
     #[error(transparent)]
     Link(#[from] LinkError),
     /// The box says that the pack is damaged.
-    #[error("pack {pack} is damaged on the box")]
+    #[error("pack {pack} is damaged on the box, and with it what is needed here; tell the box's admin")]
     DamagedPack {
         /// Which pack.
         pack: PackId,
-        /// What the box says.
-        #[source]
-        refusal: Refusal,
     },
     /// The box has no such chunk.
     #[error("the box has lost chunk {id}")]
@@ -76,6 +73,9 @@ pub enum ReadError {
         #[source]
         source: Box<ReadError>,
     },
+    /// What was found for another entry that needs the same bytes.
+    #[error("{0}")]
+    Repeated(String),
     /// Not there.
     #[error("{0} is not in this snapshot; `datis ls` shows what is")]
     NoSuchPath(EntryPath),
@@ -93,6 +93,7 @@ impl ReadError {
             | Self::Segment { .. }
             | Self::Format(_)
             | Self::Listing { .. }
+            | Self::Repeated(_)
             | Self::NoSuchPath(_) => Exit::Failed,
         }
     }
@@ -108,6 +109,7 @@ impl ReadError {
             | Self::Segment { .. }
             | Self::Format(_)
             | Self::Listing { .. }
+            | Self::Repeated(_)
             | Self::NoSuchPath(_) => true,
         }
     }
@@ -115,6 +117,6 @@ impl ReadError {
     /// The whole chain of causes in one line.
     #[must_use]
     pub fn chain(&self) -> String {
-        crate::cli::chain(self)
+        crate::errors::chain(self)
     }
 }

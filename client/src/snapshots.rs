@@ -80,6 +80,9 @@ pub enum SelectError {
     },
 }
 
+/// The most snapshots of one machine that are read; any policy keeps far fewer, and each takes some 500 bytes here.
+const SNAPSHOTS_MAX: usize = 100_000;
+
 impl SnapshotList {
     /// Asks the box for all of them.
     ///
@@ -96,8 +99,11 @@ impl SnapshotList {
             let page = connection.ask(&ListSnapshots { source: source.cloned(), after })?;
             let last = page.snapshots.last().map(|info| info.signed.id());
             page.snapshots.into_iter().for_each(|info| list.add(info, machine_key));
+            if list.snapshots.len() + list.rejected.len() > SNAPSHOTS_MAX {
+                return Err(connection.misunderstood("its list of snapshots does not end".into()));
+            }
             match last {
-                Some(last) if page.more && after != Some(last) => after = Some(last),
+                Some(last) if page.more => after = Some(last),
                 Some(_) | None => return Ok(list),
             }
         }

@@ -22,7 +22,7 @@ use datis_engine::keys::{DedupSecret, KeyError, PublicKey, Recipients, SigningKe
 use zeroize::Zeroizing;
 
 pub use enrolment::Enrolment;
-pub use sources::{KnownSource, LastRun, SourceLock, SourceRoot};
+pub use sources::{KnownSource, LastRun, ServiceLock, SourceLock, SourceRoot};
 
 use crate::durable;
 use crate::exit::Exit;
@@ -279,7 +279,7 @@ impl State {
 /// A path for this process alone: held until it is dropped or the process ends.
 fn lock(path: &Path) -> Result<Option<File>, StateError> {
     let failed = |source: io::Error| StateError::Write { path: path.to_owned(), source };
-    let file = File::options().create(true).truncate(false).write(true).open(path).map_err(failed)?;
+    let file = File::options().create(true).truncate(false).read(true).write(true).open(path).map_err(failed)?;
     match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(Some(file)),
         Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),

@@ -181,10 +181,9 @@ impl<E: From<WalkError>> Walker<'_, E> {
                 Child::Directory(scan, stat) => {
                     self.visit_entry(&scan.path, stat)?;
                     let excludes = frame.excludes.clone();
-                    if !self.options.one_file_system || stat.device == own.device {
-                        if let Some(frame) = self.open(&scan, &excludes)? {
-                            frames.push(frame);
-                        }
+                    let enters = !self.options.one_file_system || stat.device == own.device;
+                    if enters && let Some(frame) = self.open(&scan, &excludes)? {
+                        frames.push(frame);
                     }
                 }
             }
@@ -397,10 +396,10 @@ impl Scans {
             if queue.stopped {
                 return None;
             }
-            if queue.waiting < WAITING_MAX {
-                if let Some(scan) = queue.ordered.pop() {
-                    return Some(scan);
-                }
+            if queue.waiting < WAITING_MAX
+                && let Some(scan) = queue.ordered.pop()
+            {
+                return Some(scan);
             }
             queue = self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }

@@ -40,6 +40,9 @@ const BATCH_ITEMS_MAX: usize = 2_048;
 /// Tasks under way, over all workers: each holds up to [`SEGMENT_TARGET`] bytes.
 const TASKS_MAX: usize = 6;
 
+/// Turns begun and not yet listed: those that wait for a slow one hold up to [`SEGMENT_TARGET`] bytes each.
+const TURNS_MAX: u64 = TASKS_MAX as u64 + 2;
+
 /// The most nodes that are asked for at once.
 const NODES_MAX: usize = 2_048;
 
@@ -68,6 +71,8 @@ pub(super) struct Order {
     next: u64,
     due: u64,
     early: BTreeMap<u64, Turn>,
+    /// Sending on what one turn brought may wait for others to arrive: they are taken after it, never in the middle.
+    is_taking: bool,
     /// The long files whose last piece is the turn.
     ends: HashMap<u64, LongFile>,
     content: ContentBuilder,
@@ -164,13 +169,14 @@ impl Collector<'_> {
             Step::Unreadable(what) => self.problem(&what.absolute, &what.reason),
             Step::Found(found) => {
                 self.progress.entries_seen.add(1);
+                self.progress.files_seen.add(u64::from(found.sort == Sort::File));
                 let is_long = found.sort == Sort::File && found.stat.size > WHOLE_MAX;
                 match self.remembered(&found) {
                     Some(kept) => self.add_to_batch(kept, 0),
                     None if is_long => self.read_long(&found),
                     None => {
                         let bytes = if found.sort == Sort::File { found.stat.size } else { 0 };
-                        let item = self.to_read(found);
+                        let item = self.reading_of(found);
                         self.add_to_batch(item, bytes)
                     }
                 }
@@ -188,7 +194,7 @@ impl Collector<'_> {
         Some(Item::Kept { path: remembered.path, key, body: remembered.body, size })
     }
 
-    fn to_read(&mut self, found: Found) -> Item {
+    fn reading_of(&mut self, found: Found) -> Item {
         let key = Key::of(&found.stat, self.started_at);
         let hard_link = self.hard_link(&found.stat, found.sort);
         let Found { path, absolute, stat, sort } = found;
@@ -218,8 +224,7 @@ impl Collector<'_> {
         if items.is_empty() {
             return Ok(());
         }
-        let turn = self.order.next;
-        self.order.next += 1;
+        let turn = self.begin_turn()?;
         if items.iter().all(|item| matches!(item, Item::Kept { .. })) {
             let kept = items
                 .into_iter()
@@ -273,6 +278,7 @@ impl Collector<'_> {
     /// Reads a stream to its end and lists it as one file.
     pub(super) fn read_stream(&mut self, file: &File, path: EntryPath, mut stat: Stat) -> Result<(), BackupError> {
         self.progress.entries_seen.add(1);
+        self.progress.files_seen.add(1);
         let (read, failed) = self.read_pieces(DataReader::of_stream(file), None)?;
         // A stream that breaks off is no backup: nothing of it may pass for one.
         if let Some(reason) = failed {
@@ -324,8 +330,7 @@ impl Collector<'_> {
             rest.extend_from_slice(&data[at..]);
             data.truncate(at);
             if !lens.is_empty() {
-                let turn = self.order.next;
-                self.order.next += 1;
+                let turn = self.begin_turn()?;
                 self.hand_out(Task::Piece { turn, data, lens })?;
             }
             if at_end {
@@ -337,12 +342,21 @@ impl Collector<'_> {
 
     /// A turn of its own ends the file, after all of its pieces.
     fn end_long(&mut self, file: LongFile) -> Result<(), BackupError> {
-        let turn = self.order.next;
-        self.order.next += 1;
+        let turn = self.begin_turn()?;
         self.order.ends.insert(turn, file);
         let nothing = Fresh { data: Vec::new(), chunks: Vec::new() };
         self.order.early.insert(turn, Turn::Piece(Vec::new(), nothing));
         self.take_due()
+    }
+
+    /// The number of a new turn; waits while too many others wait for an earlier one.
+    fn begin_turn(&mut self) -> Result<u64, BackupError> {
+        while self.order.next - self.order.due >= TURNS_MAX {
+            self.await_outcome()?;
+        }
+        let turn = self.order.next;
+        self.order.next += 1;
+        Ok(turn)
     }
 
     fn hand_out(&mut self, task: Task) -> Result<(), BackupError> {
@@ -372,6 +386,16 @@ impl Collector<'_> {
     }
 
     fn take_due(&mut self) -> Result<(), BackupError> {
+        if self.order.is_taking {
+            return Ok(());
+        }
+        self.order.is_taking = true;
+        let taken = self.take_in_order();
+        self.order.is_taking = false;
+        taken
+    }
+
+    fn take_in_order(&mut self) -> Result<(), BackupError> {
         while let Some(turn) = self.order.early.remove(&self.order.due) {
             let due = self.order.due;
             self.order.due += 1;

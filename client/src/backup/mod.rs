@@ -21,8 +21,8 @@ use datis_engine::chunk::seal::{Effort, FrameEncoder, SealError};
 use datis_engine::format::VERSION;
 use datis_engine::format::path::EntryPath;
 use datis_engine::format::snapshot::{Receipt, SnapshotRecord};
-use datis_engine::ids::{MachineId, SnapshotId, SourceKind, SourceName};
-use datis_engine::keys::{ChunkKeys, KeyError, random_bytes};
+use datis_engine::ids::{RunId, SnapshotId, SourceKind, SourceName};
+use datis_engine::keys::{ChunkKeys, KeyError};
 use datis_engine::units::UnixMillis;
 use datis_engine::wire::{Abandon, Begin, Begun, Commit, RefusalCode};
 use serde::Serialize;
@@ -74,6 +74,8 @@ pub struct BackupSummary {
     pub problems: u64,
     /// Entries in the snapshot.
     pub entries: u64,
+    /// Regular files among them.
+    pub files: u64,
     /// Bytes of the files in it.
     pub bytes: u64,
     /// Bytes that were read from files.
@@ -155,20 +157,26 @@ impl BackupError {
 ///
 /// # Errors
 /// [`BackupError`]; no snapshot is visible then.
-pub fn run(state: &State, request: &BackupRequest, progress: &Progress) -> Result<BackupSummary, BackupError> {
+pub fn run(
+    state: &State,
+    request: &BackupRequest,
+    id: RunId,
+    progress: &Progress,
+) -> Result<BackupSummary, BackupError> {
     let clock = Instant::now();
     let roots = match &request.input {
         Input::Roots(roots) => resolve_roots(roots)?,
         Input::Stdin => Vec::new(),
     };
     let keys = ChunkKeys::derive(&state.secret);
-    let run = Run { state, request, progress, keys: &keys, roots, id: MachineId::from_bytes(random_bytes()?) };
+    let run = Run { state, request, progress, keys: &keys, roots, id };
     let committed = run.until_committed()?;
     Ok(BackupSummary {
         snapshot: committed.snapshot.to_string(),
         incomplete: committed.record.problem_count > 0,
         problems: committed.record.problem_count,
         entries: committed.record.totals.entries,
+        files: progress.files_seen.get(),
         bytes: committed.record.totals.bytes,
         bytes_read: progress.bytes_read.get(),
         bytes_new: progress.bytes_new.get(),
@@ -186,7 +194,7 @@ struct Run<'r> {
     keys: &'r ChunkKeys,
     roots: Vec<PathBuf>,
     /// Tells the box that a second `Begin` is of the same run.
-    id: MachineId,
+    id: RunId,
 }
 
 struct Committed {
@@ -223,6 +231,7 @@ impl Run<'_> {
     }
 
     fn attempt(&self, use_ledger: bool) -> Result<Committed, BackupError> {
+        self.progress.begin_again();
         self.progress.enter(Phase::Scan);
         let ledger_path = ledger::path_of(&self.state.cache_dir()?, &self.request.source);
         let is_stream = matches!(self.request.input, Input::Stdin);
@@ -259,7 +268,7 @@ impl Run<'_> {
         let (finished_packs, packs) = crossbeam_channel::bounded(0);
         let (task_sender, tasks) = crossbeam_channel::unbounded();
         let (outcome_sender, outcomes) = crossbeam_channel::unbounded();
-        let effort = Effort::default();
+        let effort = Effort::choose(self.request.kind);
         let shop = Shop {
             link,
             session: begun.session,

@@ -90,7 +90,7 @@ pub(super) fn upload(
     for pack in std::iter::once(first).chain(finished) {
         connection.put_pack(session, &pack)?;
         progress.packs_sent.add(1);
-        progress.bytes_sent.add(pack.len());
+        progress.bytes_sent.add(pack.line_bytes());
     }
     Ok(())
 }

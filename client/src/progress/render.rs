@@ -87,27 +87,32 @@ impl Drop for Renderer {
 }
 
 enum View {
-    Terminal { bar: ProgressBar, pace: Pace },
+    Terminal { bar: ProgressBar, pace: Pace, has_total: bool },
     JsonLines,
 }
 
 impl View {
     fn new(display: Display) -> Self {
         match display {
-            Display::Terminal => Self::Terminal { bar: terminal_bar(), pace: Pace::default() },
+            Display::Terminal => Self::Terminal { bar: terminal_bar(), pace: Pace::default(), has_total: false },
             Display::JsonLines | Display::Silent => Self::JsonLines,
         }
     }
 
     fn show(&mut self, counters: &Counters) {
         match self {
-            Self::Terminal { bar, pace } => {
+            Self::Terminal { bar, pace, has_total } => {
                 pace.sample(Instant::now(), counters);
                 let (total, seen) = (counters.bytes_total.get(), counters.bytes_seen.get());
                 if total > 0 {
+                    if !*has_total {
+                        restyle(bar, WITH_TOTAL);
+                        *has_total = true;
+                    }
                     bar.set_length(total);
                     bar.set_position(seen.min(total));
                 }
+                bar.set_prefix(counters.phase().word());
                 bar.set_message(terminal_line(counters, pace));
                 bar.tick();
             }
@@ -124,10 +129,19 @@ impl View {
 
 fn terminal_bar() -> ProgressBar {
     let bar = ProgressBar::no_length();
-    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}") {
-        bar.set_style(style);
-    }
+    restyle(&bar, WITHOUT_TOTAL);
     bar
+}
+
+/// Before a total is known nothing is drawn that would look like a share of it.
+const WITHOUT_TOTAL: &str = "{spinner} {prefix:<8} {wide_msg}";
+const WITH_TOTAL: &str = "{spinner} {prefix:<8} [{bar:20}] {percent:>3} % · {wide_msg}";
+
+fn restyle(bar: &ProgressBar, template: &str) {
+    // The templates are constants and sound; were they not, the bar would look plainer.
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style.progress_chars("=> "));
+    }
 }
 
 fn terminal_line(counters: &Counters, pace: &Pace) -> String {
@@ -146,7 +160,11 @@ fn terminal_line(counters: &Counters, pace: &Pace) -> String {
         }
     };
     let left = pace.remaining(counters).map(|(low, high)| format!(" · {low}–{high} min left")).unwrap_or_default();
-    format!("{}: {totals} · {moved}{left}", phase.word())
+    let problems = match counters.problems.get() {
+        0 => String::new(),
+        n => format!(" · {n} problems"),
+    };
+    format!("{totals} · {moved}{problems}{left}")
 }
 
 fn print_json(counters: &Counters) {

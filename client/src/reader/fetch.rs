@@ -160,9 +160,7 @@ impl Fetcher {
     ) -> Result<Segment, ReadError> {
         let request = ReadSegment { pack, segment, ids: concat(wanted.iter().map(|w| &w.id)) };
         let answer = self.connection.ask(&request).map_err(|error| match error {
-            LinkError::Refused(refusal) if refusal.code == RefusalCode::Damaged => {
-                ReadError::DamagedPack { pack, refusal }
-            }
+            LinkError::Refused(refusal) if refusal.code == RefusalCode::Damaged => ReadError::DamagedPack { pack },
             other => ReadError::Link(other),
         })?;
         let mut plain = buffer;

@@ -2,12 +2,14 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
 use data_encoding::HEXLOWER;
-use datis_engine::ids::{SourceKind, SourceName};
+use datis_engine::ids::{RunId, SourceKind, SourceName};
+use datis_engine::keys::random_bytes;
 use datis_engine::units::UnixMillis;
 use serde::{Deserialize, Serialize};
 
@@ -96,8 +98,46 @@ impl LastRun {
 }
 
 /// The right to back up one source; another process has it only after this one is dropped.
+///
+/// The file holds the id of the run that is under way. Whoever gets the lock and finds an id takes it over: its run was
+/// killed, and the box hands the same session on to the same id at once instead of waiting for it to go stale.
 #[derive(Debug)]
-pub struct SourceLock(#[expect(dead_code, reason = "held open: closing the file gives the lock away")] File);
+pub struct SourceLock {
+    file: File,
+    run: RunId,
+}
+
+impl SourceLock {
+    fn begin(mut file: File) -> io::Result<Self> {
+        let mut left = Vec::new();
+        file.by_ref().take(RunId::LEN as u64 + 1).read_to_end(&mut left)?;
+        if let Some(run) = RunId::from_slice(&left) {
+            return Ok(Self { file, run });
+        }
+        let run = RunId::from_bytes(random_bytes().map_err(io::Error::other)?);
+        file.set_len(0)?;
+        file.write_all_at(run.as_bytes(), 0)?;
+        file.sync_data()?;
+        Ok(Self { file, run })
+    }
+
+    /// The run that this lock is held for.
+    #[must_use]
+    pub const fn run(&self) -> RunId {
+        self.run
+    }
+}
+
+impl Drop for SourceLock {
+    fn drop(&mut self) {
+        // An id that stays would only make the next run take over a session that has ended.
+        let _best_effort = self.file.set_len(0);
+    }
+}
+
+/// The right to be the service of a state directory.
+#[derive(Debug)]
+pub struct ServiceLock(#[expect(dead_code, reason = "held open: closing the file gives the lock away")] File);
 
 impl State {
     /// The sources that `backup` has seen, by name.
@@ -181,7 +221,7 @@ impl State {
     pub fn lock_source(&self, source: &SourceName) -> Result<SourceLock, StateError> {
         let path = self.private_dir("locks")?.join(file_name_of(source));
         match lock(&path)? {
-            Some(file) => Ok(SourceLock(file)),
+            Some(file) => SourceLock::begin(file).map_err(|source| StateError::Write { path, source }),
             None => Err(StateError::SourceBusy { source_name: source.to_string() }),
         }
     }
@@ -190,10 +230,10 @@ impl State {
     ///
     /// # Errors
     /// [`StateError::ServiceBusy`], [`StateError::Write`].
-    pub fn lock_service(&self) -> Result<SourceLock, StateError> {
+    pub fn lock_service(&self) -> Result<ServiceLock, StateError> {
         let path = self.private_dir("locks")?.join("service");
         match lock(&path)? {
-            Some(file) => Ok(SourceLock(file)),
+            Some(file) => Ok(ServiceLock(file)),
             None => Err(StateError::ServiceBusy { dir: self.dir.clone() }),
         }
     }
@@ -270,8 +310,16 @@ mod tests {
         let name: SourceName = "a".parse().expect("name");
         let held = state.lock_source(&name).expect("free");
         assert_eq!(state.lock_source(&name).expect_err("taken").exit(), crate::exit::Exit::Busy);
+        let first = held.run();
         drop(held);
-        assert!(state.lock_source(&name).is_ok());
+        let ended = state.lock_source(&name).expect("free again");
+        assert_ne!(ended.run(), first, "a run that ended is over");
+        // As a killed process leaves it: the lock is free, the id is there.
+        let (killed, left) = (ended.run(), dir.path().join("locks").join(file_name_of(&name)));
+        let bytes = std::fs::read(&left).expect("read");
+        drop(ended);
+        std::fs::write(&left, bytes).expect("write");
+        assert_eq!(state.lock_source(&name).expect("free").run(), killed, "the next run takes it over");
     }
 
     #[test]
