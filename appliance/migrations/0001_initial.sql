@@ -33,8 +33,9 @@ CREATE TABLE enrolment_code (
 ) STRICT, WITHOUT ROWID;
 
 -- One row for each machine that sent the pack: two rows may share one object of the store.
+-- Numbers are never given twice: caches are keyed by them.
 CREATE TABLE pack (
-    id           INTEGER PRIMARY KEY,
+    id           INTEGER PRIMARY KEY AUTOINCREMENT,
     pack_id      BLOB NOT NULL CHECK (length(pack_id) = 32),
     machine      INTEGER NOT NULL REFERENCES machine (id),
     state        TEXT NOT NULL CHECK (state IN ('stored', 'condemned', 'damaged')),
@@ -47,6 +48,9 @@ CREATE TABLE pack (
     UNIQUE (pack_id, machine),
     CHECK ((state = 'condemned') = (condemned_at IS NOT NULL))
 ) STRICT;
+
+-- The verifier asks for the next one every few seconds.
+CREATE INDEX pack_unverified ON pack (id) WHERE verified_at IS NULL AND state = 'stored';
 
 -- Offsets and lengths of a pack's segments, apart from `pack` so that its rows stay short.
 CREATE TABLE pack_segments (
@@ -67,7 +71,7 @@ CREATE TABLE chunk (
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE snapshot (
-    id            INTEGER PRIMARY KEY,
+    id            INTEGER PRIMARY KEY AUTOINCREMENT,
     snapshot_id   BLOB NOT NULL UNIQUE CHECK (length(snapshot_id) = 32),
     machine       INTEGER NOT NULL REFERENCES machine (id),
     source        TEXT NOT NULL,
@@ -104,4 +108,10 @@ CREATE TABLE node (
 -- Packs whose rows are gone and whose objects are to be deleted.
 CREATE TABLE doomed_pack (
     pack_id BLOB NOT NULL PRIMARY KEY CHECK (length(pack_id) = 32)
+) STRICT, WITHOUT ROWID;
+
+-- Objects in the store that have no row in `pack`, and since when that is known: left by a crash, deleted after a while.
+CREATE TABLE orphan_pack (
+    pack_id BLOB NOT NULL PRIMARY KEY CHECK (length(pack_id) = 32),
+    seen_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;

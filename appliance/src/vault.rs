@@ -106,15 +106,14 @@ impl Vault {
             identity.open(&sealed, sealed.len()).map_err(|source| VaultError::Key { path: path.clone(), source })?;
         let damaged = |source| VaultError::VaultFile { path: path.clone(), source };
         let file = VaultFile::decode(&plain).map_err(damaged)?;
-        let secret =
-            file.dedup_secret().ok_or_else(|| damaged(FormatError::damaged("vault file", "length of the secret")))?;
+        let secret = file.dedup_secret().ok_or_else(|| {
+            damaged(FormatError::Damaged { what: "vault file", reason: "length of the secret".to_owned() })
+        })?;
         let recipients = Recipients::parse(file.recipients()).map_err(|source| VaultError::Key { path, source })?;
 
         // Machines remember the receipt key, and they exist only when the catalog does.
-        let receipt_key = signing_key(dir, KeyFile::Receipt, step)?;
-        let parse = |der: &[u8]| SigningKey::from_pkcs8(der);
-        let receipt_key =
-            parse(&receipt_key).map_err(|source| VaultError::Key { path: KeyFile::Receipt.path(dir), source })?;
+        let receipt_key = SigningKey::from_pkcs8(&signing_key(dir, KeyFile::Receipt, step)?)
+            .map_err(|source| VaultError::Key { path: KeyFile::Receipt.path(dir), source })?;
         let id = file.vault();
         Ok(Self {
             id,
@@ -240,5 +239,115 @@ fn read_text(path: &Path) -> Result<Option<Zeroizing<String>>, VaultError> {
     match String::from_utf8(bytes) {
         Ok(text) => Ok(Some(Zeroizing::new(text))),
         Err(_) => Err(VaultError::Key { path: path.to_owned(), source: KeyError::Identity }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn open(dir: &DataDir) -> Result<(Vault, Vec<String>), VaultError> {
+        let mut steps = Vec::new();
+        let vault = Vault::open_or_make(dir, None, &mut |step| steps.push(step.to_owned()))?;
+        Ok((vault, steps))
+    }
+
+    #[test]
+    fn the_second_start_makes_nothing_and_finds_the_same_vault() {
+        let folder = tempfile::tempdir().expect("folder");
+        let dir = DataDir::new(folder.path().join("box"));
+        let (first, steps) = open(&dir).expect("first");
+        assert_eq!(steps.len(), 4);
+        let (second, steps) = open(&dir).expect("second");
+        assert!(steps.is_empty());
+        assert_eq!((first.id, first.secret.expose()), (second.id, second.secret.expose()));
+        assert_eq!(first.receipt_key.public_key(), second.receipt_key.public_key());
+        assert!(first.box_name.starts_with("datis-") && first.box_name == second.box_name);
+    }
+
+    #[test]
+    fn every_beginning_of_a_first_start_is_completed_by_the_next() {
+        let files = ["keys/identity.age-key", "keys/kit.age-key", "store/vault.age", "keys/receipt.pkcs8"];
+        for made in 0..files.len() {
+            let folder = tempfile::tempdir().expect("folder");
+            let dir = DataDir::new(folder.path());
+            open(&dir).expect("first");
+            for file in &files[made..] {
+                std::fs::remove_file(dir.root().join(file)).expect("remove");
+            }
+            let read = || -> Vec<_> {
+                files[..made].iter().map(|f| std::fs::read(dir.root().join(f)).expect("read")).collect()
+            };
+            let kept = read();
+            let (vault, steps) = open(&dir).expect("completed");
+            assert_eq!(steps.len(), files.len() - made);
+            assert_eq!(kept, read(), "what was there is kept");
+            vault.recovery_kit(&dir).expect("kit");
+        }
+    }
+
+    #[test]
+    fn a_key_that_is_lost_beside_its_data_is_not_made_anew() {
+        let folder = tempfile::tempdir().expect("folder");
+        let dir = DataDir::new(folder.path());
+        open(&dir).expect("first");
+        std::fs::create_dir(dir.catalog_dir()).expect("catalog");
+        std::fs::write(dir.catalog_file(), b"").expect("catalog");
+        for file in ["keys/identity.age-key", "keys/receipt.pkcs8"] {
+            let path = dir.root().join(file);
+            let bytes = std::fs::read(&path).expect("read");
+            std::fs::remove_file(&path).expect("remove");
+            assert!(matches!(open(&dir), Err(VaultError::Missing { path: named }) if named == path), "{file}");
+            assert!(!path.exists());
+            std::fs::write(&path, bytes).expect("put back");
+            open(&dir).expect("back");
+        }
+        std::fs::create_dir(dir.store_dir().join("packs")).expect("packs");
+        std::fs::write(dir.store_dir().join("packs/x"), b"").expect("pack");
+        std::fs::remove_file(dir.vault_file()).expect("remove");
+        assert!(matches!(open(&dir), Err(VaultError::Missing { .. })));
+    }
+
+    #[test]
+    fn damaged_keys_are_named_and_kept() {
+        let folder = tempfile::tempdir().expect("folder");
+        let dir = DataDir::new(folder.path());
+        open(&dir).expect("first");
+        for file in ["keys/identity.age-key", "store/vault.age", "keys/receipt.pkcs8"] {
+            let path = dir.root().join(file);
+            let bytes = std::fs::read(&path).expect("read");
+            std::fs::write(&path, b"\xff\x00noise").expect("damage");
+            let message = open(&dir).expect_err(file).to_string();
+            assert!(message.contains(file), "{message}");
+            std::fs::write(&path, bytes).expect("put back");
+        }
+    }
+
+    #[test]
+    fn the_kit_opens_the_vault_and_a_kit_that_was_taken_off_is_said_to_be_gone() {
+        let folder = tempfile::tempdir().expect("folder");
+        let dir = DataDir::new(folder.path());
+        let (vault, _) = open(&dir).expect("first");
+        let kit = vault.recovery_kit(&dir).expect("kit");
+        let sealed = std::fs::read(dir.vault_file()).expect("vault file");
+        let plain = kit.identity.open(&sealed, 1 << 16).expect("the kit opens it");
+        assert_eq!(VaultFile::decode(&plain).expect("decode").vault(), vault.id);
+        std::fs::remove_file(kit_path(&dir)).expect("take off");
+        let (vault, _) = open(&dir).expect("still opens");
+        assert!(matches!(vault.recovery_kit(&dir), Err(VaultError::KitGone { .. })));
+    }
+
+    #[test]
+    fn nobody_else_can_read_the_keys() {
+        let folder = tempfile::tempdir().expect("folder");
+        let dir = DataDir::new(folder.path());
+        open(&dir).expect("first");
+        let mode = |path: &Path| std::fs::metadata(path).expect("stat").permissions().mode() & 0o777;
+        assert_eq!(mode(&dir.keys_dir()), 0o700);
+        for entry in std::fs::read_dir(dir.keys_dir()).expect("keys") {
+            assert_eq!(mode(&entry.expect("entry").path()), 0o600);
+        }
     }
 }

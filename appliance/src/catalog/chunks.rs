@@ -151,21 +151,26 @@ pub(super) fn delete_listed(tx: &Transaction<'_>, pack: PackRow, directory: &Dir
     Ok(removed)
 }
 
-/// Shows every chunk with its pack and length, in the order of ids.
+/// How many slices the chunks are in, by the first byte of their ids.
+pub const SLICES: u16 = 256;
+
+/// Shows every chunk of one slice with its pack and length, in the order of ids. Slice by slice, no reader holds on to
+/// one state of the catalog for long.
 ///
 /// # Errors
-/// What `visit` gives; [`CatalogError`].
-pub fn for_each<E: From<CatalogError>>(
+/// [`CatalogError`].
+pub fn for_each_in(
     c: &Connection,
-    visit: &mut dyn FnMut(ChunkId, PackRow, u32) -> Result<(), E>,
-) -> Result<(), E> {
-    let mut statement =
-        c.prepare_cached("SELECT id, pack, len FROM chunk ORDER BY id, pack").map_err(CatalogError::from)?;
-    let mut rows = statement.query([]).map_err(CatalogError::from)?;
-    while let Some(row) = rows.next().map_err(CatalogError::from)? {
-        let read = || -> rusqlite::Result<_> { Ok((bytes_at(row, 0)?, row.get(1)?, row.get(2)?)) };
-        let (id, pack, len) = read().map_err(CatalogError::from)?;
-        visit(id, pack, len)?;
+    slice: u8,
+    visit: &mut dyn FnMut(ChunkId, PackRow, u32),
+) -> Result<(), CatalogError> {
+    let sql = "SELECT id, pack, len FROM chunk WHERE id >= ?1 AND id < ?2 ORDER BY id, pack";
+    let mut statement = c.prepare_cached(sql)?;
+    // A shorter BLOB comes before a longer one that it begins.
+    let end = slice.checked_add(1).map_or_else(|| vec![u8::MAX; ChunkId::LEN + 1], |next| vec![next]);
+    let mut rows = statement.query(params![[slice].as_slice(), end])?;
+    while let Some(row) = rows.next()? {
+        visit(bytes_at(row, 0)?, row.get(1)?, row.get(2)?);
     }
     Ok(())
 }

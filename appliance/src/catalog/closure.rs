@@ -24,6 +24,13 @@ impl NodeKind {
             Self::Content(level) => CONTENT_BASE + u16::from(level),
         }
     }
+
+    fn from_column(kind: u16) -> Option<Self> {
+        match kind.checked_sub(CONTENT_BASE) {
+            None => u8::try_from(kind).ok().map(Self::Listing),
+            Some(level) => u8::try_from(level).ok().map(Self::Content),
+        }
+    }
 }
 
 /// Answers, one after the other, what is known of chunks for one machine.
@@ -120,9 +127,20 @@ pub fn for_each_foreign(
 pub fn retain_nodes(
     tx: &Transaction<'_>,
     machine: MachineRow,
-    keep: &dyn Fn(&ChunkId) -> bool,
+    keep: &dyn Fn(&ChunkId, NodeKind) -> bool,
 ) -> Result<(), CatalogError> {
-    let gone = unwanted(tx, "SELECT chunk_id FROM node WHERE machine = ?1", machine, keep)?;
+    let mut gone = Vec::new();
+    {
+        let mut statement = tx.prepare_cached("SELECT chunk_id, kind FROM node WHERE machine = ?1")?;
+        let mut rows = statement.query([machine])?;
+        while let Some(row) = rows.next()? {
+            let id = bytes_at(row, 0)?;
+            let wanted = NodeKind::from_column(row.get(1)?).is_some_and(|kind| keep(&id, kind));
+            if !wanted {
+                gone.push(id);
+            }
+        }
+    }
     let mut statement = tx.prepare_cached("DELETE FROM node WHERE machine = ?1 AND chunk_id = ?2")?;
     for id in &gone {
         statement.execute(params![machine, id.as_bytes()])?;
@@ -139,28 +157,15 @@ pub fn retain_foreign(
     machine: MachineRow,
     keep: &dyn Fn(&ChunkId) -> bool,
 ) -> Result<(), CatalogError> {
-    let gone = unwanted(tx, "SELECT chunk_id FROM foreign_ref WHERE machine = ?1", machine, keep)?;
+    let mut gone = Vec::new();
+    for_each_foreign(tx, machine, &mut |id| {
+        if !keep(&id) {
+            gone.push(id);
+        }
+    })?;
     let mut statement = tx.prepare_cached("DELETE FROM foreign_ref WHERE machine = ?1 AND chunk_id = ?2")?;
     for id in &gone {
         statement.execute(params![machine, id.as_bytes()])?;
     }
     Ok(())
-}
-
-fn unwanted(
-    tx: &Transaction<'_>,
-    sql: &str,
-    machine: MachineRow,
-    keep: &dyn Fn(&ChunkId) -> bool,
-) -> Result<Vec<ChunkId>, CatalogError> {
-    let mut statement = tx.prepare_cached(sql)?;
-    let mut rows = statement.query([machine])?;
-    let mut gone = Vec::new();
-    while let Some(row) = rows.next()? {
-        let id = bytes_at(row, 0)?;
-        if !keep(&id) {
-            gone.push(id);
-        }
-    }
-    Ok(gone)
 }

@@ -185,6 +185,16 @@ pub fn set_policy(tx: &Transaction<'_>, machine: MachineRow, policy: &MachinePol
     Ok(())
 }
 
+/// Lets a machine in again under the name and profile of a new code.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn enrol_again(tx: &Transaction<'_>, machine: MachineRow, grant: &CodeGrant) -> Result<(), CatalogError> {
+    tx.prepare_cached("UPDATE machine SET name = ?2, profile = ?3, state = 'active' WHERE id = ?1")?
+        .execute(params![machine, grant.machine_name.as_str(), grant.profile.word()])?;
+    Ok(())
+}
+
 /// Shuts a machine out for good.
 ///
 /// # Errors

@@ -16,6 +16,8 @@ mod open;
 pub mod packs;
 mod pool;
 pub mod snapshots;
+#[cfg(test)]
+pub(crate) mod testing;
 mod values;
 
 pub use open::{MIGRATIONS, SCHEMA_VERSION};
@@ -134,6 +136,15 @@ impl Catalog {
         let writer = Writer::new(connection, path);
         let reader = Reader::open(path)?;
         Ok(Self { writer, reader })
+    }
+
+    /// The machines in the catalog at `path`, as far as it can still be read. Nothing else of it is trusted.
+    ///
+    /// # Errors
+    /// [`CatalogError`].
+    pub fn salvage_machines(path: &Path, vault: VaultId) -> Result<Vec<machines::Machine>, CatalogError> {
+        let connection = open::open_old(path, vault)?;
+        machines::all(&connection)
     }
 
     /// Every change.

@@ -73,6 +73,19 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, CatalogError> {
     Ok(connection)
 }
 
+/// A catalog that may be damaged, to read what is left of it.
+pub(super) fn open_old(path: &Path, vault: VaultId) -> Result<Connection, CatalogError> {
+    let connection = open_reader(path)?;
+    let found: u32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(|e| at(path, e))?;
+    if found != SCHEMA_VERSION {
+        return Err(CatalogError::Newer { path: path.to_owned(), found, known: SCHEMA_VERSION });
+    }
+    match vault_of(&connection, path)? {
+        Some(id) if id == vault.as_bytes() => Ok(connection),
+        Some(_) | None => Err(CatalogError::OtherVault { path: path.to_owned() }),
+    }
+}
+
 /// Whether a damaged file is behind the error decides what the person is told to do.
 fn at(path: &Path, source: rusqlite::Error) -> CatalogError {
     let path = path.to_owned();
@@ -99,9 +112,7 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<(), CatalogError>
 }
 
 fn belongs_to(connection: &Connection, path: &Path, vault: VaultId) -> Result<(), CatalogError> {
-    let read = "SELECT value FROM meta WHERE name = 'vault'";
-    let found: Option<Vec<u8>> = connection.query_row(read, [], |r| r.get(0)).optional().map_err(|e| at(path, e))?;
-    match found {
+    match vault_of(connection, path)? {
         Some(id) if id == vault.as_bytes() => Ok(()),
         Some(_) => Err(CatalogError::OtherVault { path: path.to_owned() }),
         None => connection
@@ -109,6 +120,11 @@ fn belongs_to(connection: &Connection, path: &Path, vault: VaultId) -> Result<()
             .map(drop)
             .map_err(|e| at(path, e)),
     }
+}
+
+fn vault_of(connection: &Connection, path: &Path) -> Result<Option<Vec<u8>>, CatalogError> {
+    let read = "SELECT value FROM meta WHERE name = 'vault'";
+    connection.query_row(read, [], |r| r.get(0)).optional().map_err(|e| at(path, e))
 }
 
 /// Reads through the whole database; `Ok` when SQLite finds nothing wrong.

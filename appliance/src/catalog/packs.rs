@@ -117,7 +117,7 @@ fn decode_segments(blob: &[u8]) -> Option<Directory> {
     let (numbers, rest) = blob.as_chunks::<4>();
     let mut numbers = numbers.iter().map(|bytes| u32::from_le_bytes(*bytes));
     let first_offset = numbers.next()?;
-    if !rest.is_empty() || numbers.len() % 3 != 0 {
+    if !rest.is_empty() || !numbers.len().is_multiple_of(3) {
         return None;
     }
     let mut segments = Vec::with_capacity(numbers.len() / 3);
@@ -228,6 +228,18 @@ pub fn mark_verified(tx: &Transaction<'_>, pack: PackRow, at: UnixMillis) -> Res
     Ok(())
 }
 
+/// The stored and checked packs of all machines that are shorter than `below` bytes, machine by machine, in the order in which they came.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn small_verified(c: &Connection, below: u64) -> Result<Vec<Pack>, CatalogError> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM pack WHERE state = 'stored' AND verified_at IS NOT NULL AND bytes < ?1 ORDER BY machine, id"
+    );
+    let packs = c.prepare_cached(&sql)?.query_map([column_size(below)], pack_from)?.collect::<Result<_, _>>()?;
+    Ok(packs)
+}
+
 /// Notes that a pack's file is what its name says.
 ///
 /// # Errors
@@ -315,6 +327,36 @@ pub fn doomed(c: &Connection) -> Result<Vec<PackId>, CatalogError> {
 /// [`CatalogError`].
 pub fn forget_doomed(tx: &Transaction<'_>, id: &PackId) -> Result<(), CatalogError> {
     tx.prepare_cached("DELETE FROM doomed_pack WHERE pack_id = ?1")?.execute([id.as_bytes()])?;
+    Ok(())
+}
+
+/// Packs in the store that were found without a row here, and when that was first noticed.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn orphans(c: &Connection) -> Result<Vec<(PackId, UnixMillis)>, CatalogError> {
+    let mut statement = c.prepare_cached("SELECT pack_id, seen_at FROM orphan_pack")?;
+    let orphans =
+        statement.query_map([], |row| Ok((bytes_at(row, 0)?, time_at(row, 1)?)))?.collect::<Result<_, _>>()?;
+    Ok(orphans)
+}
+
+/// Notes a pack in the store that has no row here; one that was noted before stays as it was.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn note_orphan(tx: &Transaction<'_>, id: &PackId, at: UnixMillis) -> Result<(), CatalogError> {
+    tx.prepare_cached("INSERT OR IGNORE INTO orphan_pack (pack_id, seen_at) VALUES (?1, ?2)")?
+        .execute(params![id.as_bytes(), at.0])?;
+    Ok(())
+}
+
+/// Forgets a pack without a row: it has one now, or its object is gone.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn forget_orphan(tx: &Transaction<'_>, id: &PackId) -> Result<(), CatalogError> {
+    tx.prepare_cached("DELETE FROM orphan_pack WHERE pack_id = ?1")?.execute([id.as_bytes()])?;
     Ok(())
 }
 

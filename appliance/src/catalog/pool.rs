@@ -64,6 +64,13 @@ impl Writer {
         Ok(value)
     }
 
+    /// Runs `look` while no transaction of the writer is under way: what is read afterwards is no older than what `look`
+    /// saw.
+    pub fn between<T>(&self, look: impl FnOnce() -> T) -> T {
+        let _idle = self.shared.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        look()
+    }
+
     /// Whether a commit has failed, so that nothing may be promised any more.
     #[must_use]
     pub fn is_poisoned(&self) -> bool {

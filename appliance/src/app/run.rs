@@ -1,0 +1,222 @@
+//! The daemon: opens the box, starts workers, portal, machine port and control socket, and stops them in order.
+
+use std::io::Write;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{AppError, Lock, Opened, advertised_host};
+use crate::config::{DataDir, PortalConfig};
+use crate::control::{self, Desk};
+use crate::files;
+use crate::intake::{Intake, Patience};
+use crate::meters::{Meters, WorkerMood, WorkerView};
+use crate::operations::Site;
+use crate::portal::{Portal, PortalError};
+use crate::workers::{self, WorkState, WorkerState, Workers};
+
+/// Running requests and workers end within this time when the box stops; what is left then is cut off.
+const STOP_TIMEOUT: Duration = Duration::from_secs(10);
+/// A failure of durability is noticed within this time.
+const POISON_CHECK: Duration = Duration::from_millis(50);
+
+/// What the command line sets over the configuration.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct RunOptions {
+    pub(crate) listen: Option<IpAddr>,
+    pub(crate) machine_port: Option<u16>,
+    pub(crate) portal_port: Option<u16>,
+}
+
+/// Runs the box until a signal stops it.
+///
+/// # Errors
+/// [`AppError::Durability`] when the process must be started again; else why it did not start.
+pub(crate) fn run(dir: &DataDir, options: &RunOptions) -> Result<(), AppError> {
+    let lock = Lock::take(dir)?;
+    raise_descriptor_limit();
+    let mut opened = super::open(dir, lock, &mut |made| tracing::info!("First start: {made}"))?;
+    let machine_port = &mut opened.config.machine_port;
+    machine_port.listen = options.listen.unwrap_or(machine_port.listen);
+    machine_port.port = options.machine_port.unwrap_or(machine_port.port);
+    opened.config.portal.port = options.portal_port.unwrap_or(opened.config.portal.port);
+
+    let machines = listen("machine port", machine_port.listen, machine_port.port)?;
+    let portal = listen("portal port", PortalConfig::LISTEN, opened.config.portal.port)?;
+    let ended = actix_web::rt::System::new().block_on(serve(dir, &opened, machines, portal));
+    // Threads that did not end in time may still write: the lock has to go with the process, not before it.
+    std::mem::forget(opened);
+    ended
+}
+
+async fn serve(dir: &DataDir, opened: &Opened, machines: Listening, portal: Listening) -> Result<(), AppError> {
+    let system = |step| move |source| AppError::System { step, source };
+    let (site, meters) = (Arc::clone(&opened.site), Meters::new());
+    let mut terminate = signal(SignalKind::terminate()).map_err(system("watch for signals"))?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(system("watch for signals"))?;
+
+    let workers = RunningWorkers::start(&site).map_err(system("start a thread"))?;
+    let intake = Intake::new(Arc::clone(&site), Arc::clone(&opened.certs), meters.clone(), Patience::default());
+    let machine_server = intake.serve(machines.listener).map_err(|e| AppError::Serve(control::with_causes(&e)))?;
+    let states = workers.clone();
+    let serving = |e: PortalError| AppError::Serve(control::with_causes(&e));
+    let pages = Portal::new(Arc::clone(&site), &meters, Box::new(move || states.views())).map_err(serving)?;
+    let portal_server = pages.serve(portal.listener).map_err(serving)?;
+    let addresses = json!({ "machine": machines.address.to_string(), "portal": portal.address.to_string() });
+    let desk = Desk {
+        dir: dir.clone(),
+        host: advertised_host(&opened.config, machines.address.ip()),
+        machine_port: Some(machines.address.port()),
+        site: Arc::clone(&site),
+        certs: Arc::clone(&opened.certs),
+        look: {
+            let (addresses, workers) = (addresses.clone(), workers.clone());
+            Arc::new(move || json!({ "running": true, "addresses": addresses, "workers": workers.states() }))
+        },
+    };
+    control::socket::serve(&dir.control_socket(), Arc::new(move |command, progress| desk.execute(command, progress)))
+        .map_err(system("open its control socket"))?;
+    note_run(dir, &addresses).map_err(system("note where it listens"))?;
+    announce(&machines.address, &portal.address);
+
+    let (machine_handle, portal_handle) = (machine_server.handle(), portal_server.handle());
+    let ended = futures_util::future::select(Box::pin(machine_server), Box::pin(portal_server));
+    let outcome = tokio::select! {
+        _ = terminate.recv() => Ok("SIGTERM"),
+        _ = interrupt.recv() => Ok("SIGINT"),
+        reason = poisoned(&site) => Err(AppError::Durability(reason)),
+        _ = ended => Err(AppError::Serve("a listener ended by itself; its log says why".to_owned())),
+    };
+    let signal = outcome?;
+    tracing::info!(signal, "Stopping");
+    intake.stop_taking_requests();
+    site.stop();
+    let stopping = async {
+        let _ = tokio::join!(machine_handle.stop(true), portal_handle.stop(true), stop_on_thread(workers));
+    };
+    let in_time = tokio::select! {
+        done = tokio::time::timeout(STOP_TIMEOUT, stopping) => done.is_ok(),
+        reason = poisoned(&site) => return Err(AppError::Durability(reason)),
+    };
+    if !in_time {
+        tracing::warn!("Some requests did not end in time and were cut off");
+    }
+    // The lock goes with the process; these two only tell others where it was.
+    let _ = std::fs::remove_file(dir.control_socket());
+    let _ = std::fs::remove_file(dir.run_file());
+    match site.poisoned() {
+        Some(reason) => Err(AppError::Durability(reason)),
+        None => Ok(()),
+    }
+}
+
+/// The workers, shared with those that show what they do, until they are stopped.
+#[derive(Clone)]
+struct RunningWorkers(Arc<Mutex<Option<Workers>>>);
+
+impl RunningWorkers {
+    fn start(site: &Arc<Site>) -> std::io::Result<Self> {
+        Ok(Self(Arc::new(Mutex::new(Some(workers::start(Arc::clone(site))?)))))
+    }
+
+    fn states(&self) -> Vec<WorkerState> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(Workers::states).unwrap_or_default()
+    }
+
+    fn views(&self) -> Vec<WorkerView> {
+        self.states().into_iter().map(view).collect()
+    }
+
+    fn stop(&self) {
+        let running = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(running) = running {
+            running.stop();
+        }
+    }
+}
+
+/// The edges do not know one another, so the portal gets its own picture of a worker.
+fn view(worker: WorkerState) -> WorkerView {
+    let state = match worker.state {
+        WorkState::Idle => WorkerMood::Idle,
+        WorkState::Working => WorkerMood::Working,
+        WorkState::Waiting => WorkerMood::Waiting,
+        WorkState::Failed => WorkerMood::Failed,
+    };
+    let WorkerState { name, progress, last_error, last_run, .. } = worker;
+    WorkerView { name, state, progress, last_error, last_run }
+}
+
+/// Ending the workers blocks; a thread of its own holds nobody up when they do not end.
+async fn stop_on_thread(workers: RunningWorkers) {
+    let (ended, end) = tokio::sync::oneshot::channel();
+    let stopping = std::thread::Builder::new().name("stop".into()).spawn(move || {
+        workers.stop();
+        // Nobody waits any more once the time is over.
+        let _ = ended.send(());
+    });
+    match stopping {
+        Ok(_) => drop(end.await),
+        Err(e) => tracing::warn!(error = %e, "No thread could be started to end the background work"),
+    }
+}
+
+/// Ends when nothing may be promised any more.
+async fn poisoned(site: &Site) -> String {
+    loop {
+        if let Some(reason) = site.poisoned() {
+            return reason;
+        }
+        tokio::time::sleep(POISON_CHECK).await;
+    }
+}
+
+struct Listening {
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+fn listen(what: &'static str, ip: IpAddr, port: u16) -> Result<Listening, AppError> {
+    let wanted = SocketAddr::new(ip, port);
+    let listener = match TcpListener::bind(wanted) {
+        // A kernel without IPv6; the unspecified address means "everywhere" in either family.
+        Err(e) if ip.is_ipv6() && ip.is_unspecified() && e.kind() != std::io::ErrorKind::AddrInUse => {
+            TcpListener::bind(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), port))
+        }
+        bound => bound,
+    };
+    let refuse = |source| AppError::Listen { what, address: wanted, source };
+    let listener = listener.map_err(refuse)?;
+    let address = listener.local_addr().map_err(refuse)?;
+    Ok(Listening { listener, address })
+}
+
+/// `DIR/run.json`, for whoever looks into the folder.
+fn note_run(dir: &DataDir, addresses: &serde_json::Value) -> std::io::Result<()> {
+    let mut note = addresses.clone();
+    if let Some(fields) = note.as_object_mut() {
+        fields.insert("pid".to_owned(), json!(std::process::id()));
+    }
+    files::replace(&dir.run_file(), note.to_string().as_bytes()).map_err(std::io::Error::other)
+}
+
+/// The line that scripts wait for.
+fn announce(machine: &SocketAddr, portal: &SocketAddr) {
+    let mut out = std::io::stdout().lock();
+    // Nobody may be listening; the box serves all the same.
+    let _ = writeln!(out, "datisd ready machine={machine} portal={portal}").and_then(|()| out.flush());
+    tracing::info!(%machine, %portal, "Ready");
+}
+
+/// Each connection and each pack needs a descriptor; the usual soft limit of 1 024 is for programs that use select(2).
+fn raise_descriptor_limit() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(e) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(error = %e, "The limit of open files could not be raised");
+    }
+}

@@ -1,0 +1,285 @@
+//! The command line of `datisd`: what can be said, and how the process ends.
+
+use std::io::Write;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use datis_engine::ids::{MachineName, Profile};
+use datis_engine::retention::RetentionPolicy;
+use datis_engine::units::Seconds;
+use tracing_subscriber::EnvFilter;
+
+use crate::app::{self, RunOptions};
+use crate::config::DataDir;
+use crate::control::{Address, Answer, Command, Failed, FailedKind, Outcome};
+
+/// It failed; the message says why. Wrong usage is 2, by clap.
+const FAILED: u8 = 1;
+/// Damage was found, or a brake stopped the run: somebody should look.
+const ATTENTION: u8 = 3;
+/// The disk did not keep what it was given: the service manager starts the box again.
+const DURABILITY: u8 = 70;
+
+/// The Datis backup box.
+#[derive(Debug, Parser)]
+#[command(name = "datisd", version, disable_help_subcommand = true)]
+struct Cli {
+    /// Folder of the box.
+    #[arg(long, global = true, value_name = "DIR", default_value = "/var/lib/datis")]
+    data: PathBuf,
+    /// Which log messages are written to stderr, such as `debug` or `info,actix_server=warn`.
+    #[arg(long, global = true, value_name = "FILTER")]
+    log: Option<String>,
+    /// Write log messages as JSON lines.
+    #[arg(long, global = true)]
+    log_json: bool,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Make the box: identity, keys, catalog. Does nothing where there is one.
+    Init,
+    /// Run the box until SIGTERM. Makes it first where there is none.
+    Run {
+        /// Address of the machine port [default: all].
+        #[arg(long, value_name = "ADDR")]
+        listen: Option<IpAddr>,
+        /// Port for machines; 0 takes a free one [default: 20600].
+        #[arg(long, value_name = "N")]
+        machine_port: Option<u16>,
+        /// Port of the portal on the loopback address; 0 takes a free one [default: 8443].
+        #[arg(long, value_name = "N")]
+        portal_port: Option<u16>,
+    },
+    /// Print the line with which one new machine can enrol, once and within an hour.
+    EnrolCode {
+        /// Name of the machine.
+        #[arg(long, value_name = "NAME")]
+        machine: MachineName,
+        /// What the machine is: server, desktop or laptop.
+        #[arg(long, value_name = "PROFILE")]
+        profile: Profile,
+        /// Where the machine finds this box, when it is not the address that the box sees itself.
+        #[arg(long, value_name = "HOST[:PORT]")]
+        address: Option<Address>,
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Show what the box has and does.
+    Status {
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Read and open everything that is stored. Ends with 3 when there is damage.
+    Verify {
+        /// Read only about this part of the packs, others each time, such as `10%`.
+        #[arg(long, value_name = "N%", value_parser = percent)]
+        sample: Option<u8>,
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Remove snapshots that no policy keeps, and what only they needed. Ends with 3 when the brake stops it.
+    Prune {
+        /// Only say what would be removed.
+        #[arg(long)]
+        dry_run: bool,
+        /// Also remove more than a tenth of everything at once.
+        #[arg(long)]
+        force: bool,
+        /// For tests: unused packs wait this many seconds before they go.
+        #[arg(long, value_name = "SECONDS", hide = true)]
+        grace: Option<u64>,
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Make a new catalog from the packs. The daemon must be stopped.
+    Rebuild {
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Print the recovery kit: keep it away from the box, it opens every backup.
+    Kit {
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Show what the box wants of its machines, or set it for one.
+    Policy {
+        /// Which machine; needed to change something.
+        #[arg(long, value_name = "NAME")]
+        machine: Option<MachineName>,
+        /// How often each source is backed up, such as 1h.
+        #[arg(long, value_name = "DURATION", requires = "machine")]
+        every: Option<Seconds>,
+        /// How long the box keeps snapshots, such as `24h/1h, 30d/1d`.
+        #[arg(long, value_name = "POLICY", requires = "machine")]
+        local: Option<RetentionPolicy>,
+        /// How long other boxes keep them.
+        #[arg(long, value_name = "POLICY", requires = "machine")]
+        external: Option<RetentionPolicy>,
+        #[command(flatten)]
+        form: Form,
+    },
+    /// List the machines.
+    Machines {
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Shut a machine out. Its snapshots stay as long as its policy says.
+    Retire {
+        /// Name of the machine.
+        #[arg(long, value_name = "NAME")]
+        machine: MachineName,
+        #[command(flatten)]
+        form: Form,
+    },
+}
+
+/// In which form the answer is written.
+#[derive(Debug, Clone, Copy, clap::Args)]
+struct Form {
+    /// Print the answer as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+fn percent(raw: &str) -> Result<u8, String> {
+    let number = raw.strip_suffix('%').unwrap_or(raw).parse();
+    number.ok().filter(|n| (1..=100).contains(n)).ok_or_else(|| "write a part from 1% to 100%".to_owned())
+}
+
+/// The whole program.
+#[must_use]
+pub fn main() -> ExitCode {
+    let Cli { data, log, log_json, verb } = Cli::parse();
+    let dir = DataDir::new(data);
+    let usual = if matches!(verb, Verb::Run { .. }) { "info,actix_server=warn" } else { "warn" };
+    if let Err(sentence) = start_log(log.as_deref().unwrap_or(usual), log_json) {
+        return fail(&Failed { sentence, kind: FailedKind::Failed });
+    }
+    if let Err(e) = app::act_as_owner(&dir) {
+        return fail(&e.into());
+    }
+    keep_secrets_in();
+    let (command, form) = match verb {
+        Verb::Init => return init(&dir),
+        Verb::Run { listen, machine_port, portal_port } => {
+            let options = RunOptions { listen, machine_port, portal_port };
+            return app::run(&dir, &options).map_or_else(|e| fail(&e.into()), |()| ExitCode::SUCCESS);
+        }
+        Verb::Rebuild { form } => return end(app::rebuild(&dir, &mut |line| eprintln!("{line}")), form),
+        Verb::EnrolCode { machine, profile, address, form } => (Command::EnrolCode { machine, profile, address }, form),
+        Verb::Status { form } => (Command::Status, form),
+        Verb::Verify { sample, form } => (Command::Verify { sample }, form),
+        Verb::Prune { dry_run, force, grace, form } => {
+            (Command::Prune { dry_run, force, grace: grace.map(Seconds) }, form)
+        }
+        Verb::Kit { form } => (Command::Kit, form),
+        Verb::Policy { machine, every, local, external, form } => {
+            (Command::Policy { machine, every, local, external }, form)
+        }
+        Verb::Machines { form } => (Command::Machines, form),
+        Verb::Retire { machine, form } => (Command::Retire { machine }, form),
+    };
+    end(app::command(&dir, &command, &mut |line| eprintln!("{line}")), form)
+}
+
+fn init(dir: &DataDir) -> ExitCode {
+    app::init(dir, &mut |made| eprintln!("{made}")).map_or_else(|e| fail(&e.into()), |text| print(&format!("{text}\n")))
+}
+
+fn end(result: Result<Answer, Failed>, form: Form) -> ExitCode {
+    match result {
+        Ok(answer) => show(&answer, form),
+        Err(failed) => fail(&failed),
+    }
+}
+
+fn show(answer: &Answer, form: Form) -> ExitCode {
+    let printed = if form.json { print(&format!("{}\n", answer.json)) } else { print(&answer.text) };
+    match answer.outcome {
+        Outcome::Done => printed,
+        Outcome::Attention => ExitCode::from(ATTENTION),
+    }
+}
+
+fn print(text: &str) -> ExitCode {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::from(FAILED),
+    }
+}
+
+fn fail(failed: &Failed) -> ExitCode {
+    eprintln!("datisd: {}", failed.sentence);
+    ExitCode::from(match failed.kind {
+        FailedKind::Failed => FAILED,
+        FailedKind::Brake => ATTENTION,
+        FailedKind::Durability => DURABILITY,
+    })
+}
+
+fn start_log(filter: &str, as_json: bool) -> Result<(), String> {
+    let filter = EnvFilter::try_new(filter).map_err(|e| {
+        format!("`{filter}` is no log filter ({e}); write a level such as `debug`, or `info,actix_server=warn`")
+    })?;
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let started = if as_json {
+        log.json().try_init()
+    } else {
+        let on_terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
+        log.with_ansi(on_terminal).try_init()
+    };
+    started.map_err(|e| format!("the log cannot be started ({e})"))
+}
+
+/// Keys are in memory: no core dump holds them, and new files are for their owner only.
+fn keep_secrets_in() {
+    use rustix::process::{DumpableBehavior, set_dumpable_behavior, umask};
+    if let Err(e) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
+        tracing::warn!(error = %e, "Core dumps could not be switched off");
+    }
+    umask(rustix::fs::Mode::from_bits_truncate(0o077));
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent_and_data_may_stand_on_either_side() {
+        Cli::command().debug_assert();
+        for line in ["datisd --data /x status --json", "datisd status --json --data /x"] {
+            let cli = Cli::try_parse_from(line.split(' ')).expect(line);
+            assert_eq!(cli.data, PathBuf::from("/x"));
+            assert!(matches!(cli.verb, Verb::Status { form: Form { json: true } }));
+        }
+    }
+
+    #[test]
+    fn nonsense_is_refused_before_anything_is_opened() {
+        for line in [
+            "datisd",
+            "datisd enrol-code --machine a/b --profile server",
+            "datisd enrol-code --machine a --profile fridge",
+            "datisd enrol-code --machine a --profile server --address a:b",
+            "datisd verify --sample 0%",
+            "datisd verify --sample 101%",
+            "datisd policy --every 1h",
+            "datisd policy --machine a --local 30d",
+            "datisd run --machine-port 70000",
+            "datisd forget",
+        ] {
+            let refused = Cli::try_parse_from(line.split(' ')).expect_err(line);
+            assert_eq!(refused.exit_code(), 2, "{line}");
+        }
+        let sampled = Cli::try_parse_from(["datisd", "verify", "--sample", "10%"]).expect("sample");
+        assert!(matches!(sampled.verb, Verb::Verify { sample: Some(10), .. }));
+    }
+}

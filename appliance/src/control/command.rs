@@ -1,0 +1,131 @@
+//! What can be asked for, and what comes back: progress lines, then one answer or one failure.
+
+use datis_engine::ids::{MachineName, Profile};
+use datis_engine::retention::RetentionPolicy;
+use datis_engine::units::Seconds;
+use serde::{Deserialize, Serialize};
+
+use super::address::Address;
+use super::text;
+
+/// A command.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) enum Command {
+    /// What the box has and does.
+    Status,
+    /// A code for one new machine.
+    EnrolCode {
+        #[serde(with = "text")]
+        machine: MachineName,
+        #[serde(with = "text")]
+        profile: Profile,
+        /// Where the machine finds the box, when that is not what the box would say by itself.
+        #[serde(with = "text::optional")]
+        address: Option<Address>,
+    },
+    /// Reads and opens everything, or a sample of it in percent.
+    Verify { sample: Option<u8> },
+    /// Retention and collection. `grace`: how long unused packs wait before they go, for tests.
+    Prune {
+        dry_run: bool,
+        force: bool,
+        #[serde(with = "text::optional")]
+        grace: Option<Seconds>,
+    },
+    /// The recovery kit.
+    Kit,
+    /// Shows a machine's policy, or those of all; changes what is given.
+    Policy {
+        #[serde(with = "text::optional")]
+        machine: Option<MachineName>,
+        #[serde(with = "text::optional")]
+        every: Option<Seconds>,
+        #[serde(with = "text::optional")]
+        local: Option<RetentionPolicy>,
+        #[serde(with = "text::optional")]
+        external: Option<RetentionPolicy>,
+    },
+    /// The machines.
+    Machines,
+    /// From now on the machine may not come in; its snapshots stay.
+    Retire {
+        #[serde(with = "text")]
+        machine: MachineName,
+    },
+}
+
+/// What a command gave.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Answer {
+    /// For people; whole lines.
+    pub(crate) text: String,
+    /// The same for programs.
+    pub(crate) json: serde_json::Value,
+    pub(crate) outcome: Outcome,
+}
+
+/// How a command that ran to its end went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Outcome {
+    /// All is well.
+    Done,
+    /// Damage was found, or a brake stopped the run: somebody should look.
+    Attention,
+}
+
+/// Why a command failed, in one sentence and its causes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{sentence}")]
+pub(crate) struct Failed {
+    pub(crate) sentence: String,
+    pub(crate) kind: FailedKind,
+}
+
+/// What the exit code of a failure is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum FailedKind {
+    /// The command failed, and nothing else is wrong.
+    Failed,
+    /// A brake stopped it.
+    Brake,
+    /// The disk did not keep what it was given: the box has to start again.
+    Durability,
+}
+
+/// One line of what comes back.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Line {
+    Progress(String),
+    Answer(Answer),
+    Failed(Failed),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_come_back_and_names_are_checked_again() {
+        let command = Command::Policy {
+            machine: Some("Bureau Élodie".parse().expect("name")),
+            every: Some(Seconds(3_600)),
+            local: Some("2h/5m, 30d/1d".parse().expect("policy")),
+            external: None,
+        };
+        let text = serde_json::to_string(&command).expect("encode");
+        assert_eq!(serde_json::from_str::<Command>(&text).expect("decode"), command);
+        for bad in [
+            text.replace("Bureau", "../"),
+            text.replace("every", "ever"),
+            text.replace("1h", "1 fortnight"),
+            r#"{"command":"enrol-code","machine":"a","profile":"server","address":"a b"}"#.to_owned(),
+            r#"{"command":"format-disk"}"#.to_owned(),
+        ] {
+            assert!(serde_json::from_str::<Command>(&bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Runs a command on an open site.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use datis_engine::enrolment::EnrolmentUri;
+use datis_engine::ids::{MachineName, Profile};
+
+use super::address::Address;
+use super::command::{Answer, Command, Failed, FailedKind, Outcome};
+use super::show;
+use crate::certs::Certs;
+use crate::config::DataDir;
+use crate::operations::{self, OperationError, PolicyChange, Progress, PruneOptions, Site};
+use crate::vault::VaultError;
+
+/// What only the running daemon knows, for `status`: an object of further fields.
+pub(crate) type Look = dyn Fn() -> serde_json::Value + Send + Sync;
+
+/// What commands work on.
+pub(crate) struct Desk {
+    pub(crate) dir: DataDir,
+    pub(crate) site: Arc<Site>,
+    pub(crate) certs: Arc<Certs>,
+    /// Where machines find the box, unless the one who asks for a code says otherwise.
+    pub(crate) host: String,
+    /// The machine port; `None` while no daemon runs and the port is chosen anew at each start.
+    pub(crate) machine_port: Option<u16>,
+    pub(crate) look: Arc<Look>,
+}
+
+/// Passes on how far a long operation is, once a second, so that neither the socket nor the reader is flooded.
+pub(crate) struct Paced<'p> {
+    progress: &'p mut dyn FnMut(&str),
+    heard: Instant,
+}
+
+impl<'p> Paced<'p> {
+    pub(crate) fn new(progress: &'p mut dyn FnMut(&str)) -> Self {
+        Self { progress, heard: Instant::now() }
+    }
+
+    pub(crate) fn hear(&mut self, at: &Progress) {
+        if self.heard.elapsed() >= Duration::from_secs(1) {
+            self.heard = Instant::now();
+            (self.progress)(&show::progress(at));
+        }
+    }
+}
+
+impl From<OperationError> for Failed {
+    fn from(error: OperationError) -> Self {
+        let kind = match &error {
+            OperationError::Brake { .. } => FailedKind::Brake,
+            other if other.is_durability() => FailedKind::Durability,
+            _ => FailedKind::Failed,
+        };
+        Self { sentence: show::with_causes(&error), kind }
+    }
+}
+
+impl From<VaultError> for Failed {
+    fn from(error: VaultError) -> Self {
+        Self { sentence: show::with_causes(&error), kind: FailedKind::Failed }
+    }
+}
+
+impl Desk {
+    /// Runs `command`; `progress` hears of long ones.
+    ///
+    /// # Errors
+    /// [`Failed`] says why in one sentence.
+    pub(crate) fn execute(&self, command: &Command, progress: &mut dyn FnMut(&str)) -> Result<Answer, Failed> {
+        let site = &*self.site;
+        match command {
+            Command::Status => Ok(show::status(&operations::status(site)?, (self.look)())),
+            Command::EnrolCode { machine, profile, address } => self.enrol_code(machine, *profile, address.as_ref()),
+            Command::Verify { sample } => {
+                let mut paced = Paced::new(progress);
+                Ok(show::verify(&operations::verify(site, *sample, &mut |at| paced.hear(&at))?))
+            }
+            Command::Prune { dry_run, force, grace } => {
+                let usual = PruneOptions::default();
+                let grace = grace.unwrap_or(usual.grace);
+                let options = PruneOptions { dry_run: *dry_run, force: *force, grace, ..usual };
+                Ok(show::prune(&operations::prune(site, &options)?))
+            }
+            Command::Kit => Ok(show::kit(&site.vault.recovery_kit(&self.dir)?)),
+            Command::Policy { machine: None, .. } => {
+                let machines = operations::list_machines(site)?;
+                Ok(show::policies(machines.iter().map(|m| (&m.name, &m.policy))))
+            }
+            Command::Policy { machine: Some(name), every, local, external } => {
+                let change = PolicyChange { every: *every, local: local.clone(), external: external.clone() };
+                self.policy(name, &change)
+            }
+            Command::Machines => Ok(show::machines(&operations::list_machines(site)?, site.clock.now())),
+            Command::Retire { machine } => {
+                operations::retire_machine(site, machine)?;
+                let text = format!("Machine `{machine}` cannot come in any more. Its snapshots stay.");
+                Ok(Answer {
+                    text: format!("{text}\n"),
+                    json: serde_json::json!({ "retired": machine.as_str() }),
+                    outcome: Outcome::Done,
+                })
+            }
+        }
+    }
+
+    fn enrol_code(&self, machine: &MachineName, profile: Profile, address: Option<&Address>) -> Result<Answer, Failed> {
+        let port = address.and_then(|a| a.port).or(self.machine_port).ok_or_else(|| Failed {
+            sentence: "the machine port is chosen when the daemon starts; start it first, or name the port with \
+                       `--address HOST:PORT`"
+                .to_owned(),
+            kind: FailedKind::Failed,
+        })?;
+        let host = address.map_or_else(|| self.host.clone(), |a| a.host.clone());
+        let code = operations::create_enrolment_code(&self.site, machine, profile)?;
+        Ok(show::line(EnrolmentUri { host, port, code, pin: self.certs.pin() }.to_string()))
+    }
+
+    fn policy(&self, name: &MachineName, change: &PolicyChange) -> Result<Answer, Failed> {
+        let policy = if *change == PolicyChange::default() {
+            operations::policy(&self.site, name)?
+        } else {
+            operations::set_policy(&self.site, name, change)?
+        };
+        Ok(show::policies(std::iter::once((name, &policy))))
+    }
+}

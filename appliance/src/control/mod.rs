@@ -1,0 +1,16 @@
+//! Commands of the person who runs the box: `datisd status`, `verify`, `prune` and the others.
+//!
+//! One way for all of them: [`execute`] works on an open site. While the daemon runs, it is the one that has the site
+//! open, and [`socket`] carries the command there and its lines back; else the command opens the site itself.
+
+mod address;
+mod command;
+mod execute;
+mod show;
+pub(crate) mod socket;
+mod text;
+
+pub(crate) use address::Address;
+pub(crate) use command::{Answer, Command, Failed, FailedKind, Outcome};
+pub(crate) use execute::{Desk, Paced};
+pub(crate) use show::{rebuild as show_rebuild, with_causes};

@@ -1,0 +1,266 @@
+//! Results as text for people and as JSON for programs.
+
+use std::fmt::Write;
+
+use datis_engine::format::kit::RecoveryKit;
+use datis_engine::ids::MachineName;
+use datis_engine::units::UnixMillis;
+use serde_json::{Value, json};
+
+use super::command::{Answer, Outcome};
+use crate::figures::{self, Ago};
+use crate::operations::{
+    Machine, MachineOrigin, MachinePolicy, MachineState, MachineStatus, Progress, PruneReport, RebuildReport, Status,
+    VerifyReport,
+};
+
+/// One line that is the whole answer.
+pub(super) fn line(text: String) -> Answer {
+    Answer { json: json!(text), text: text + "\n", outcome: Outcome::Done }
+}
+
+/// An error with all its causes, as one sentence.
+pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let cause_text = cause.to_string();
+        // Transparent errors repeat their cause.
+        if !text.ends_with(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        next = cause.source();
+    }
+    text
+}
+
+/// `packs: 1.2 GiB of 3.4 GiB`.
+pub(crate) fn progress(at: &Progress) -> String {
+    match at.phase {
+        "packs" => format!("packs: {} of {}", figures::bytes(at.done), figures::bytes(at.total)),
+        phase => format!("{phase}: {} of {}", at.done, at.total),
+    }
+}
+
+pub(super) fn status(status: &Status, more: Value) -> Answer {
+    let mut text = String::new();
+    // Writing to a string does not fail.
+    let _ = write_status(&mut text, status);
+    if let Some(workers) = more.get("workers").and_then(Value::as_array).filter(|workers| !workers.is_empty()) {
+        text.push_str("Background work\n");
+        for worker in workers {
+            let word = |key| worker.get(key).and_then(Value::as_str).unwrap_or_default();
+            let _ = write!(text, "  {:<12} {:<8} {}", word("name"), word("state"), word("progress"));
+            if !word("last_error").is_empty() {
+                let _ = write!(text, " (last error: {})", word("last_error"));
+            }
+            text.truncate(text.trim_end().len());
+            text.push('\n');
+        }
+    }
+    let mut json = json!(status);
+    if let (Some(json), Value::Object(more)) = (json.as_object_mut(), more) {
+        json.extend(more);
+    }
+    Answer { text, json, outcome: Outcome::Done }
+}
+
+fn write_status(out: &mut String, status: &Status) -> std::fmt::Result {
+    writeln!(out, "Box {} (vault {})", status.box_name, status.vault)?;
+    if let Some(reason) = &status.poisoned {
+        writeln!(out, "The box must start again: {reason}")?;
+    }
+    if let (Some(free), Some(total)) = (status.disk_free_bytes, status.disk_total_bytes) {
+        writeln!(out, "Disk: {} free of {}", figures::bytes(free), figures::bytes(total))?;
+    }
+    let stored = &status.stored;
+    writeln!(out, "Stored: {} in {} packs, {} chunks", figures::bytes(stored.bytes), stored.packs, stored.chunks)?;
+    writeln!(
+        out,
+        "Packs not yet checked: {}; damaged: {}; on their way out: {}",
+        status.unverified_packs, status.damaged.packs, status.condemned.packs
+    )?;
+    writeln!(out, "Backups running: {}", status.sessions)?;
+    match status.machines.as_slice() {
+        [] => writeln!(
+            out,
+            "No machine is enrolled yet; `datisd enrol-code --machine NAME --profile server` lets one in."
+        ),
+        machines => {
+            out.push_str("Machines\n");
+            machines.iter().try_for_each(|machine| write_machine(out, machine, status.now))
+        }
+    }
+}
+
+fn write_machine(out: &mut String, machine: &MachineStatus, now: i64) -> std::fmt::Result {
+    let seen = machine
+        .last_sign_at()
+        .map_or("never seen".to_owned(), |at| format!("last seen {}", figures::ago(Ago::between(at, now))));
+    let retired = if machine.state == MachineState::Retired { ", retired" } else { "" };
+    writeln!(
+        out,
+        "  {} ({}{retired}), {seen}, {} sent",
+        machine.name,
+        machine.profile,
+        figures::bytes(machine.stored.bytes)
+    )?;
+    for source in &machine.sources {
+        write!(
+            out,
+            "    {} ({}): {} snapshots, last {}: {} entries, {}",
+            source.source,
+            source.kind,
+            source.snapshots,
+            figures::ago(Ago::between(source.last_received_at, now)),
+            source.last_entries,
+            figures::bytes(source.last_bytes)
+        )?;
+        if source.last_problems > 0 {
+            write!(out, ", {} entries could not be read", source.last_problems)?;
+        }
+        if source.damaged > 0 {
+            write!(out, ", {} snapshots damaged", source.damaged)?;
+        }
+        out.push('\n');
+    }
+    Ok(())
+}
+
+pub(super) fn verify(report: &VerifyReport) -> Answer {
+    let mut text = format!(
+        "{} packs with {} chunks ({}) and {} snapshots were read and checked.\n",
+        report.packs,
+        report.chunks,
+        figures::bytes(report.bytes),
+        report.snapshots
+    );
+    for damaged in &report.damaged {
+        let _ = writeln!(text, "Pack {} is damaged: {}.", damaged.pack, damaged.reason.trim_end_matches('.'));
+    }
+    for snapshot in &report.snapshots_affected {
+        let _ = writeln!(text, "Snapshot {snapshot} cannot be restored whole.");
+    }
+    text.push_str(if report.is_sound() {
+        "All is sound.\n"
+    } else {
+        "The next backup of each affected machine sends again what is missing, as far as the machine still has it.\n"
+    });
+    let outcome = if report.is_sound() { Outcome::Done } else { Outcome::Attention };
+    let mut json = json!(report);
+    if let Some(json) = json.as_object_mut() {
+        json.insert("sound".to_owned(), json!(report.is_sound()));
+    }
+    Answer { text, json, outcome }
+}
+
+pub(super) fn prune(report: &PruneReport) -> Answer {
+    let mut text = String::new();
+    let (would, did) = if report.dry_run { ("would be ", "") } else { ("", "were ") };
+    for snapshot in &report.expired {
+        let _ = writeln!(text, "Snapshot {} of {} on {}", snapshot.snapshot, snapshot.source, snapshot.machine);
+    }
+    let _ = writeln!(text, "{} snapshots {would}{did}removed, {} stay.", report.expired.len(), report.kept_snapshots);
+    let _ = writeln!(
+        text,
+        "{} packs ({}) {would}{did}condemned, {} rewritten, {} deleted ({}).",
+        report.condemned_packs,
+        figures::bytes(report.condemned_bytes),
+        report.rewritten_packs,
+        report.deleted_packs,
+        figures::bytes(report.deleted_bytes)
+    );
+    for machine in &report.held_back {
+        let _ =
+            writeln!(text, "Nothing of {} was collected: {}.", machine.machine, machine.reason.trim_end_matches('.'));
+    }
+    if report.dry_run && report.over_brake {
+        let _ = writeln!(
+            text,
+            "This is more than 10 % ({} of {}, {} of {} days), so a run stops before it unless it has `--force`.",
+            figures::bytes(report.doomed_bytes),
+            figures::bytes(report.stored_bytes),
+            report.days_lost,
+            report.days
+        );
+    }
+    let outcome = if report.held_back.is_empty() { Outcome::Done } else { Outcome::Attention };
+    Answer { text, json: json!(report), outcome }
+}
+
+/// What a rebuild found.
+pub(crate) fn rebuild(report: &RebuildReport) -> Answer {
+    let mut text = format!(
+        "The new catalog has {} packs ({}) with {} chunks, {} snapshots and {} machines.\n",
+        report.packs,
+        figures::bytes(report.bytes),
+        report.chunks,
+        report.snapshots,
+        report.machines.len()
+    );
+    for machine in report.machines.iter().filter(|machine| machine.origin == MachineOrigin::Snapshots) {
+        let _ = writeln!(
+            text,
+            "Machine {} is known from its snapshots alone; it comes in as before, with the default policy.",
+            machine.name
+        );
+    }
+    for damaged in &report.damaged {
+        let _ = writeln!(text, "Pack {} is damaged: {}.", damaged.pack, damaged.reason.trim_end_matches('.'));
+    }
+    for snapshot in &report.snapshots_affected {
+        let _ = writeln!(text, "Snapshot {snapshot} cannot be restored whole.");
+    }
+    for snapshot in &report.snapshots_unreadable {
+        let _ = writeln!(text, "The record of snapshot {snapshot} cannot be read; its file was left where it is.");
+    }
+    let outcome = if report.is_sound() { Outcome::Done } else { Outcome::Attention };
+    Answer { text, json: json!(report), outcome }
+}
+
+pub(super) fn kit(kit: &RecoveryKit) -> Answer {
+    let text = kit.to_text().as_str().to_owned();
+    Answer { json: json!({ "kit": text }), text, outcome: Outcome::Done }
+}
+
+pub(super) fn policies<'m>(machines: impl Iterator<Item = (&'m MachineName, &'m MachinePolicy)>) -> Answer {
+    let mut text = String::new();
+    let mut all = Vec::new();
+    for (name, MachinePolicy { every, local, external }) in machines {
+        let _ = writeln!(text, "{name}: every {every}; kept here {local}; kept by peers {external}");
+        all.push(json!({
+            "machine": name.as_str(),
+            "every": every.to_string(),
+            "local": local.to_string(),
+            "external": external.to_string(),
+        }));
+    }
+    if all.is_empty() {
+        text.push_str("No machine is enrolled yet.\n");
+    }
+    Answer { text, json: Value::Array(all), outcome: Outcome::Done }
+}
+
+pub(super) fn machines(machines: &[Machine], now: UnixMillis) -> Answer {
+    let mut text = String::new();
+    let mut all = Vec::new();
+    for machine in machines {
+        let seen = machine
+            .last_seen_at
+            .map_or("never seen".to_owned(), |at| format!("last seen {}", figures::ago(Ago::between(at.0, now.0))));
+        let _ = writeln!(text, "{}: {}, {}, {seen}", machine.name, machine.profile, machine.state.word());
+        all.push(json!({
+            "name": machine.name.as_str(),
+            "id": machine.id.to_string(),
+            "profile": machine.profile.word(),
+            "state": machine.state.word(),
+            "created_at": machine.created_at.0,
+            "last_seen_at": machine.last_seen_at.map(|at| at.0),
+            "client_version": machine.client_version,
+        }));
+    }
+    if all.is_empty() {
+        text.push_str("No machine is enrolled yet.\n");
+    }
+    Answer { text, json: Value::Array(all), outcome: Outcome::Done }
+}

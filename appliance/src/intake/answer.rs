@@ -1,0 +1,106 @@
+//! Answers: CBOR with the message's response, or with a refusal and its status. Nothing else ever leaves the port.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use actix_web::body::{BodySize, MessageBody};
+use actix_web::dev::Payload;
+use actix_web::http::StatusCode;
+use actix_web::web::Bytes;
+use actix_web::{HttpResponse, web};
+use datis_engine::format::encode;
+use datis_engine::wire::{CBOR, Refusal, RefusalCode};
+
+use super::Intake;
+use super::places::Place;
+
+/// Pieces that an answer goes out in, in bytes; no more than a few of them wait in the connection's buffer.
+const PIECE: usize = 64 << 10;
+
+/// A success with its response, which holds `place` until its last pieces are handed to the connection.
+pub(super) fn response<T: minicbor::Encode<()>>(value: &T, place: Option<Place>) -> HttpResponse {
+    HttpResponse::Ok().content_type(CBOR).body(Held { left: encode(value).into(), _place: place, _unread: None })
+}
+
+/// Refuses a body of unknown length. Its rest must not be dropped before the answer is out: the HTTP layer would take
+/// that for leave to read on to its end, and there may be none.
+pub(super) fn length_required(intake: &Intake, unread: Payload) -> HttpResponse {
+    let why = Refusal::new(RefusalCode::Malformed, "a request must come with its Content-Length");
+    let left = encode(&why).into();
+    refusal_and_close(intake, &why).set_body(Held { left, _place: None, _unread: Some(unread) }).map_into_boxed_body()
+}
+
+struct Held {
+    left: Bytes,
+    _place: Option<Place>,
+    _unread: Option<Payload>,
+}
+
+impl MessageBody for Held {
+    type Error = Infallible;
+
+    fn size(&self) -> BodySize {
+        BodySize::Sized(self.left.len() as u64)
+    }
+
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, Infallible>>> {
+        if self.left.is_empty() {
+            return Poll::Ready(None);
+        }
+        let piece = self.left.len().min(PIECE);
+        Poll::Ready(Some(Ok(self.left.split_to(piece))))
+    }
+}
+
+/// A refusal; counted.
+pub(super) fn refusal(intake: &Intake, refusal: &Refusal) -> HttpResponse {
+    intake.meters.refusal(refusal.code);
+    let status = StatusCode::from_u16(refusal.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    HttpResponse::build(status).content_type(CBOR).body(encode(refusal))
+}
+
+/// A refusal before the whole body was read: the connection ends with it, so that the rest need not be waited for.
+pub(super) fn refusal_and_close(intake: &Intake, why: &Refusal) -> HttpResponse {
+    let mut response = refusal(intake, why);
+    response.head_mut().set_connection_type(actix_http::ConnectionType::Close);
+    response
+}
+
+/// Any path or method that is not served.
+pub(super) async fn not_found(intake: web::Data<Intake>) -> HttpResponse {
+    refusal(
+        &intake,
+        &Refusal::new(RefusalCode::NotFound, "the box serves no such request; client and box may differ in version"),
+    )
+}
+
+/// Runs `work` on a blocking thread. After a failed write to the disk nothing is said to have succeeded any more.
+pub(super) async fn blocking<T: Send + 'static>(
+    intake: &web::Data<Intake>,
+    work: impl FnOnce(&Intake) -> Result<T, Refusal> + Send + 'static,
+) -> Result<T, Refusal> {
+    if intake.stopping.load(std::sync::atomic::Ordering::Acquire) {
+        return Err(Refusal::new(RefusalCode::Stopping, "the box is stopping; try again in a minute"));
+    }
+    let shared = intake.clone();
+    let done = web::block(move || {
+        let result = work(&shared);
+        if shared.site.poisoned().is_some() { Err(starting_again()) } else { result }
+    });
+    done.await.unwrap_or_else(|_| Err(fault()))
+}
+
+/// Whatever was done may not last: the box stops now, and the machine goes on with the next one that runs.
+fn starting_again() -> Refusal {
+    let sentence = "the box could not make data durable and starts again; try again in a minute";
+    Refusal::new(RefusalCode::Stopping, sentence)
+}
+
+/// The box's own fault; the cause is in its log.
+pub(super) fn fault() -> Refusal {
+    Refusal::new(
+        RefusalCode::Fault,
+        "the box has a fault of its own; its log says which, and the request may be tried again",
+    )
+}

@@ -1,0 +1,245 @@
+//! The machine port: HTTP/1.1 over TLS 1.3 with certificates on both sides.
+//!
+//! Before TLS, [`gate`] turns away addresses that come too often; in TLS, [`tls`] accepts certificates of this box's
+//! authority or none; after it, every request except enrolment needs one. Handlers only translate: what is done is one
+//! verb of `operations`, on a blocking thread.
+
+mod answer;
+mod body;
+mod enrol;
+mod gate;
+mod machines;
+mod messages;
+mod packs;
+mod places;
+mod rate;
+#[cfg(test)]
+mod tests;
+mod tls;
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use actix_http::HttpService;
+use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
+use actix_tls::accept::TlsError;
+use actix_tls::accept::rustls_0_23::{Acceptor, TlsStream};
+use actix_web::dev::{AppConfig, Server, Service};
+use actix_web::http::header::TRANSFER_ENCODING;
+use actix_web::{App, HttpMessage, web};
+use datis_engine::wire::{self, PACK_PATH};
+
+use crate::certs::{Certs, certificate_key};
+use crate::meters::Meters;
+use crate::operations::{self, Site};
+
+use gate::{Admitted, Gate};
+use machines::{CertifiedKey, KnownMachines};
+use messages::{BATCH, SMALL};
+use places::Places;
+
+/// Threads that speak TLS and HTTP. Hashing and disk work happen on blocking threads beside them.
+const WORKERS: usize = 2;
+/// Connections that are open at a time, over all workers.
+const CONNECTIONS_MAX: usize = 4_096;
+/// Handshakes that are under way at a time, for each worker; [`gate`] keeps one address from taking them all.
+const HANDSHAKES_MAX: usize = 256;
+/// Blocking threads of each worker; an upload holds one for as long as it lasts.
+const BLOCKING_MAX: usize = 48;
+/// Running requests may take this long when the box stops.
+const STOP_TIMEOUT_SECONDS: u64 = 10;
+
+/// How long the port waits for the other side.
+#[derive(Debug, Clone)]
+pub(crate) struct Patience {
+    /// From connecting to the end of the handshake, and from a request's first byte to the end of its head; 10 s.
+    head: Duration,
+    /// Between two requests of a connection; 75 s.
+    idle: Duration,
+    /// For each stretch of a body; 30 s.
+    pace: Duration,
+    /// For a machine that takes nothing of what is sent to it; 60 s.
+    stall: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            head: Duration::from_secs(10),
+            idle: Duration::from_secs(75),
+            pace: Duration::from_secs(30),
+            stall: Duration::from_secs(60),
+        }
+    }
+}
+
+/// What all handlers share.
+pub(crate) struct Intake {
+    site: Arc<Site>,
+    certs: Arc<Certs>,
+    meters: Meters,
+    machines: KnownMachines,
+    enrolments: enrol::Attempts,
+    messages: Places,
+    uploads: Places,
+    patience: Patience,
+    stopping: AtomicBool,
+}
+
+impl Intake {
+    pub(crate) fn new(site: Arc<Site>, certs: Arc<Certs>, meters: Meters, patience: Patience) -> Arc<Self> {
+        Arc::new(Self {
+            site,
+            certs,
+            meters,
+            machines: KnownMachines::default(),
+            enrolments: enrol::Attempts::default(),
+            messages: messages::places(),
+            uploads: packs::places(),
+            patience,
+            stopping: AtomicBool::new(false),
+        })
+    }
+
+    /// From now on every new request is refused with the sentence that the box is stopping.
+    pub(crate) fn stop_taking_requests(&self) {
+        self.stopping.store(true, Ordering::Release);
+    }
+
+    /// Serves the machine port until the server's handle stops it.
+    ///
+    /// # Errors
+    /// The TLS set-up is not accepted, or the listener cannot be watched.
+    pub(crate) fn serve(self: &Arc<Self>, listener: TcpListener) -> Result<Server, ServeError> {
+        let address = listener.local_addr()?;
+        let tls = tls::server_config(&self.certs, &self.site.clock)?;
+        actix_tls::accept::max_concurrent_tls_connect(HANDSHAKES_MAX);
+        let mut acceptor = Acceptor::new(tls);
+        acceptor.set_handshake_timeout(self.patience.head);
+        let Patience { head, idle, .. } = self.patience.clone();
+        let gate = Gate::new(self.meters.clone(), self.patience.stall);
+        let intake = web::Data::from(Arc::clone(self));
+
+        let builder = Server::build();
+        let stopping = builder.graceful_shutdown_signal();
+        let server = builder
+            .workers(WORKERS)
+            .max_concurrent_connections(CONNECTIONS_MAX / WORKERS)
+            .worker_max_blocking_threads(BLOCKING_MAX)
+            .shutdown_timeout(STOP_TIMEOUT_SECONDS)
+            .disable_signals()
+            .listen("machine port", listener, move || {
+                let gate = gate.clone();
+                let app = map_config(
+                    app(intake.clone()).into_factory().map_err(|e: actix_web::Error| e.error_response()),
+                    |()| AppConfig::default(),
+                );
+                let stopping = stopping.clone();
+                let http = HttpService::build()
+                    // Idle connections end with it, so that a stop does not wait for machines that have nothing to say.
+                    .graceful_shutdown_signal(move || {
+                        let stopping = stopping.clone();
+                        async move { stopping.notified().await }
+                    })
+                    .secure()
+                    .local_addr(address)
+                    .keep_alive(idle)
+                    .client_request_timeout(head)
+                    .client_disconnect_timeout(Duration::from_secs(2))
+                    .h1_write_buffer_size(256 << 10)
+                    .on_connect_ext(|stream: &TlsStream<Admitted>, data| {
+                        stream.get_ref().0.established();
+                        let presented = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+                        if let Some(key) = presented.and_then(|der| certificate_key(der)) {
+                            data.insert(CertifiedKey(key));
+                        }
+                    })
+                    .h1(app);
+                fn_service(move |stream| std::future::ready(gate.admit(stream)))
+                    .map_err(TlsError::Tls)
+                    .and_then(acceptor.clone().map_err(TlsError::into_service_error))
+                    .map(|stream: TlsStream<Admitted>| {
+                        let peer = stream.get_ref().0.peer();
+                        (stream, Some(peer))
+                    })
+                    .and_then(http.map_err(TlsError::Service))
+            })?
+            .run();
+        Ok(server)
+    }
+}
+
+/// Why the machine port cannot be served.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ServeError {
+    /// The listener.
+    #[error("the machine port cannot be listened on")]
+    Listen(#[from] std::io::Error),
+    /// The box's own certificate or authority is not accepted.
+    #[error("TLS cannot be set up with the box's certificates")]
+    Tls(#[from] tls::TlsSetupError),
+}
+
+/// The routes; nothing else is answered with anything but "not found".
+fn app(
+    intake: web::Data<Intake>,
+) -> App<
+    impl actix_service::ServiceFactory<
+        actix_web::dev::ServiceRequest,
+        Config = (),
+        Response = actix_web::dev::ServiceResponse,
+        Error = actix_web::Error,
+        InitError = (),
+    >,
+> {
+    let (meters, guard) = (intake.meters.clone(), intake.clone());
+    App::new()
+        .app_data(intake)
+        .wrap_fn(move |mut request, service| {
+            let (meters, started) = (meters.clone(), Instant::now());
+            let answered = if request.headers().contains_key(TRANSFER_ENCODING) {
+                let unread = request.take_payload();
+                Err(request.into_response(answer::length_required(&guard, unread)))
+            } else {
+                Ok(service.call(request))
+            };
+            async move {
+                let response = match answered {
+                    Ok(answering) => answering.await?,
+                    Err(refused) => refused,
+                };
+                let route = response.request().match_pattern();
+                let (route, status) = (route.as_deref().unwrap_or("other"), response.status().as_u16());
+                let seconds = started.elapsed().as_secs_f64();
+                meters.request(route, status, seconds);
+                tracing::debug!(route, status, seconds, "Request of a machine answered");
+                Ok(response)
+            }
+        })
+        .route(path::<wire::Enrol>(), web::post().to(enrol::enrol))
+        .route(path::<wire::Renew>(), web::post().to(enrol::renew))
+        .route(path::<wire::Heartbeat>(), messages::route(SMALL, operations::heartbeat))
+        .route(path::<wire::Begin>(), messages::route(SMALL, operations::begin))
+        .route(path::<wire::Have>(), messages::route(BATCH, operations::have))
+        .route(path::<wire::Commit>(), messages::route(wire::REQUEST_MAX, operations::commit))
+        .route(path::<wire::Abandon>(), messages::route(SMALL, operations::abandon))
+        .route(path::<wire::ListSnapshots>(), messages::route(SMALL, operations::list_snapshots))
+        .route(path::<wire::Locate>(), messages::route(BATCH, operations::locate))
+        .route(path::<wire::ReadSegment>(), messages::route(BATCH, operations::read_segment))
+        .route(PACK_PATH, web::put().to(packs::put))
+        .default_service(web::to(answer::not_found))
+}
+
+const fn path<M: wire::Message>() -> &'static str {
+    M::PATH
+}
+
+/// The address that limits count by: the network of an IPv6 address, since hosts choose the rest of it themselves.
+fn limited_address(peer: SocketAddr) -> std::net::IpAddr {
+    match peer.ip().to_canonical() {
+        std::net::IpAddr::V6(v6) => std::net::Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64).into(),
+        v4 => v4,
+    }
+}

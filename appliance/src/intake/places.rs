@@ -1,0 +1,65 @@
+//! Places for what takes memory or a thread: so many over all, so many for one machine. The others wait in line.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use datis_engine::keys::PublicKey;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Places, counted over all and by machine.
+pub(super) struct Places {
+    all: Arc<Semaphore>,
+    per_machine: usize,
+    by_machine: Mutex<HashMap<PublicKey, Arc<Semaphore>>>,
+}
+
+/// A place; given back when dropped.
+pub(super) struct Place {
+    _own: OwnedSemaphorePermit,
+    _all: OwnedSemaphorePermit,
+}
+
+impl Places {
+    pub(super) fn new(all: usize, per_machine: usize) -> Self {
+        Self { all: Arc::new(Semaphore::new(all)), per_machine, by_machine: Mutex::default() }
+    }
+
+    /// Waits for a place: first among the machine's own, so that one machine's queue does not hold up the others.
+    pub(super) async fn enter(&self, key: PublicKey) -> Option<Place> {
+        let own = {
+            let mut machines = self.by_machine.lock().unwrap_or_else(PoisonError::into_inner);
+            // Whoever waits or is inside holds a clone.
+            machines.retain(|other, places| *other == key || Arc::strong_count(places) > 1);
+            Arc::clone(machines.entry(key).or_insert_with(|| Arc::new(Semaphore::new(self.per_machine))))
+        };
+        let own = own.acquire_owned().await.ok()?;
+        let all = Arc::clone(&self.all).acquire_owned().await.ok()?;
+        Some(Place { _own: own, _all: all })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[actix_web::test]
+    async fn one_machine_cannot_take_all_places() {
+        let places = Places::new(32, 6);
+        let key = |byte| PublicKey::from_slice(&[byte; 32]).expect("key");
+        let mut held = Vec::new();
+        for _ in 0..6 {
+            held.push(places.enter(key(1)).await.expect("place"));
+        }
+        let wait = Duration::from_millis(20);
+        assert!(tokio::time::timeout(wait, places.enter(key(1))).await.is_err());
+        assert!(tokio::time::timeout(wait, places.enter(key(2))).await.is_ok());
+        held.pop();
+        assert!(tokio::time::timeout(wait, places.enter(key(1))).await.is_ok());
+        drop(held);
+        assert_eq!(places.all.available_permits(), 32);
+        assert!(places.enter(key(3)).await.is_some());
+        assert_eq!(places.by_machine.lock().expect("lock").len(), 1, "machines that are gone are forgotten");
+    }
+}

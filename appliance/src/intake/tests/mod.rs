@@ -1,0 +1,5 @@
+//! The machine port under those who do not keep to the rules: raw sockets against the real server.
+
+mod fixture;
+mod limits;
+mod strangers;

@@ -1,0 +1,205 @@
+//! What can go wrong in an operation, and what of it a machine is told.
+
+use std::error::Error;
+
+use datis_engine::chunk::seal::SealError;
+use datis_engine::format::FormatError;
+use datis_engine::ids::{MachineName, PackId};
+use datis_engine::keys::KeyError;
+use datis_engine::store::StoreError;
+use datis_engine::wire::{Refusal, RefusalCode};
+
+use crate::catalog::CatalogError;
+
+/// What can go wrong in an operation that a person or a worker asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum OperationError {
+    /// The catalog.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    /// The store.
+    #[error("the store of packs failed")]
+    Store(#[from] StoreError),
+    /// A key cannot be made or used.
+    #[error("a key could not be made or used")]
+    Key(#[from] KeyError),
+    /// Something cannot be sealed.
+    #[error("a pack could not be sealed")]
+    Seal(#[from] SealError),
+    /// No active machine of this name.
+    #[error("there is no active machine `{name}`; `datisd status` shows those there are")]
+    NoSuchMachine {
+        /// The name.
+        name: MachineName,
+    },
+    /// An active machine has the name.
+    #[error("there is a machine `{name}` already; choose another name, or retire that machine first")]
+    NameTaken {
+        /// The name.
+        name: MachineName,
+    },
+    /// A pack is damaged or gone.
+    #[error("pack {pack} is damaged: {reason}")]
+    DamagedPack {
+        /// Which one.
+        pack: PackId,
+        /// What does not hold.
+        reason: String,
+    },
+    /// A node is not what it should be.
+    #[error("a node of a listing cannot be read")]
+    Node(#[from] FormatError),
+    /// A chunk that a snapshot needs is in no pack that its machine may use.
+    #[error("chunk {0} is in no pack")]
+    ChunkGone(datis_engine::ids::ChunkId),
+    /// Collection would remove too much at once.
+    #[error(
+        "nothing was deleted: this run would remove {days_lost} of {days} days with backups and {doomed_bytes} of \
+         {stored_bytes} bytes, more than the 10 % allowed at once; look at `datisd prune --dry-run`, and add `--force` if \
+         that is what you want"
+    )]
+    Brake {
+        /// Days with backups (of one source each) that would have none.
+        days_lost: u64,
+        /// Days with backups.
+        days: u64,
+        /// What would go, in bytes.
+        doomed_bytes: u64,
+        /// What is stored, in bytes.
+        stored_bytes: u64,
+    },
+    /// What a new catalog is made in cannot be opened.
+    #[error("the new catalog cannot be made")]
+    Open(#[source] Box<super::OpenError>),
+    /// The same operation is running already.
+    #[error("another {what} is running; wait for it to end")]
+    Running {
+        /// Which operation.
+        what: &'static str,
+    },
+    /// The caller asked to stop.
+    #[error("stopped before its end")]
+    Stopped,
+    /// A file or folder beside the store failed.
+    #[error("cannot {step}")]
+    Io {
+        /// What was being done.
+        step: &'static str,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// After a failed sync or commit nothing is promised any more.
+    #[error("the box must start again: {reason}")]
+    Poisoned {
+        /// What failed first.
+        reason: String,
+    },
+}
+
+impl OperationError {
+    /// Whether the process must stop and start again from what is on disk.
+    #[must_use]
+    pub fn is_durability(&self) -> bool {
+        match self {
+            Self::Catalog(e) => e.is_durability(),
+            Self::Store(e) => matches!(e, StoreError::Durability { .. }),
+            Self::Poisoned { .. } => true,
+            Self::Key(_)
+            | Self::Seal(_)
+            | Self::NoSuchMachine { .. }
+            | Self::NameTaken { .. }
+            | Self::DamagedPack { .. }
+            | Self::Node(_)
+            | Self::ChunkGone(_)
+            | Self::Brake { .. }
+            | Self::Open(_)
+            | Self::Running { .. }
+            | Self::Stopped
+            | Self::Io { .. } => false,
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        match self {
+            Self::Catalog(e) => e.is_full(),
+            Self::Store(e) => matches!(e, StoreError::Full { .. }),
+            _ => false,
+        }
+    }
+}
+
+/// An error with all its causes in one line.
+pub(crate) fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let cause_text = cause.to_string();
+        // Transparent errors repeat their cause.
+        if !text.ends_with(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        next = cause.source();
+    }
+    text
+}
+
+/// What happens inside an operation that a machine asked for: a refusal that it is told, or a fault that is logged.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The machine is told exactly this.
+    Refused(Refusal),
+    /// The box has a fault of its own.
+    Fault(OperationError),
+}
+
+impl Failure {
+    pub(crate) fn refuse(code: RefusalCode, sentence: impl Into<String>) -> Self {
+        Self::Refused(Refusal::new(code, sentence))
+    }
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl<E: Into<OperationError>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::Fault(error.into())
+    }
+}
+
+/// The refusal for a box whose disk has no room.
+pub(crate) fn full() -> Refusal {
+    Refusal::new(
+        RefusalCode::Full,
+        "the disk of the box is full: nothing was lost, but nothing new can be kept until its admin makes room",
+    )
+}
+
+/// What a machine is told of a fault; the log is told everything.
+pub(crate) fn refusal_of(error: &OperationError) -> Refusal {
+    if error.is_full() {
+        return full();
+    }
+    if let OperationError::DamagedPack { pack, .. } = error {
+        return Refusal::new(
+            RefusalCode::Damaged,
+            format!("pack {pack} on the box is damaged; what does not need it can still be restored"),
+        );
+    }
+    if matches!(error, OperationError::Stopped) {
+        return Refusal::new(RefusalCode::Stopping, "the box is stopping; try again in a minute");
+    }
+    tracing::error!(error = %chain(error), "An operation failed");
+    if error.is_durability() {
+        return Refusal::new(
+            RefusalCode::Stopping,
+            "the box could not make data durable and starts again; try again in a minute",
+        );
+    }
+    Refusal::new(RefusalCode::Fault, "the box has a fault of its own; its log says which")
+}

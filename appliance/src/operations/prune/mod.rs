@@ -1,0 +1,209 @@
+//! Retention and collection: snapshots that no policy wants go, then the packs that nothing refers to any more.
+//!
+//! What is alive is found by following all snapshots that stay. What is not is condemned and deleted a day later, or
+//! copied away first where a pack is partly alive. While this goes on, backups come in and may refer to anything that
+//! they were told is there: hence nothing is condemned before the snapshots that came meanwhile were followed too, and
+//! whoever commits revives what it needs of the condemned. Every step leaves a state that is sound after a crash.
+//!
+//! The brake: a run that would remove a tenth of all bytes, or the last snapshot of a tenth of all days (of one source
+//! each), does nothing unless it is forced. Thinning within a day is not counted as loss, so that the daily course of
+//! a policy never brakes; and up to three days a source and [`Limits::brake_floor`](super::Limits) bytes pass, so that
+//! a young vault does not brake all the time.
+
+mod collect;
+#[cfg(test)]
+mod histories;
+mod orphans;
+mod plan;
+mod report;
+mod sweep;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, HashMap};
+
+use datis_engine::units::UnixMillis;
+
+pub use report::{ExpiredSnapshot, HeldBack, PruneOptions, PruneReport};
+
+use self::collect::Collection;
+use self::orphans::Orphans;
+use self::plan::{Plan, plan};
+use self::sweep::{Decisions, Homes, Shelter, decide, measure};
+use super::OperationError;
+use super::marks::{ChunkIndex, Marking};
+use super::site::{Site, lock};
+use crate::catalog::packs::Pack;
+use crate::catalog::snapshots::SnapshotBrief;
+use crate::catalog::{CatalogError, MachineRow, PackRow, machines, packs, snapshots};
+
+/// A run that removes more than one in so many bytes or days brakes.
+const BRAKE_PART: u64 = 10;
+
+/// So many days a source may go without a brake.
+const BRAKE_DAYS_PER_SOURCE: u64 = 3;
+
+/// Removes what no policy wants. Only one runs at a time.
+///
+/// # Errors
+/// [`OperationError::Brake`] when too much would go at once; [`OperationError`].
+pub fn prune(site: &Site, options: &PruneOptions) -> Result<PruneReport, OperationError> {
+    let Ok(_running) = site.pruning.try_lock() else {
+        return Err(OperationError::Running { what: "collection" });
+    };
+    site.check_running()?;
+    run(site, options).map_err(|error| site.noted(error))
+}
+
+fn run(site: &Site, options: &PruneOptions) -> Result<PruneReport, OperationError> {
+    site.sessions.close_stale();
+    if !options.dry_run {
+        site.complete_deletions()?;
+    }
+    let now = site.clock.now();
+    let scene = Scene::look(site, now)?;
+    let mut marking = Marking::new(site, ChunkIndex::read(site, scene.chunks(), options.pace)?)?;
+    for snapshot in &scene.plan.kept {
+        site.breathe(options.pace)?;
+        marking.mark(snapshot)?;
+    }
+    let homes = Homes { packs: &scene.packs, marking: &marking };
+    let usages = measure(site, &homes, options.pace)?;
+    let shelter = shelter(site, now, options);
+    let mut decisions = decide(&scene.packs, &usages, &|machine| marking.is_held_back(machine), shelter);
+    let orphans = Orphans::find(site, now, options)?;
+    decisions.doomed_bytes += orphans.new_bytes();
+
+    let mut report = first_report(site, options, &scene, &decisions, &marking);
+    if options.dry_run {
+        report.deleted_orphans = orphans.due();
+        return Ok(report);
+    }
+    if report.over_brake && !options.force {
+        return Err(OperationError::Brake {
+            days_lost: report.days_lost,
+            days: report.days,
+            doomed_bytes: report.doomed_bytes,
+            stored_bytes: report.stored_bytes,
+        });
+    }
+    expire(site, &scene, &mut report)?;
+    let collection = Collection { site, options, packs: &scene.packs };
+    collection.run(&mut marking, decisions, &mut report)?;
+    report.deleted_orphans = orphans.delete(site)?;
+    site.catalog.writer().checkpoint()?;
+    Ok(report)
+}
+
+/// What there is when a run begins.
+struct Scene {
+    plan: Plan,
+    packs: HashMap<PackRow, Pack>,
+    names: BTreeMap<MachineRow, String>,
+}
+
+impl Scene {
+    fn look(site: &Site, now: UnixMillis) -> Result<Self, OperationError> {
+        let pinned = site.sessions.pinned();
+        site.catalog
+            .reader()
+            .read(|tx| {
+                let machines = machines::all(tx)?;
+                let policies = machines.iter().map(|m| (m.row, m.policy.local.clone())).collect();
+                Ok::<_, CatalogError>(Self {
+                    plan: plan(snapshots::all(tx)?, &policies, &pinned, now),
+                    packs: packs::all(tx)?.into_iter().map(|pack| (pack.row, pack)).collect(),
+                    names: machines.into_iter().map(|m| (m.row, m.name.to_string())).collect(),
+                })
+            })
+            .map_err(OperationError::from)
+    }
+
+    fn chunks(&self) -> u64 {
+        self.packs.values().map(|pack| pack.chunks).sum()
+    }
+
+    fn name(&self, machine: MachineRow) -> String {
+        self.names.get(&machine).cloned().unwrap_or_default()
+    }
+}
+
+/// Packs stay for the grace period after they came, and as long as a backup is open that began before they did.
+fn shelter(site: &Site, now: UnixMillis, options: &PruneOptions) -> Shelter {
+    #[cfg(feature = "plant")]
+    if super::site::planted("gc-without-grace") {
+        // Planted bug: what nothing refers to yet is taken for garbage.
+        return Shelter { received_after: UnixMillis(i64::MAX) };
+    }
+    let by_age = now.minus(options.grace);
+    let by_session = site.sessions.oldest().map_or(UnixMillis(i64::MAX), |began| UnixMillis(began.0.saturating_sub(1)));
+    Shelter { received_after: by_age.min(by_session) }
+}
+
+fn first_report(
+    site: &Site,
+    options: &PruneOptions,
+    scene: &Scene,
+    decisions: &Decisions,
+    marking: &Marking<'_>,
+) -> PruneReport {
+    let Scene { plan, .. } = scene;
+    let expired = |s: &SnapshotBrief| ExpiredSnapshot {
+        snapshot: s.id,
+        machine: scene.name(s.machine),
+        source: s.source.to_string(),
+        received_at: s.received_at.0,
+    };
+    let (doomed_bytes, stored_bytes) = (decisions.doomed_bytes, decisions.stored_bytes);
+    let over_bytes = is_over(doomed_bytes, stored_bytes, site.limits.brake_floor);
+    let over_days = is_over(plan.days_lost, plan.days, BRAKE_DAYS_PER_SOURCE.saturating_mul(plan.sources));
+    let due = decisions.waiting.iter().filter(|pack| collect::is_due(site, pack, options));
+    let (deleted_packs, deleted_bytes) = due.chain(&decisions.useless).fold((0, 0), |(n, b), p| (n + 1, b + p.bytes));
+    PruneReport {
+        dry_run: options.dry_run,
+        over_brake: over_bytes || over_days,
+        expired: plan.expired.iter().map(expired).collect(),
+        kept_snapshots: plan.kept.len() as u64,
+        days: plan.days,
+        days_lost: plan.days_lost,
+        stored_bytes,
+        doomed_bytes,
+        condemned_packs: decisions.condemn.len() as u64,
+        condemned_bytes: decisions.condemn.iter().map(|pack| pack.bytes).sum(),
+        revived_packs: decisions.revive.len() as u64,
+        rewritten_packs: decisions.rewrite.len() as u64,
+        rewritten_bytes: 0,
+        deleted_packs,
+        deleted_bytes,
+        deleted_orphans: 0,
+        held_back: marking
+            .held_back()
+            .map(|(machine, reason)| HeldBack { machine: scene.name(machine), reason: reason.to_owned() })
+            .collect(),
+    }
+}
+
+fn is_over(part: u64, whole: u64, floor: u64) -> bool {
+    part > floor && part.saturating_mul(BRAKE_PART) > whole
+}
+
+/// Takes the expired snapshots off the list, except those that a backup has come to rest on meanwhile.
+fn expire(site: &Site, scene: &Scene, report: &mut PruneReport) -> Result<(), OperationError> {
+    {
+        // Whoever begins a backup looks for its base and pins it under the same lock.
+        let _pins = lock(&site.pins);
+        let pinned = site.sessions.pinned();
+        let expired: Vec<_> = scene.plan.expired.iter().filter(|s| !pinned.contains(&s.row)).collect();
+        site.catalog
+            .writer()
+            .write(|tx| expired.iter().try_for_each(|s| snapshots::mark_expiring(tx, s.row)))
+            .map_err(OperationError::from)?;
+        if expired.len() != scene.plan.expired.len() {
+            let gone: std::collections::HashSet<_> = expired.iter().map(|s| s.id).collect();
+            report.expired.retain(|s| gone.contains(&s.snapshot));
+            report.kept_snapshots += (scene.plan.expired.len() - expired.len()) as u64;
+        }
+    }
+    site.complete_deletions()?;
+    Ok(())
+}

@@ -1,0 +1,174 @@
+//! How much of each pack is alive, and what follows from that.
+
+use std::collections::{HashMap, HashSet};
+
+use datis_engine::ids::ChunkId;
+use datis_engine::units::UnixMillis;
+
+use super::super::OperationError;
+use super::super::marks::{Marking, for_each_chunk};
+use super::super::pace::Pace;
+use super::super::site::Site;
+use crate::catalog::packs::{Pack, PackState};
+use crate::catalog::{MachineRow, PackRow};
+
+/// Finds the packs in which a chunk has to stay.
+pub(super) struct Homes<'h> {
+    /// The packs that are judged. Others, which came later, count as not there, so that none is relied on.
+    pub(super) packs: &'h HashMap<PackRow, Pack>,
+    pub(super) marking: &'h Marking<'h>,
+}
+
+impl Homes<'_> {
+    /// Puts the packs into `homes` in which a chunk has to stay: one of each machine that sent it and refers to it, and
+    /// one that other machines may use, if any does.
+    pub(super) fn find(&self, id: &ChunkId, places: impl Iterator<Item = PackRow> + Clone, homes: &mut Vec<PackRow>) {
+        homes.clear();
+        let Some(number) = self.marking.index.number(id) else { return };
+        let packs = places.filter_map(|row| self.packs.get(&row));
+        let mut foreign = false;
+        for machine in self.marking.marked_by(number) {
+            let own = packs.clone().filter(|pack| pack.machine == machine).max_by_key(|pack| worth(pack));
+            if let Some(own) = own {
+                homes.push(own.row);
+            }
+            foreign |= own.is_none_or(|own| own.state != PackState::Stored);
+        }
+        let shared = |pack: &&Pack| pack.state == PackState::Stored && pack.verified_at.is_some();
+        let provided = homes.iter().filter_map(|row| self.packs.get(row)).any(|pack| shared(&pack));
+        if foreign
+            && !provided
+            && let Some(best) = packs.max_by_key(|pack| worth(pack))
+            && !homes.contains(&best.row)
+        {
+            homes.push(best.row);
+        }
+    }
+}
+
+/// How good a place a pack is: sound before condemned before damaged, checked before unchecked, new before old (a new
+/// one may have been made to replace the old one).
+fn worth(pack: &Pack) -> (u8, bool, PackRow) {
+    let state = match pack.state {
+        PackState::Stored => 2,
+        PackState::Condemned => 1,
+        PackState::Damaged => 0,
+    };
+    (state, pack.verified_at.is_some(), pack.row)
+}
+
+/// How much of a pack is alive.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Usage {
+    /// Plain bytes of all its chunks.
+    plain_bytes: u64,
+    /// Chunks that have to stay in it.
+    live_chunks: u64,
+    /// Their plain bytes.
+    live_bytes: u64,
+}
+
+impl Usage {
+    /// The part of `bytes` that nothing refers to.
+    fn dead_part(&self, bytes: u64) -> u64 {
+        let dead = u128::from(self.plain_bytes.saturating_sub(self.live_bytes));
+        let part = u128::from(bytes) * dead / u128::from(self.plain_bytes.max(1));
+        u64::try_from(part).unwrap_or(bytes)
+    }
+}
+
+/// Measures all packs.
+pub(super) fn measure(site: &Site, homes: &Homes<'_>, pace: Pace) -> Result<HashMap<PackRow, Usage>, OperationError> {
+    let mut usages: HashMap<PackRow, Usage> = homes.packs.keys().map(|row| (*row, Usage::default())).collect();
+    let mut found = Vec::new();
+    for_each_chunk(site, pace, &mut |id, places| {
+        homes.find(id, places.iter().map(|(pack, _)| *pack), &mut found);
+        for (pack, len) in places {
+            let Some(usage) = usages.get_mut(pack) else { continue };
+            usage.plain_bytes += u64::from(*len);
+            if found.contains(pack) {
+                usage.live_chunks += 1;
+                usage.live_bytes += u64::from(*len);
+            }
+        }
+    })?;
+    Ok(usages)
+}
+
+/// What keeps packs that nothing refers to yet.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Shelter {
+    /// Packs that came after this time stay: a backup that died may go on with them.
+    pub(super) received_after: UnixMillis,
+}
+
+/// What is to become of packs.
+#[derive(Debug, Default)]
+pub(super) struct Decisions {
+    /// Nothing refers to them any more.
+    pub(super) condemn: Vec<Pack>,
+    /// What is alive of them is to be copied; then nothing refers to them.
+    pub(super) rewrite: Vec<Pack>,
+    /// They were condemned, and are referred to again.
+    pub(super) revive: Vec<Pack>,
+    /// They were condemned, and still nothing refers to them.
+    pub(super) waiting: Vec<Pack>,
+    /// Damaged ones that nothing refers to; nobody can do so any more, so they need not wait.
+    pub(super) useless: Vec<Pack>,
+    /// Bytes that nothing will refer to.
+    pub(super) doomed_bytes: u64,
+    /// Bytes of all packs that are not condemned yet.
+    pub(super) stored_bytes: u64,
+}
+
+/// Decides about all packs.
+pub(super) fn decide(
+    packs: &HashMap<PackRow, Pack>,
+    usages: &HashMap<PackRow, Usage>,
+    held_back: &dyn Fn(MachineRow) -> bool,
+    shelter: Shelter,
+) -> Decisions {
+    let mut decisions = Decisions::default();
+    let mut in_order: Vec<&Pack> = packs.values().collect();
+    in_order.sort_by_key(|pack| pack.row);
+    for pack in in_order {
+        if pack.state != PackState::Condemned {
+            decisions.stored_bytes += pack.bytes;
+        }
+        let usage = usages.get(&pack.row).copied().unwrap_or_default();
+        if held_back(pack.machine) {
+            continue;
+        }
+        let dead = usage.live_chunks == 0;
+        let sheltered = pack.received_at > shelter.received_after;
+        match pack.state {
+            PackState::Condemned if dead => decisions.waiting.push(pack.clone()),
+            PackState::Condemned => decisions.revive.push(pack.clone()),
+            // Without chunks nothing is known of it: a rebuild could not read its directory.
+            PackState::Damaged if dead && pack.chunks > 0 => {
+                decisions.doomed_bytes += pack.bytes;
+                decisions.useless.push(pack.clone());
+            }
+            PackState::Stored if dead && !sheltered => {
+                decisions.doomed_bytes += pack.bytes;
+                decisions.condemn.push(pack.clone());
+            }
+            PackState::Stored if is_mostly_dead(&usage) && !sheltered && pack.verified_at.is_some() => {
+                decisions.doomed_bytes += usage.dead_part(pack.bytes);
+                decisions.rewrite.push(pack.clone());
+            }
+            PackState::Stored | PackState::Damaged => {}
+        }
+    }
+    decisions
+}
+
+/// Less than half of it is alive.
+fn is_mostly_dead(usage: &Usage) -> bool {
+    usage.live_chunks > 0 && usage.live_bytes.saturating_mul(2) < usage.plain_bytes
+}
+
+/// The packs out of `packs` that hold none of `chunks`.
+pub(super) fn without(packs: Vec<Pack>, holders: &HashSet<PackRow>) -> Vec<Pack> {
+    packs.into_iter().filter(|pack| !holders.contains(&pack.row)).collect()
+}

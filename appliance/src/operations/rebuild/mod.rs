@@ -1,0 +1,101 @@
+//! A new catalog out of what is in the store, made beside the old one and put in its place at the end.
+//!
+//! Packs name their chunks, snapshots name their machines. Of the old catalog only the machines are taken over, if they
+//! can still be read: with their policies, and who was retired. Otherwise every machine that has a snapshot comes back
+//! with the key it signed with, so that its certificate is good as before.
+//!
+//! Nothing in the store says who sent a pack. A machine that refers to all chunks of a pack may have all of it, so the
+//! pack becomes its own; all others belong to nobody, and machines get the right to exactly those chunks of them that
+//! their snapshots refer to. So no machine reads more than before, whatever was lost.
+
+mod machines;
+mod owners;
+mod report;
+mod steps;
+#[cfg(test)]
+mod tests;
+
+use std::fs::File;
+use std::path::Path;
+
+use datis_engine::store::StoreError;
+use rustix::fs::{CWD, RenameFlags};
+use rustix::io::Errno;
+
+pub use report::{MachineOrigin, RebuildReport, RebuiltMachine};
+
+use super::OperationError;
+use super::site::{Limits, Site};
+use super::verify::Progress;
+use crate::catalog::Catalog;
+use crate::config::DataDir;
+use crate::vault::Vault;
+
+/// Where the new catalog is made.
+const NEW: &str = "catalog.new";
+
+/// Where the old one is kept until the next rebuild.
+const OLD: &str = "catalog.old";
+
+/// Makes a new catalog from packs and snapshots, beside the old one, and puts it in its place. The old one is kept as
+/// `catalog.old`. The caller holds the lock on the folder.
+///
+/// # Errors
+/// [`OperationError`]; the old catalog is in its place then. Damage is no error but a part of the report.
+pub fn rebuild(
+    dir: &DataDir,
+    vault: Vault,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<RebuildReport, OperationError> {
+    let old_machines = Catalog::salvage_machines(&dir.catalog_file(), vault.id).unwrap_or_else(|error| {
+        tracing::warn!(error = %super::error::chain(&error), "The machines in the old catalog cannot be read");
+        Vec::new()
+    });
+    let new = dir.root().join(NEW);
+    remove_if_there(&new)?;
+    let file_name = dir.catalog_file();
+    let file = new.join(file_name.file_name().unwrap_or_default());
+    let report = {
+        let opened = Site::assemble(dir, &file, vault, Limits::default());
+        let site = opened.map_err(|e| OperationError::Open(Box::new(e)))?;
+        steps::fill(&site, old_machines, progress).map_err(|error| site.noted(error))?
+        // Closing the last connection copies the log back into the database and syncs it.
+    };
+    swap(dir, &new)?;
+    Ok(report)
+}
+
+fn remove_if_there(folder: &Path) -> Result<(), OperationError> {
+    match std::fs::remove_dir_all(folder) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(io("remove an earlier catalog", e)),
+        _ => Ok(()),
+    }
+}
+
+/// Puts the new folder in the place of the old one. As a whole, since a log of the old catalog must never meet the new.
+fn swap(dir: &DataDir, new: &Path) -> Result<(), OperationError> {
+    let (place, old) = (dir.catalog_dir(), dir.root().join(OLD));
+    sync(new)?;
+    remove_if_there(&old)?;
+    let step = "put the new catalog in place";
+    match rustix::fs::renameat_with(CWD, new, CWD, &place, RenameFlags::EXCHANGE) {
+        Ok(()) => std::fs::rename(new, &old).map_err(|e| io(step, e))?,
+        Err(Errno::NOENT) => std::fs::rename(new, &place).map_err(|e| io(step, e))?,
+        // File systems that cannot exchange: between the two steps the box says that its catalog is missing.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+            std::fs::rename(&place, &old).map_err(|e| io(step, e))?;
+            std::fs::rename(new, &place).map_err(|e| io(step, e))?;
+        }
+        Err(e) => return Err(io(step, e.into())),
+    }
+    sync(dir.root())
+}
+
+fn sync(folder: &Path) -> Result<(), OperationError> {
+    let synced = File::open(folder).and_then(|folder| folder.sync_all());
+    synced.map_err(|source| StoreError::Durability { step: "sync", path: folder.to_owned(), source }.into())
+}
+
+fn io(step: &'static str, source: std::io::Error) -> OperationError {
+    OperationError::Io { step, source }
+}

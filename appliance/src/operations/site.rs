@@ -1,0 +1,291 @@
+//! What all operations work on: keys, catalog, store, open sessions.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use datis_engine::ids::PackId;
+use datis_engine::store::folder::FolderStore;
+use datis_engine::store::{ObjectKind, ObjectName, PackStore, StoreError};
+use datis_engine::units::UnixMillis;
+use datis_engine::wire::Refusal;
+
+use super::error::{Failure, OperationError, chain, full, refusal_of};
+use super::opened::OpenedPacks;
+use super::registrar::{Registrar, Shelves};
+use super::sessions::Sessions;
+use crate::catalog::{Catalog, CatalogError, packs, snapshots};
+use crate::config::DataDir;
+use crate::vault::Vault;
+
+/// Limits that hold whatever machines do.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Bytes of the disk that intake leaves free; `None` means 2 % of the disk, and at least 2 GiB.
+    pub disk_reserve: Option<u64>,
+    /// Open backups at a time; 64.
+    pub max_sessions: usize,
+    /// Open backups of one machine at a time; 8.
+    pub max_sessions_per_machine: usize,
+    /// Chunks of other machines that open backups have proven and not yet committed, all together; 1 Mi, 64 MiB.
+    pub max_proven_chunks: usize,
+    /// Collection stops when it would remove more than a tenth of all bytes, unless it is no more than this; 64 MiB.
+    pub brake_floor: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            disk_reserve: None,
+            max_sessions: 64,
+            max_sessions_per_machine: 8,
+            max_proven_chunks: 1 << 20,
+            brake_floor: 64 << 20,
+        }
+    }
+}
+
+/// The smallest reserve by default: room for the catalog to shrink and for logs.
+const RESERVE_MIN: u64 = 2 << 30;
+
+/// The wall clock, except that it never goes back behind the last time that was written down.
+#[derive(Debug)]
+pub struct Clock {
+    floor: AtomicI64,
+}
+
+impl Clock {
+    /// A clock that never shows less than `floor`.
+    #[must_use]
+    pub fn starting_at(floor: UnixMillis) -> Self {
+        Self { floor: AtomicI64::new(floor.0) }
+    }
+
+    /// The time now. Never less than what an earlier call gave.
+    #[must_use]
+    pub fn now(&self) -> UnixMillis {
+        let wall = match SystemTime::now().duration_since(UNIX_EPOCH) {
+            Ok(since) => i64::try_from(since.as_millis()).unwrap_or(i64::MAX),
+            Err(_) => 0,
+        };
+        UnixMillis(self.floor.fetch_max(wall, Ordering::SeqCst).max(wall))
+    }
+}
+
+/// Why a site did not open.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The catalog.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    /// The store.
+    #[error("the store of packs cannot be opened")]
+    Store(#[from] StoreError),
+    /// There are packs, but the catalog that knew them is gone.
+    #[error("the catalog is missing although there are packs; run `datisd rebuild`, which makes a new one from them")]
+    CatalogMissing,
+    /// A thread cannot be started.
+    #[error("the box cannot start a thread")]
+    Thread(#[source] std::io::Error),
+    /// What an earlier run left half deleted cannot be cleared away.
+    #[error("what an earlier run left half done cannot be completed")]
+    Leftovers(#[source] Box<OperationError>),
+}
+
+/// The first failure after which nothing may be promised any more.
+#[derive(Debug, Default)]
+pub(crate) struct Poison(OnceLock<String>);
+
+impl Poison {
+    /// Remembers `error` if it is one after which the process must stop.
+    pub(crate) fn note(&self, error: &OperationError) {
+        if error.is_durability() {
+            let reason = chain(error);
+            tracing::error!(error = %reason, "Durability failed: the box stops and starts again from disk");
+            // Only the first reason counts.
+            let _ = self.0.set(reason);
+        }
+    }
+
+    /// Turns what went wrong into what the machine is told.
+    pub(super) fn refusal(&self, failure: Failure) -> Refusal {
+        match failure {
+            Failure::Refused(refusal) => refusal,
+            Failure::Fault(error) => {
+                self.note(&error);
+                refusal_of(&error)
+            }
+        }
+    }
+
+    pub(crate) fn reason(&self) -> Option<String> {
+        self.0.get().cloned()
+    }
+}
+
+/// Everything an operation works on. Shared by all threads as `Arc<Site>`.
+pub struct Site {
+    /// What the box can open and sign with.
+    pub vault: Vault,
+    /// What is where.
+    pub catalog: Catalog,
+    /// The objects.
+    pub store: Arc<dyn PackStore>,
+    /// Open backups.
+    pub sessions: Sessions,
+    /// Limits.
+    pub limits: Limits,
+    /// Time.
+    pub clock: Arc<Clock>,
+    pub(super) opened: OpenedPacks,
+    pub(super) registrar: Registrar,
+    pub(super) poison: Arc<Poison>,
+    /// Goes up whenever chunks may have become unavailable: whoever checked a closure before has to check again.
+    pub(super) sweeps: AtomicU64,
+    /// Held while an object is put and its row written, or its row found absent and the object deleted.
+    pub(super) objects: Arc<Mutex<()>>,
+    /// Held by whoever pins snapshots or takes them off the list.
+    pub(super) pins: Mutex<()>,
+    pub(super) pruning: Mutex<()>,
+    pub(super) verifying: Mutex<()>,
+    pub(super) stopping: AtomicBool,
+}
+
+impl Site {
+    /// Opens catalog (migrating it) and store, and completes deletions that an earlier run left half done.
+    ///
+    /// The caller holds the lock on the folder.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn open(dir: &DataDir, vault: Vault, limits: Limits) -> Result<Self, OpenError> {
+        if !dir.catalog_file().exists() && has_snapshots(dir)? {
+            return Err(OpenError::CatalogMissing);
+        }
+        let site = Self::assemble(dir, &dir.catalog_file(), vault, limits)?;
+        site.complete_deletions().map_err(|e| OpenError::Leftovers(Box::new(e)))?;
+        Ok(site)
+    }
+
+    /// Opens the store of the folder together with the catalog at `catalog`, which is made if it is not there.
+    pub(super) fn assemble(dir: &DataDir, catalog: &Path, vault: Vault, limits: Limits) -> Result<Self, OpenError> {
+        std::fs::create_dir_all(dir.store_dir()).map_err(|source| StoreError::Io {
+            step: "make the folder",
+            path: dir.store_dir(),
+            source,
+        })?;
+        let store: Arc<dyn PackStore> = Arc::new(FolderStore::open(&dir.store_dir())?);
+        let catalog = Catalog::open(catalog, vault.id)?;
+        let floor = catalog.reader().read(|tx| snapshots::last_received_at(tx))?;
+        let clock = Arc::new(Clock::starting_at(floor));
+        let poison = Arc::new(Poison::default());
+        let objects = Arc::new(Mutex::new(()));
+        let registrar = Registrar::start(Shelves {
+            catalog: catalog.clone(),
+            store: Arc::clone(&store),
+            poison: Arc::clone(&poison),
+            objects: Arc::clone(&objects),
+            clock: Arc::clone(&clock),
+        })
+        .map_err(OpenError::Thread)?;
+        Ok(Self {
+            vault,
+            catalog,
+            store,
+            sessions: Sessions::default(),
+            limits,
+            clock,
+            opened: OpenedPacks::default(),
+            registrar,
+            poison,
+            sweeps: AtomicU64::new(0),
+            objects,
+            pins: Mutex::new(()),
+            pruning: Mutex::new(()),
+            verifying: Mutex::new(()),
+            stopping: AtomicBool::new(false),
+        })
+    }
+
+    /// Why the process must stop and start again from disk; `None` while all is well.
+    #[must_use]
+    pub fn poisoned(&self) -> Option<String> {
+        self.poison.reason()
+    }
+
+    /// Makes long operations end at their next safe point.
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::SeqCst);
+    }
+
+    pub(crate) fn check_running(&self) -> Result<(), OperationError> {
+        if let Some(reason) = self.poisoned() {
+            return Err(OperationError::Poisoned { reason });
+        }
+        if self.stopping.load(Ordering::SeqCst) { Err(OperationError::Stopped) } else { Ok(()) }
+    }
+
+    /// Turns what went wrong into what the machine is told.
+    pub(super) fn refusal(&self, failure: Failure) -> Refusal {
+        self.poison.refusal(failure)
+    }
+
+    /// Passes an error on, and stops the box if it must be.
+    pub(super) fn noted(&self, error: OperationError) -> OperationError {
+        self.poison.note(&error);
+        error
+    }
+
+    /// Refuses when `more` bytes would eat into the reserve.
+    pub(super) fn check_room(&self, more: u64) -> Result<(), Failure> {
+        let Some(space) = self.store.space()? else { return Ok(()) };
+        let reserve = self.limits.disk_reserve.unwrap_or_else(|| RESERVE_MIN.max(space.total_bytes / 50));
+        if space.free_bytes < reserve.saturating_add(more) { Err(full().into()) } else { Ok(()) }
+    }
+
+    /// Deletes the objects of packs and snapshots that are on their way out.
+    pub(super) fn complete_deletions(&self) -> Result<u64, OperationError> {
+        let (doomed, expiring) = self.catalog.reader().read(|tx| {
+            let expiring = snapshots::all(tx)?.into_iter().filter(|s| s.lifecycle == snapshots::Lifecycle::Expiring);
+            Ok::<_, CatalogError>((packs::doomed(tx)?, expiring.collect::<Vec<_>>()))
+        })?;
+        for id in &doomed {
+            self.delete_doomed(id)?;
+        }
+        for snapshot in expiring {
+            self.store.delete(ObjectName::Snapshot(snapshot.id))?;
+            self.catalog.writer().write(|tx| snapshots::delete_expired(tx, snapshot.row))?;
+        }
+        Ok(doomed.len() as u64)
+    }
+
+    fn delete_doomed(&self, id: &PackId) -> Result<(), OperationError> {
+        let _gate = lock(&self.objects);
+        // A machine may have sent it again meanwhile; then its new row has taken it off the list of the doomed.
+        let wanted = self.catalog.reader().read(|tx| packs::all_by_id(tx, id))?;
+        if wanted.is_empty() {
+            self.store.delete(ObjectName::Pack(*id))?;
+        }
+        Ok(self.catalog.writer().write(|tx| packs::forget_doomed(tx, id))?)
+    }
+}
+
+/// Whether there are snapshots in the store; a folder that is not there has none.
+fn has_snapshots(dir: &DataDir) -> Result<bool, StoreError> {
+    if !dir.store_dir().exists() {
+        return Ok(false);
+    }
+    Ok(!FolderStore::open(&dir.store_dir())?.list(ObjectKind::Snapshot)?.is_empty())
+}
+
+/// A lock whose holder panicked protects data that is changed in single steps only, so it is taken over.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether a bug is to be planted, for the fault harnesses to prove that they find it. Never part of a release.
+#[cfg(feature = "plant")]
+pub(crate) fn planted(bug: &str) -> bool {
+    std::env::var("DATIS_PLANT").is_ok_and(|bugs| bugs.split([',', ' ']).any(|word| word == bug))
+}

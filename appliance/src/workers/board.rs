@@ -1,0 +1,102 @@
+//! What workers show of themselves, and how they are told to stop.
+
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use datis_engine::units::UnixMillis;
+use serde::Serialize;
+
+/// What a worker does at the moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WorkState {
+    /// There is nothing to do.
+    Idle,
+    /// It works.
+    Working,
+    /// There may be something to do, but a backup or a command is going on, which has the right of way.
+    Waiting,
+    /// The last step failed; it is tried again later.
+    Failed,
+}
+
+/// A worker at a glance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct WorkerState {
+    /// Which one: `verifier`, `scrub`, `prune`, `compaction`.
+    pub name: &'static str,
+    /// What it does.
+    pub state: WorkState,
+    /// How far it is, for people.
+    pub progress: Option<String>,
+    /// What went wrong last; gone once a round succeeds.
+    pub last_error: Option<String>,
+    /// When it last ended a round, milliseconds since 1970.
+    pub last_run: Option<i64>,
+}
+
+pub(super) struct Board {
+    states: Mutex<Vec<WorkerState>>,
+    stopped: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Board {
+    pub(super) fn new(names: impl Iterator<Item = &'static str>) -> Self {
+        let idle =
+            |name| WorkerState { name, state: WorkState::Idle, progress: None, last_error: None, last_run: None };
+        Self { states: Mutex::new(names.map(idle).collect()), stopped: Mutex::new(false), changed: Condvar::new() }
+    }
+
+    pub(super) fn states(&self) -> Vec<WorkerState> {
+        lock(&self.states).clone()
+    }
+
+    pub(super) fn note(&self, at: usize, state: WorkState, progress: Option<String>) {
+        self.change(at, |worker| (worker.state, worker.progress) = (state, progress));
+    }
+
+    pub(super) fn succeeded(&self, at: usize, now: UnixMillis) {
+        self.change(at, |worker| {
+            let name = worker.name;
+            let (state, last_run) = (WorkState::Idle, Some(now.0));
+            *worker = WorkerState { name, state, progress: None, last_error: None, last_run };
+        });
+    }
+
+    pub(super) fn failed(&self, at: usize, error: String) {
+        self.change(at, |worker| {
+            (worker.state, worker.progress, worker.last_error) = (WorkState::Failed, None, Some(error));
+        });
+    }
+
+    fn change(&self, at: usize, change: impl FnOnce(&mut WorkerState)) {
+        if let Some(worker) = lock(&self.states).get_mut(at) {
+            change(worker);
+        }
+    }
+
+    /// Sleeps; false when it is time to end.
+    pub(super) fn sleep(&self, pause: Duration) -> bool {
+        let until = Instant::now() + pause;
+        let mut stopped = lock(&self.stopped);
+        loop {
+            if *stopped {
+                return false;
+            }
+            let Some(left) = until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) else {
+                return true;
+            };
+            stopped = self.changed.wait_timeout(stopped, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    pub(super) fn stop(&self) {
+        *lock(&self.stopped) = true;
+        self.changed.notify_all();
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,113 @@
+//! Background work: each worker looks at what should be and at what is, and closes the gap, a small step at a time.
+//!
+//! First try, retry and restart are the same path: nothing is remembered between steps but what the catalog says.
+//! Backups have the right of way: workers run at the lowest priority, and begin a step only when no backup has asked
+//! for anything for a second, or when they have waited long enough.
+
+mod board;
+mod steps;
+#[cfg(test)]
+mod tests;
+
+use std::io;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+pub use board::{WorkState, WorkerState};
+
+use self::board::Board;
+use self::steps::{Done, Worker};
+use crate::operations::{OperationError, Site, chain};
+
+/// A worker that gave way for so long does one step all the same.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// How often a worker that gives way looks again.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
+
+/// While another operation is in the way; after a step that failed, at least this.
+const RETRY: Duration = Duration::from_secs(60);
+
+/// The running workers. Dropping them stops them.
+pub struct Workers {
+    site: Arc<Site>,
+    board: Arc<Board>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+/// Starts all workers, each on a thread of its own.
+///
+/// # Errors
+/// The system gives no thread.
+pub fn start(site: Arc<Site>) -> io::Result<Workers> {
+    let board = Arc::new(Board::new(Worker::ALL.iter().map(|worker| worker.name())));
+    let mut workers = Workers { site, board, threads: Vec::new() };
+    for (at, worker) in Worker::ALL.iter().enumerate() {
+        let (site, board) = (Arc::clone(&workers.site), Arc::clone(&workers.board));
+        let run = move || run(&site, &board, at, *worker);
+        workers.threads.push(std::thread::Builder::new().name(worker.name().to_owned()).spawn(run)?);
+    }
+    Ok(workers)
+}
+
+impl Workers {
+    /// What each of them does, in a fixed order.
+    #[must_use]
+    pub fn states(&self) -> Vec<WorkerState> {
+        self.board.states()
+    }
+
+    /// Ends all of them, also long steps at their next safe point ([`Site::stop`], after which the site takes no more
+    /// requests either), and waits for that: a second or two.
+    pub fn stop(self) {
+        drop(self);
+    }
+}
+
+impl Drop for Workers {
+    fn drop(&mut self) {
+        self.site.stop();
+        self.board.stop();
+        for thread in self.threads.drain(..) {
+            let name = thread.thread().name().unwrap_or_default().to_owned();
+            if thread.join().is_err() {
+                tracing::error!(name, "A worker ended with a panic");
+            }
+        }
+    }
+}
+
+fn run(site: &Site, board: &Board, at: usize, worker: Worker) {
+    // On Linux this is for the calling thread alone. Without it the work is done all the same.
+    let _ = rustix::process::nice(19);
+    let mut pause = worker.first_pause();
+    let mut waiting_since: Option<Instant> = None;
+    while board.sleep(pause) {
+        if !site.is_quiet() && waiting_since.get_or_insert_with(Instant::now).elapsed() < PATIENCE {
+            board.note(at, WorkState::Waiting, None);
+            pause = LOOK_AGAIN;
+            continue;
+        }
+        waiting_since = None;
+        let began = Instant::now();
+        pause = match worker.step(site, &|progress| board.note(at, WorkState::Working, progress)) {
+            Ok(Done::Everything) => {
+                board.succeeded(at, site.clock.now());
+                worker.pause()
+            }
+            Ok(Done::Part) => began.elapsed() * worker.rest(),
+            Err(OperationError::Stopped) => return,
+            Err(OperationError::Running { .. }) => {
+                board.note(at, WorkState::Waiting, None);
+                RETRY
+            }
+            Err(error) => {
+                let text = chain(&error);
+                tracing::warn!(worker = worker.name(), error = %text, "A step of background work failed");
+                board.failed(at, text);
+                worker.pause().max(RETRY)
+            }
+        };
+    }
+}

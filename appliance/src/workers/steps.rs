@@ -1,0 +1,126 @@
+//! What each worker does in one step.
+
+use std::time::Duration;
+
+use datis_engine::units::Seconds;
+
+use crate::operations::{self, OperationError, Pace, PruneOptions, Site};
+
+/// A pack is read again when this long has passed since the last time: with what is left of 30 days to do it in.
+const SCRUB_AFTER: Seconds = Seconds(20 * 86_400);
+
+/// The workers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Worker {
+    /// Checks packs that came in, so that other machines may refer to their chunks.
+    Verifier,
+    /// Reads all packs again and again.
+    Scrub,
+    /// Removes what no policy wants. Several times a day, so that one run never removes much: the brake stays for what
+    /// is out of the ordinary.
+    Prune,
+    /// Makes large packs of small ones.
+    Compaction,
+}
+
+/// How much a step has done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Done {
+    /// There is more to do.
+    Part,
+    /// There is nothing more to do for now.
+    Everything,
+}
+
+impl Worker {
+    pub(super) const ALL: &'static [Self] = &[Self::Verifier, Self::Scrub, Self::Prune, Self::Compaction];
+
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Verifier => "verifier",
+            Self::Scrub => "scrub",
+            Self::Prune => "prune",
+            Self::Compaction => "compaction",
+        }
+    }
+
+    /// Before the first look; those that can wait let the machines back in first.
+    pub(super) const fn first_pause(self) -> Duration {
+        Duration::from_secs(match self {
+            Self::Verifier => 1,
+            Self::Scrub => 60,
+            Self::Prune => 300,
+            Self::Compaction => 900,
+        })
+    }
+
+    /// Between two looks.
+    pub(super) const fn pause(self) -> Duration {
+        Duration::from_secs(match self {
+            Self::Verifier => 2,
+            Self::Scrub => 600,
+            Self::Prune => 4 * 3_600,
+            Self::Compaction => 3_600,
+        })
+    }
+
+    /// How many times as long as a step took the worker rests before the next one.
+    pub(super) const fn rest(self) -> u32 {
+        match self {
+            Self::Verifier | Self::Prune | Self::Compaction => 0,
+            Self::Scrub => 4,
+        }
+    }
+
+    /// Does one step; `working` hears that there is something to do, before it is done.
+    pub(super) fn step(self, site: &Site, working: &dyn Fn(Option<String>)) -> Result<Done, OperationError> {
+        match self {
+            Self::Verifier => verify_next(site, working),
+            Self::Scrub => scrub_next(site, working),
+            Self::Prune => {
+                working(None);
+                let options = PruneOptions { pace: Pace::Yielding, ..PruneOptions::default() };
+                let report = operations::prune(site, &options)?;
+                tracing::info!(
+                    expired = report.expired.len(),
+                    condemned_packs = report.condemned_packs,
+                    deleted_packs = report.deleted_packs,
+                    deleted_bytes = report.deleted_bytes,
+                    rewritten_packs = report.rewritten_packs,
+                    "Collection done"
+                );
+                Ok(Done::Everything)
+            }
+            Self::Compaction => {
+                let packs = operations::count_compactable(site)?;
+                if packs > 0 {
+                    working(Some(format!("{packs} small packs")));
+                    let report = operations::compact(site, Pace::Yielding)?;
+                    tracing::info!(packs = report.packs, written_bytes = report.written_bytes, "Compaction done");
+                }
+                Ok(Done::Everything)
+            }
+        }
+    }
+}
+
+fn verify_next(site: &Site, working: &dyn Fn(Option<String>)) -> Result<Done, OperationError> {
+    let Some((pack, left)) = operations::next_unverified(site)? else { return Ok(Done::Everything) };
+    working(Some(format!("{left} packs to check")));
+    past_damage(operations::verify_pack(site, &pack).map(drop))
+}
+
+fn scrub_next(site: &Site, working: &dyn Fn(Option<String>)) -> Result<Done, OperationError> {
+    let before = site.clock.now().minus(SCRUB_AFTER);
+    let Some(pack) = operations::next_unscrubbed(site, before)? else { return Ok(Done::Everything) };
+    working(Some("reading packs again".to_owned()));
+    past_damage(operations::scrub_pack(site, &pack, Pace::Yielding))
+}
+
+/// A damaged pack is noted and logged by now; the next one is waiting.
+fn past_damage(result: Result<(), OperationError>) -> Result<Done, OperationError> {
+    match result {
+        Ok(()) | Err(OperationError::DamagedPack { .. }) => Ok(Done::Part),
+        Err(error) => Err(error),
+    }
+}
