@@ -137,7 +137,7 @@ fn check_and_enter(
 
 /// Puts the sealed record beside the packs: with it, packs and a recovery kit are all that a restore needs.
 fn put_file(site: &Site, machine: &Machine, signed: &SignedRecord) -> Result<Receipt, Failure> {
-    let receipt = Receipt::sign(signed.id(), site.clock.now(), &site.vault.receipt_key);
+    let receipt = Receipt::sign(signed.id(), site.clock.stamp(), &site.vault.receipt_key);
     let file = SnapshotFile {
         version: VERSION,
         signed: signed.clone(),

@@ -65,11 +65,26 @@ impl Clock {
     /// The time now. Never less than what an earlier call gave.
     #[must_use]
     pub fn now(&self) -> UnixMillis {
-        let wall = match SystemTime::now().duration_since(UNIX_EPOCH) {
-            Ok(since) => i64::try_from(since.as_millis()).unwrap_or(i64::MAX),
-            Err(_) => 0,
-        };
+        let wall = wall_millis();
         UnixMillis(self.floor.fetch_max(wall, Ordering::SeqCst).max(wall))
+    }
+
+    /// A time later than all that were given before, so that what is stamped with it stands in the order of its coming
+    /// even while the wall clock is behind: retention must not take the newest snapshot for an equal of an older one.
+    #[must_use]
+    pub fn stamp(&self) -> UnixMillis {
+        let wall = wall_millis();
+        let before = self
+            .floor
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |floor| Some(wall.max(floor.saturating_add(1))));
+        UnixMillis(before.map_or(wall, |floor| wall.max(floor.saturating_add(1))))
+    }
+}
+
+fn wall_millis() -> i64 {
+    match SystemTime::now().duration_since(UNIX_EPOCH) {
+        Ok(since) => i64::try_from(since.as_millis()).unwrap_or(i64::MAX),
+        Err(_) => 0,
     }
 }
 
@@ -288,4 +303,17 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(feature = "plant")]
 pub(crate) fn planted(bug: &str) -> bool {
     std::env::var("DATIS_PLANT").is_ok_and(|bugs| bugs.split([',', ' ']).any(|word| word == bug))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stamps_go_up_while_the_clock_stands_still_behind_them() {
+        let clock = Clock::starting_at(UnixMillis(i64::MAX / 2));
+        let stamps: Vec<i64> = (0..50).map(|_| clock.stamp().0).collect();
+        assert!(stamps.windows(2).all(|pair| pair[0] < pair[1]), "{stamps:?}");
+        assert_eq!(clock.now().0, stamps[49]);
+    }
 }

@@ -1,0 +1,208 @@
+//! `make demo`: the whole product at work on this computer, told step by step.
+//!
+//! A box starts in a temporary folder, a workstation enrols, a real folder is backed up, some of it changes, it is backed up
+//! again, looked into, restored and compared. With `KEEP=1` the box goes on running.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use harness::{Finished, Machine, Random, Summary, TestBox, tree, within};
+
+/// Files that the demonstration changes, so that there is something new in the second backup.
+const CHANGED_FILES: usize = 40;
+
+/// How long one step may take: the folder is the user's choice.
+const PATIENCE: Duration = Duration::from_secs(4 * 3_600);
+
+fn main() -> ExitCode {
+    let source = PathBuf::from(std::env::var_os("DEMO_SOURCE").unwrap_or_else(|| "/usr/share".into()));
+    let keep = std::env::var("KEEP").is_ok_and(|keep| !keep.is_empty() && keep != "0");
+    if !source.is_dir() {
+        eprintln!("{} is no folder; name one with DEMO_SOURCE=…", source.display());
+        return ExitCode::from(2);
+    }
+    Demonstration::begin(&source).run(keep);
+    ExitCode::SUCCESS
+}
+
+struct Demonstration {
+    folder: tempfile::TempDir,
+    source: PathBuf,
+    the_box: TestBox,
+    steps: Steps,
+}
+
+impl Demonstration {
+    fn begin(original: &Path) -> Self {
+        let folder = tempfile::Builder::new().prefix("datis-demo-").tempdir().expect("a temporary folder can be made");
+        let mut steps = Steps::default();
+        println!("Datis: a backup box and a workstation, both on this computer, in {}.\n", folder.path().display());
+
+        steps.begin("Copying the folder that is going to be backed up, so that it can be changed");
+        let source = folder.path().join("workstation").join(original.file_name().unwrap_or("root".as_ref()));
+        copy(original, &source);
+        let state = tree::TreeState::read(&source);
+        steps.end(&format!("{} entries, {} of {}", state.len(), size(state.bytes()), original.display()));
+
+        steps.begin("Starting a box; it makes its own keys, vault and catalog");
+        let the_box = harness::BoxOptions::new().data(folder.path().join("box")).start();
+        steps.end(&format!(
+            "it serves machines on port {}, people on port {}",
+            the_box.machine_port(),
+            the_box.portal_port()
+        ));
+        Self { folder, source, the_box, steps }
+    }
+
+    fn run(mut self, keep: bool) {
+        let machine = self.enrol();
+        let first = self.back_up(&machine, "First backup: everything is read, cut, compressed, encrypted and sent");
+        let before = tree::TreeState::read(&self.source);
+        self.steps.begin("Changing the folder: new, edited, renamed, deleted files, other rights");
+        tree::change(&self.source, CHANGED_FILES as u64, &mut Random::new(2));
+        std::fs::write(self.source.join("letter.txt"), b"Written between two backups.\n")
+            .expect("a file can be written");
+        self.steps.end(&format!("{} changes", CHANGED_FILES + 1));
+        let second = self.back_up(&machine, "Second backup: only what has changed is read and sent");
+        self.look_around(&machine, &first, &second);
+
+        self.restore(&machine, &second, &tree::TreeState::read(&self.source), "newest");
+        self.restore(&machine, &first, &before, "first");
+        self.steps.begin("The box reads and opens everything that it stores");
+        let verify = self.the_box.command(["verify"]).patience(PATIENCE).run().expect_success();
+        self.steps.end(verify.text().lines().next().unwrap_or_default().trim_end_matches('.'));
+
+        println!("\nEverything came back byte by byte, with modes, owners, times, attributes and links.");
+        self.steps.table();
+        if keep { self.keep(&machine) } else { println!("\nKEEP=1 make demo leaves the box running, to try more.") }
+    }
+
+    fn enrol(&mut self) -> Machine {
+        self.steps.begin("Enrolling a workstation with a one-use code from the box");
+        let programs = harness::Programs::plain();
+        let machine = Machine::new(&programs, self.folder.path().join("workstation-state"), "workstation");
+        let uri = self.the_box.enrol_code("workstation", "desktop");
+        let told = machine.run(["enrol", &uri]).expect_success().text();
+        self.steps.end(told.split(';').next().unwrap_or_default().trim_end());
+        machine
+    }
+
+    fn back_up(&mut self, machine: &Machine, title: &str) -> Summary {
+        self.steps.begin(title);
+        let finished = machine.backup_command(&self.source, [""; 0]).patience(PATIENCE).run().expect_success();
+        let summary = Summary::of(&finished);
+        let number = |key: &str| summary.all[key].as_u64().unwrap_or_default();
+        self.steps.end(&format!(
+            "{} files, {}; read {}, new {}, sent {} in {} pack{}",
+            summary.files,
+            size(summary.bytes),
+            size(number("read_bytes")),
+            size(number("new_bytes")),
+            size(summary.sent_bytes),
+            summary.packs,
+            if summary.packs == 1 { "" } else { "s" }
+        ));
+        summary
+    }
+
+    fn look_around(&mut self, machine: &Machine, first: &Summary, second: &Summary) {
+        self.steps.begin("Listing, finding and comparing snapshots, without restoring them");
+        let show = |finished: Finished, lines: usize| {
+            let finished = finished.expect_success();
+            println!("     $ datis {}", finished.line.split_once("/state ").map_or("", |(_, words)| words));
+            let text = finished.text();
+            text.lines().take(lines).for_each(|line| println!("       {line}"));
+            let more = text.lines().count().saturating_sub(lines);
+            if more > 0 {
+                println!("       … and {more} more lines");
+            }
+        };
+        let (first, second) = (&first.snapshot[..12], &second.snapshot[..12]);
+        show(machine.run(["snapshots"]), 5);
+        show(machine.run(["find", "letter.txt"]), 3);
+        show(machine.run(["diff", first, second]), 6);
+        let folder = within(second, &self.source);
+        show(machine.command(["ls"]).arg(folder).run(), 6);
+        self.steps.end("each took a few blocks of the listings");
+    }
+
+    fn restore(&mut self, machine: &Machine, snapshot: &Summary, wanted: &tree::TreeState, which: &str) {
+        self.steps.begin(&format!("Restoring the {which} snapshot into an empty folder"));
+        let target = self.folder.path().join(format!("restored {which}"));
+        let restore = machine.command(["restore", "--json"]).arg(within(&snapshot.snapshot, &self.source));
+        let finished = restore.arg("--to").arg(&target).patience(PATIENCE).run().expect_success();
+        let rate = snapshot.bytes as f64 / finished.seconds.max(0.001) / f64::from(1 << 20);
+        self.steps.end(&format!("{} files, {rate:.0} MiB/s", snapshot.files));
+        self.steps.begin("Comparing it with what was backed up: content and all metadata");
+        let found = tree::TreeState::read(&target);
+        let told = wanted.differences_to(&found);
+        assert!(told.is_empty(), "{} differences: {:#?}", told.len(), &told[..told.len().min(20)]);
+        self.steps.end(&format!("{} entries are the same, 0 differ", found.len()));
+    }
+
+    fn keep(self, machine: &Machine) {
+        let (folder, pid) = (self.folder.keep(), self.the_box.pid());
+        let logs = self.the_box.beside().to_owned();
+        let programs = harness::Programs::plain();
+        let (datisd, datis) = (programs.datisd(), programs.datis());
+        let portal = self.the_box.portal_port();
+        self.the_box.leave_running();
+        println!("\nThe box goes on running (process {pid}). Its status page: http://127.0.0.1:{portal}/\n");
+        println!("  export DATISD='{} --data {}'", datisd.display(), folder.join("box").display());
+        println!("  export DATIS='{} --state {}'", datis.display(), machine.state().display());
+        println!("  $DATISD status                      what the box has");
+        println!("  $DATISD kit                         the recovery kit");
+        println!("  $DATIS snapshots                    what can be restored");
+        println!("  $DATIS restore latest --to /tmp/x   get everything back");
+        println!("  kill {pid}; rm -rf {} {}   ends it", folder.display(), logs.display());
+    }
+}
+
+/// What was done and how long it took.
+#[derive(Default)]
+struct Steps {
+    done: Vec<(String, f64)>,
+    current: Option<(String, Instant)>,
+}
+
+impl Steps {
+    fn begin(&mut self, title: &str) {
+        println!("{:>2}. {title} …", self.done.len() + 1);
+        self.current = Some((title.to_owned(), Instant::now()));
+    }
+
+    fn end(&mut self, result: &str) {
+        let (title, began) = self.current.take().expect("a step has begun");
+        let seconds = began.elapsed().as_secs_f64();
+        println!("    {seconds:7.2} s  {result}");
+        self.done.push((title, seconds));
+    }
+
+    fn table(&self) {
+        println!("\n  seconds  step");
+        for (title, seconds) in &self.done {
+            println!("  {seconds:7.2}  {}", title.split([':', ';', ',']).next().unwrap_or(title));
+        }
+    }
+}
+
+/// With all that belongs to it, as `cp` does it.
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to.parent().expect("a path in a folder")).expect("a folder can be made");
+    let copied = std::process::Command::new("cp").arg("-a").arg("--").arg(from).arg(to).status().expect("cp starts");
+    assert!(copied.success(), "cp could not copy {}", from.display());
+}
+
+fn size(bytes: u64) -> String {
+    let mut number = bytes as f64;
+    let mut unit = "bytes";
+    for larger in ["KiB", "MiB", "GiB", "TiB"] {
+        if number < 1024.0 {
+            break;
+        }
+        number /= 1024.0;
+        unit = larger;
+    }
+    if unit == "bytes" { format!("{bytes} bytes") } else { format!("{number:.1} {unit}") }
+}

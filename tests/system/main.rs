@@ -1,0 +1,19 @@
+//! The whole product, as its users meet it: the real daemon and the real client, each test with a box of its own.
+//!
+//! Root is needed: trees have owners and devices, and restores set them.
+
+mod box_commands;
+mod browsing;
+mod damage;
+mod enrolment;
+mod excludes;
+mod harness_itself;
+mod metadata;
+mod mounting;
+mod readers;
+mod refusals;
+mod restoring;
+mod round_trip;
+mod service;
+mod sharing;
+mod streams;

@@ -1,0 +1,118 @@
+//! The catalog's schema against the code: migrations that never change, and words that both sides spell alike.
+
+use std::collections::BTreeSet;
+
+use datis_engine::ids::{Profile, SourceKind};
+use datis_engine::wire::SnapshotState;
+use harness::repository;
+
+use crate::sources::sources;
+
+/// Every migration that was released, with the BLAKE3 of its text. Boxes have run it: a change comes as a new file.
+const MIGRATIONS: &[(&str, &str)] =
+    &[("0001_initial.sql", "84b412b6b596eddf72f4fc5d67213ad5b01bd79e2d1101453410eb40939d9f81")];
+
+#[test]
+fn migrations_that_boxes_have_run_are_not_edited() {
+    let folder = repository().join("appliance/migrations");
+    let mut names: Vec<String> = std::fs::read_dir(&folder)
+        .expect("migrations")
+        .map(|entry| entry.expect("entry").file_name().to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    assert_eq!(names, MIGRATIONS.iter().map(|(name, _)| *name).collect::<Vec<_>>(), "list it in tests/tidy/catalog.rs");
+    for (name, wanted) in MIGRATIONS {
+        let hash = blake3::hash(&std::fs::read(folder.join(name)).expect(name)).to_hex();
+        assert_eq!(
+            hash.as_str(),
+            *wanted,
+            "{name} was changed; once released it may not be: put it back and add a new file. Before the first release, \
+             write the new hash here"
+        );
+    }
+}
+
+/// A column with a list of words, and the enumeration that it holds.
+const WORDS: &[(&str, &str, &str)] = &[
+    ("machine", "profile", "Profile"),
+    ("machine", "state", "MachineState"),
+    ("enrolment_code", "profile", "Profile"),
+    ("pack", "state", "PackState"),
+    ("snapshot", "kind", "SourceKind"),
+    ("snapshot", "state", "SnapshotState"),
+    ("snapshot", "lifecycle", "Lifecycle"),
+];
+
+#[test]
+fn the_words_of_a_column_are_those_of_its_enumeration() {
+    let mut checked = BTreeSet::new();
+    for (table, column, words) in checks() {
+        if (table.as_str(), column.as_str()) == ("meta", "name") {
+            // Names of single values, not an enumeration.
+            continue;
+        }
+        let known = WORDS.iter().find(|(t, c, _)| (*t, *c) == (table.as_str(), column.as_str()));
+        let Some((_, _, name)) = known else {
+            panic!("{table}.{column} has a list of words: name its enumeration in tests/tidy/catalog.rs");
+        };
+        assert_eq!(words, words_of(name), "{table}.{column} and {name} differ");
+        checked.insert((table, column));
+    }
+    assert_eq!(checked.len(), WORDS.len(), "a column of tests/tidy/catalog.rs is gone");
+}
+
+fn words_of(name: &str) -> BTreeSet<String> {
+    fn of<T: Copy>(all: &[T], word: fn(T) -> &'static str) -> BTreeSet<String> {
+        all.iter().map(|value| word(*value).to_owned()).collect()
+    }
+    match name {
+        "Profile" => of(Profile::ALL, Profile::word),
+        "SourceKind" => of(SourceKind::ALL, SourceKind::word),
+        "SnapshotState" => of(SnapshotState::ALL, SnapshotState::word),
+        appliances => words_in_source(appliances),
+    }
+}
+
+/// The words of an enumeration that the catalog makes with its macro `state_words`.
+fn words_in_source(name: &str) -> BTreeSet<String> {
+    for source in sources("appliance/src/catalog") {
+        for (at, _) in source.text.match_indices("state_words! {") {
+            let body = source.text[at..].split("\n}").next().unwrap_or_default();
+            if body.lines().any(|line| line.trim() == format!("{name} {{")) {
+                let words = body.lines().filter_map(|line| line.split_once("=> \"")?.1.split_once('"'));
+                return words.map(|(word, _)| word.to_owned()).collect();
+            }
+        }
+    }
+    panic!("{name} is not made by state_words! in appliance/src/catalog");
+}
+
+/// Every `column … CHECK (column IN ('a', 'b'))` of all migrations.
+fn checks() -> Vec<(String, String, BTreeSet<String>)> {
+    let mut found = Vec::new();
+    for (name, _) in MIGRATIONS {
+        let sql = std::fs::read_to_string(repository().join("appliance/migrations").join(name)).expect(name);
+        let mut table = String::new();
+        for line in sql.lines() {
+            if let Some(rest) = line.strip_prefix("CREATE TABLE ") {
+                table = rest.split_whitespace().next().unwrap_or_default().to_owned();
+            }
+            let Some((column, list)) = line.split_once(" IN (") else { continue };
+            let column = column.rsplit('(').next().unwrap_or_default().trim().to_owned();
+            let list = list.split_once(')').expect("the list ends in its line").0;
+            let words = list.split(',').map(|word| word.trim().trim_matches('\'').to_owned()).collect();
+            found.push((table.clone(), column, words));
+        }
+    }
+    found
+}
+
+#[test]
+fn every_table_is_strict() {
+    for (name, _) in MIGRATIONS {
+        let sql = std::fs::read_to_string(repository().join("appliance/migrations").join(name)).expect(name);
+        let tables = sql.matches("CREATE TABLE").count();
+        let strict = sql.matches(") STRICT").count();
+        assert_eq!(tables, strict, "{name} has a table that is not STRICT");
+    }
+}
