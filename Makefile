@@ -1,15 +1,86 @@
-# Each target installs what it needs first (Debian 12, root).
+# Each target installs what it needs first (Debian 12, root) and says in one line each what it does: `make help`.
 
-.PHONY: test lint tools
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
 
-# Installs the Debian packages that building and testing need; quiet and quick when they are there.
-tools:
-	@command -v cc >/dev/null && command -v pkg-config >/dev/null || \
-	  { apt-get update -qq && apt-get install -y -qq --no-install-recommends gcc libc6-dev pkg-config; }
+TOOLS := $(CURDIR)/target/tools
+PROGRAMS := $(CURDIR)/target/programs
+PLANT := datis-appliance/plant,datis-client/plant
 
-test: tools
-	cargo test --workspace --locked
+# What tests are told: which programs to test, which have bugs planted, and a Python for docs/reader.py.
+TEST_ENVIRONMENT = DATIS_BIN_DIR=$(PROGRAMS)/plain DATIS_PLANTED_BIN_DIR=$(PROGRAMS)/planted DATIS_PYTHON=$(TOOLS)/bin/python
 
-lint: tools
+# Power cuts, kills and other random faults of each kind that one run makes (tests/crash).
+CYCLES ?= 2000
+# Seconds for each decoder.
+FUZZ_SECONDS ?= 30
+# The folder that the demonstration backs up; KEEP=1 leaves the box running afterwards.
+DEMO_SOURCE ?= /usr/share
+KEEP ?=
+
+.PHONY: help demo test lint format-and-clippy deny programs programs-release soak bench fuzz tools-build tools-test tools-python
+
+help: ## shows this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
+
+demo: tools-build ## backs a real folder up to a box, changes it, gets everything back and compares (DEMO_SOURCE=, KEEP=1)
+	@echo "Building datisd and datis (the first time this takes some minutes) ..."
+	@cargo build --quiet --release --locked --workspace --bins
+	@DEMO_SOURCE='$(DEMO_SOURCE)' KEEP='$(KEEP)' DATIS_BIN_DIR=target/release target/release/datis-demo
+
+test: tools-test lint programs ## installs what the tests need, and runs them all
+	$(TEST_ENVIRONMENT) cargo test --locked --workspace
+
+lint: format-and-clippy deny ## formatting, clippy with warnings as errors, licences and sources of all dependencies
+
+format-and-clippy: tools-build
 	cargo fmt --all -- --check
-	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+
+deny: tools-python
+	tests/tools/install-cargo-deny.sh $(TOOLS)
+	PATH="$(TOOLS)/bin:$$PATH" cargo deny --locked check bans licenses sources
+
+# The same target folder for both, so that dependencies are compiled once; copied away, so that building again while tests
+# run does not change what they test.
+programs: tools-build ## builds the programs under test, as they are shipped and with planted bugs
+	cargo build --locked --workspace --bins --features $(PLANT)
+	install -D -t $(PROGRAMS)/planted target/debug/datisd target/debug/datis
+	cargo build --locked --workspace --bins
+	install -D -t $(PROGRAMS)/plain target/debug/datisd target/debug/datis
+
+programs-release: tools-build
+	cargo build --release --locked --workspace --bins --features $(PLANT)
+	install -D -t $(PROGRAMS)/planted target/release/datisd target/release/datis
+	cargo build --release --locked --workspace --bins
+	install -D -t $(PROGRAMS)/plain target/release/datisd target/release/datis
+
+soak: tools-test programs-release ## thousands of crashes and power cuts (CYCLES=); hours
+	$(TEST_ENVIRONMENT) DATIS_CYCLES=$(CYCLES) cargo test --release --locked --package datis-tests --test crash -- --nocapture
+
+bench: tools-test ## compares speed, size and memory with restic, rustic, borg and bupstash; an hour and 25 GB of disk
+	cargo build --release --locked --workspace --bins
+	python3 tests/bench/bench.py
+
+fuzz: tools-build ## feeds every decoder with mutated input (FUZZ_SECONDS= for each)
+	$(call install-packages,g++)
+	FUZZ_SECONDS=$(FUZZ_SECONDS) tests/fuzz/run.sh
+
+# Nothing is asked of the network when everything is there already.
+define install-packages
+	@missing=$$(dpkg-query -W -f '$${db:Status-Status} $${Package}\n' $(1) 2>&1 | sed -nE '/^installed /!{s/^dpkg-query: no packages found matching //; s/^[a-z-]+ //; p}'); \
+	if [ -n "$$missing" ]; then apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi
+endef
+
+tools-build:
+	$(call install-packages,gcc libc6-dev)
+
+tools-python:
+	$(call install-packages,gcc libc6-dev python3 python3-venv python3-pip)
+
+tools-test: tools-build tools-python
+	$(call install-packages,acl age attr e2fsprogs faketime fuse3 mount rsync util-linux xfsprogs)
+	@[ -x $(TOOLS)/bin/pip ] || python3 -m venv $(TOOLS)
+	@$(TOOLS)/bin/pip install --quiet --disable-pip-version-check --requirement tests/tools/requirements.txt
