@@ -41,6 +41,9 @@ const RETRY_FOR: Duration = Duration::from_secs(90);
 const RETRY_FIRST: Duration = Duration::from_millis(100);
 const RETRY_LONGEST: Duration = Duration::from_secs(5);
 
+/// How long a first connection is tried.
+const CONNECT_FOR: Duration = Duration::from_secs(3);
+
 /// The longest refusal that is read, in bytes; also the longest answer to a pack.
 const REFUSAL_MAX: usize = 64 << 10;
 
@@ -172,7 +175,8 @@ impl Link {
         Ok(Self { endpoint: endpoint.clone(), config: Arc::new(config) })
     }
 
-    /// Connects once.
+    /// Connects, within [`CONNECT_FOR`]: a box that starts again, or that has just had too many connections from this
+    /// address, takes one a moment later.
     ///
     /// # Errors
     /// [`LinkError`]; a refused certificate shows only with the first request (TLS 1.3).
@@ -181,7 +185,18 @@ impl Link {
             .enable_all()
             .build()
             .map_err(|e| LinkError::Local(e.to_string()))?;
-        let sender = runtime.block_on(self.open())?;
+        let started = Instant::now();
+        let mut pause = RETRY_FIRST;
+        let sender = loop {
+            match runtime.block_on(self.open()) {
+                Ok(sender) => break sender,
+                Err(LinkError::Unreachable { .. }) if started.elapsed() + pause < CONNECT_FOR => {
+                    std::thread::sleep(pause);
+                    pause *= 2;
+                }
+                Err(error) => return Err(error),
+            }
+        };
         Ok(Connection { link: self.clone(), runtime, sender: Some(sender) })
     }
 
