@@ -89,6 +89,12 @@ CREATE TABLE snapshot (
 
 CREATE INDEX snapshot_by_machine ON snapshot (machine, source, received_at);
 
+-- Snapshots whose object is being put, and which are nobody's yet: what a crash leaves of them is deleted at the next start.
+-- An object that is neither here nor in `snapshot` shows that the catalog is older than the store.
+CREATE TABLE announced_snapshot (
+    snapshot_id BLOB NOT NULL PRIMARY KEY CHECK (length(snapshot_id) = 32)
+) STRICT, WITHOUT ROWID;
+
 -- Chunks that a machine proved to have and refers to, although only other machines' packs hold them.
 CREATE TABLE foreign_ref (
     machine  INTEGER NOT NULL REFERENCES machine (id),

@@ -66,7 +66,7 @@ fn an_acknowledgement_before_the_commit_is_caught_by_kills() {
 
 #[test]
 fn collection_without_grace_is_caught_by_collecting_while_writing() {
-    is_caught("gc-without-grace", collect_while_writing, 40, &[Broken::Loss, Broken::Damage]);
+    is_caught("gc-without-grace", collect_while_writing, 40, &[Broken::Loss, Broken::HalfWritten, Broken::Damage]);
 }
 
 #[test]

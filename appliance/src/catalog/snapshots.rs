@@ -84,6 +84,35 @@ fn snapshot_from(row: &Row<'_>) -> rusqlite::Result<Snapshot> {
     })
 }
 
+/// Says that the object of a snapshot is about to be put. Until [`insert`], it is nobody's snapshot.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn announce(tx: &Transaction<'_>, id: &SnapshotId) -> Result<(), CatalogError> {
+    tx.prepare_cached("INSERT OR IGNORE INTO announced_snapshot (snapshot_id) VALUES (?1)")?
+        .execute([id.as_bytes()])?;
+    Ok(())
+}
+
+/// Takes an announcement back, once there is no object.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn retract(tx: &Transaction<'_>, id: &SnapshotId) -> Result<(), CatalogError> {
+    tx.prepare_cached("DELETE FROM announced_snapshot WHERE snapshot_id = ?1")?.execute([id.as_bytes()])?;
+    Ok(())
+}
+
+/// Snapshots that were announced and have not come.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn announced(c: &Connection) -> Result<Vec<SnapshotId>, CatalogError> {
+    let mut statement = c.prepare_cached("SELECT snapshot_id FROM announced_snapshot")?;
+    let ids = statement.query_map([], |row| bytes_at(row, 0))?.collect::<Result<_, _>>()?;
+    Ok(ids)
+}
+
 /// A snapshot on its way into the catalog; its object is durable already.
 #[derive(Debug)]
 pub struct NewSnapshot<'s> {
@@ -97,7 +126,7 @@ pub struct NewSnapshot<'s> {
     pub receipt: &'s Receipt,
 }
 
-/// Adds a snapshot; from the commit on it is visible.
+/// Adds a snapshot, which ends its announcement; from the commit on it is visible.
 ///
 /// # Errors
 /// [`CatalogError`].
@@ -122,7 +151,7 @@ pub fn insert(tx: &Transaction<'_>, new: &NewSnapshot<'_>) -> Result<(), Catalog
         column_size(new.record.totals.bytes),
         column_size(new.record.problem_count),
     ])?;
-    Ok(())
+    retract(tx, &new.signed.id())
 }
 
 /// The receipt that was given for a snapshot, as bytes.

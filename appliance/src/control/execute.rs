@@ -51,7 +51,7 @@ impl<'p> Paced<'p> {
 impl From<OperationError> for Failed {
     fn from(error: OperationError) -> Self {
         let kind = match &error {
-            OperationError::Brake { .. } => FailedKind::Brake,
+            OperationError::Brake { .. } | OperationError::CatalogBehind { .. } => FailedKind::Brake,
             other if other.is_durability() => FailedKind::Durability,
             _ => FailedKind::Failed,
         };

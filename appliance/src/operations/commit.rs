@@ -15,7 +15,7 @@ use datis_engine::wire::{Commit, Refusal, RefusalCode};
 use super::Machine;
 use super::error::{Failure, OperationError};
 use super::sessions::Session;
-use super::site::Site;
+use super::site::{Site, lock};
 use super::walk::{Guide, NodePlace, NodeRef, Walk};
 use crate::catalog::chunks::{ChunkAt, ChunkFinder};
 use crate::catalog::closure::{ClosureLookup, NodeKind};
@@ -49,9 +49,31 @@ fn try_commit(site: &Site, machine: &Machine, message: &Commit) -> Result<Receip
     let session = site.sessions.find(machine.row, message.session)?;
     let record = open_record(signed, machine, &session)?;
     session.wait_for_packs()?;
+    let _claim = Claim::take(site, signed.id())?;
     let receipt = check_and_enter(site, machine, &session, signed, &record)?;
     site.sessions.close(session.id);
     Ok(receipt)
+}
+
+/// Of two requests for the same snapshot, the one that failed must not take away what the other one has put.
+struct Claim<'c> {
+    site: &'c Site,
+    id: SnapshotId,
+}
+
+impl<'c> Claim<'c> {
+    fn take(site: &'c Site, id: SnapshotId) -> Result<Self, Failure> {
+        if lock(&site.committing).insert(id) {
+            return Ok(Self { site, id });
+        }
+        Err(Failure::refuse(RefusalCode::Busy, "this snapshot is being kept already; ask again in a moment"))
+    }
+}
+
+impl Drop for Claim<'_> {
+    fn drop(&mut self) {
+        lock(&self.site.committing).remove(&self.id);
+    }
 }
 
 fn given_before(site: &Site, machine: &Machine, id: &SnapshotId) -> Result<Option<Receipt>, Failure> {
@@ -98,30 +120,48 @@ fn check_and_enter(
     signed: &SignedRecord,
     record: &SnapshotRecord,
 ) -> Result<Receipt, Failure> {
-    let mut receipt = None;
-    for _ in 0..ATTEMPTS {
-        // Counted up within transactions: read in the middle of one, it would be new while what is checked is still old.
-        let sweeps = site.catalog.writer().between(|| site.sweeps.load(Ordering::SeqCst));
-        let checked = match check(site, machine, session, record) {
-            Ok(checked) => checked,
-            Err(failure) => {
-                if receipt.is_some() {
-                    // Not acknowledged, so nobody may find it: its chunks went between two attempts.
-                    site.store.delete(ObjectName::Snapshot(signed.id()))?;
-                }
-                return Err(failure);
+    let (checked, sweeps) = check_at(site, machine, session, record)?;
+    // A request before this one may have kept it meanwhile.
+    if let Some(receipt) = given_before(site, machine, &signed.id())? {
+        return Ok(receipt);
+    }
+    let receipt = put_file(site, machine, signed)?;
+    let entry = Entry { machine: machine.row, signed, record, receipt: &receipt };
+    #[cfg(feature = "plant")]
+    if super::site::planted("ack-before-commit") {
+        // Planted bug: the receipt is given while the transaction is still to come.
+        return Ok(entry.enter_late(site.catalog.clone(), checked));
+    }
+    match enter(site, machine, session, &entry, (checked, sweeps)) {
+        Ok(()) => Ok(receipt),
+        Err(failure) => {
+            if site.check_running().is_ok() {
+                site.withdraw(&signed.id())?;
             }
-        };
-        let receipt: &Receipt = match &receipt {
-            Some(receipt) => receipt,
-            None => receipt.insert(put_file(site, machine, signed)?),
-        };
-        let entry = Entry { machine: machine.row, signed, record, receipt };
-        #[cfg(feature = "plant")]
-        if super::site::planted("ack-before-commit") {
-            // Planted bug: the receipt is given while the transaction is still to come.
-            return Ok(entry.enter_late(site.catalog.clone(), checked));
+            Err(failure)
         }
+    }
+}
+
+/// A check, and how many sweeps there had been before it.
+type CheckedAt = (Checked, u64);
+
+fn check_at(site: &Site, machine: &Machine, session: &Session, record: &SnapshotRecord) -> Result<CheckedAt, Failure> {
+    // Counted up within transactions: read in the middle of one, it would be new while what is checked is still old.
+    let sweeps = site.catalog.writer().between(|| site.sweeps.load(Ordering::SeqCst));
+    Ok((check(site, machine, session, record)?, sweeps))
+}
+
+/// Makes the snapshot visible, after another check where collection has got in between.
+fn enter(
+    site: &Site,
+    machine: &Machine,
+    session: &Session,
+    entry: &Entry<'_>,
+    mut last: CheckedAt,
+) -> Result<(), Failure> {
+    for _ in 0..ATTEMPTS {
+        let (checked, sweeps) = last;
         let entered = site.catalog.writer().write(|tx| {
             if site.sweeps.load(Ordering::SeqCst) != sweeps {
                 return Ok(false);
@@ -129,8 +169,9 @@ fn check_and_enter(
             entry.enter(tx, checked).map(|()| true)
         });
         if entered.map_err(|e: CatalogError| site.noted(e.into()))? {
-            return Ok(receipt.clone());
+            return Ok(());
         }
+        last = check_at(site, machine, session, entry.record)?;
     }
     Err(Failure::refuse(RefusalCode::Busy, "the box is cleaning up; commit again in a minute"))
 }
@@ -145,9 +186,12 @@ fn put_file(site: &Site, machine: &Machine, signed: &SignedRecord) -> Result<Rec
         receipt: receipt.clone(),
     };
     let sealed = site.vault.recipients.seal(&file.encode())?;
+    let id = signed.id();
     let mut staged = site.store.stage()?;
     staged.write_all(&sealed)?;
-    site.store.put_new(ObjectName::Snapshot(signed.id()), staged)?;
+    // Announced first: by that, what a crash leaves of a commit differs from what a catalog that is behind has lost.
+    site.catalog.writer().write(|tx| snapshots::announce(tx, &id)).map_err(OperationError::from)?;
+    site.store.put_new(ObjectName::Snapshot(id), staged)?;
     Ok(receipt)
 }
 

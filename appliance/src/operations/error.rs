@@ -68,6 +68,15 @@ pub enum OperationError {
         /// What is stored, in bytes.
         stored_bytes: u64,
     },
+    /// The store has snapshots that the catalog does not know: collection would take what they rest on.
+    #[error(
+        "nothing was deleted: the store has {snapshots} snapshots that the catalog does not know, so the catalog is older \
+         than the store; stop the box and run `datisd rebuild`, which brings them back"
+    )]
+    CatalogBehind {
+        /// How many.
+        snapshots: u64,
+    },
     /// What a new catalog is made in cannot be opened.
     #[error("the new catalog cannot be made")]
     Open(#[source] Box<super::OpenError>),
@@ -113,6 +122,7 @@ impl OperationError {
             | Self::Node(_)
             | Self::ChunkGone(_)
             | Self::Brake { .. }
+            | Self::CatalogBehind { .. }
             | Self::Open(_)
             | Self::Running { .. }
             | Self::Stopped

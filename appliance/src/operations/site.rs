@@ -1,11 +1,12 @@
 //! What all operations work on: keys, catalog, store, open sessions.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use datis_engine::ids::PackId;
+use datis_engine::ids::{PackId, SnapshotId};
 use datis_engine::store::folder::FolderStore;
 use datis_engine::store::{ObjectKind, ObjectName, PackStore, StoreError};
 use datis_engine::units::UnixMillis;
@@ -160,7 +161,9 @@ pub struct Site {
     pub(super) sweeps: AtomicU64,
     /// Held while an object is put and its row written, or its row found absent and the object deleted.
     pub(super) objects: Arc<Mutex<()>>,
-    /// Held by whoever pins snapshots or takes them off the list.
+    /// Snapshots that are being committed; each by one request at a time.
+    pub(super) committing: Mutex<HashSet<SnapshotId>>,
+    /// Held by whoever begins a backup, which pins its base; by whoever takes snapshots off the list or condemns packs.
     pub(super) pins: Mutex<()>,
     pub(super) pruning: Mutex<()>,
     pub(super) verifying: Mutex<()>,
@@ -168,7 +171,8 @@ pub struct Site {
 }
 
 impl Site {
-    /// Opens catalog (migrating it) and store, and completes deletions that an earlier run left half done.
+    /// Opens catalog (migrating it) and store, completes deletions that an earlier run left half done, and clears away
+    /// what it left of commits.
     ///
     /// The caller holds the lock on the folder.
     ///
@@ -179,7 +183,8 @@ impl Site {
             return Err(OpenError::CatalogMissing);
         }
         let site = Self::assemble(dir, &dir.catalog_file(), vault, limits)?;
-        site.complete_deletions().map_err(|e| OpenError::Leftovers(Box::new(e)))?;
+        let cleared = site.complete_deletions().and_then(|_| site.withdraw_announced());
+        cleared.map_err(|e| OpenError::Leftovers(Box::new(e)))?;
         Ok(site)
     }
 
@@ -216,6 +221,7 @@ impl Site {
             poison,
             sweeps: AtomicU64::new(0),
             objects,
+            committing: Mutex::default(),
             pins: Mutex::new(()),
             pruning: Mutex::new(()),
             verifying: Mutex::new(()),
@@ -273,6 +279,18 @@ impl Site {
             self.catalog.writer().write(|tx| snapshots::delete_expired(tx, snapshot.row))?;
         }
         Ok(doomed.len() as u64)
+    }
+
+    /// Deletes what is left of commits that did not come to their end. Nothing of them was acknowledged.
+    fn withdraw_announced(&self) -> Result<(), OperationError> {
+        let announced = self.catalog.reader().read(|tx| snapshots::announced(tx))?;
+        announced.iter().try_for_each(|id| self.withdraw(id))
+    }
+
+    /// Deletes the object of a snapshot that was announced and does not come.
+    pub(super) fn withdraw(&self, id: &SnapshotId) -> Result<(), OperationError> {
+        self.store.delete(ObjectName::Snapshot(*id))?;
+        Ok(self.catalog.writer().write(|tx| snapshots::retract(tx, id))?)
     }
 
     fn delete_doomed(&self, id: &PackId) -> Result<(), OperationError> {

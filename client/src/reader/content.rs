@@ -131,7 +131,11 @@ pub(super) fn whole(reader: &mut ChunkReader, content: &Content, max: usize) -> 
     let mut bytes = Vec::new();
     let mut cursor = ContentCursor::new(content);
     while let Some((_, r)) = cursor.next(reader)? {
-        bytes.extend_from_slice(&reader.chunk(&r.id)?);
+        let chunk = reader.chunk(&r.id)?;
+        if chunk.len() as u64 != r.len {
+            return Err(FormatError::damaged("content", "a chunk has another length than its reference says").into());
+        }
+        bytes.extend_from_slice(&chunk);
     }
     Ok(bytes)
 }

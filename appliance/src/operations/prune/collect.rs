@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use super::super::OperationError;
 use super::super::copier::{Copier, has_room};
 use super::super::marks::Marking;
-use super::super::site::Site;
+use super::super::site::{Site, lock};
 use super::super::verify::read_directory;
 use super::sweep::{Decisions, Homes, without};
 use super::{PruneOptions, PruneReport};
@@ -107,6 +107,8 @@ impl Collection<'_> {
         let site = self.site;
         marking.watch();
         for _ in 0..ATTEMPTS {
+            // No backup begins meanwhile: it could be told that a chunk is there and yet seem to have begun afterwards.
+            let pins = lock(&site.pins);
             let now = site.clock.now();
             let missed = site.catalog.writer().write(|tx| {
                 let missed = unmarked(tx, marking)?;
@@ -123,6 +125,7 @@ impl Collection<'_> {
                 }
                 Ok::<_, CatalogError>(missed)
             })?;
+            drop(pins);
             if missed.is_empty() {
                 report.condemned_packs = decisions.condemn.len() as u64;
                 report.condemned_bytes = decisions.condemn.iter().map(|pack| pack.bytes).sum();

@@ -46,7 +46,7 @@ const BRAKE_DAYS_PER_SOURCE: u64 = 3;
 /// Removes what no policy wants. Only one runs at a time.
 ///
 /// # Errors
-/// [`OperationError::Brake`] when too much would go at once; [`OperationError`].
+/// [`OperationError::Brake`] when too much would go at once; [`OperationError::CatalogBehind`]; [`OperationError`].
 pub fn prune(site: &Site, options: &PruneOptions) -> Result<PruneReport, OperationError> {
     let Ok(_running) = site.pruning.try_lock() else {
         return Err(OperationError::Running { what: "collection" });
@@ -57,6 +57,7 @@ pub fn prune(site: &Site, options: &PruneOptions) -> Result<PruneReport, Operati
 
 fn run(site: &Site, options: &PruneOptions) -> Result<PruneReport, OperationError> {
     site.sessions.close_stale();
+    orphans::check_catalog_is_current(site)?;
     if !options.dry_run {
         site.complete_deletions()?;
     }

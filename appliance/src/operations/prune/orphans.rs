@@ -1,18 +1,46 @@
 //! Packs in the store that the catalog does not know: a crash between putting an object and writing its row leaves one.
 //!
-//! They wait as long as condemned packs do. None is deleted while there is a snapshot that the catalog does not know:
-//! then it is the catalog that is behind (put back from an older copy), and only a rebuild helps.
+//! They wait as long as condemned packs do. Nothing is collected while there is a snapshot that the catalog does not
+//! know: then it is the catalog that is behind (put back from an older copy), and only a rebuild helps.
 
 use std::collections::{HashMap, HashSet};
 
-use datis_engine::ids::PackId;
+use datis_engine::ids::{PackId, SnapshotId};
 use datis_engine::store::{ObjectKind, ObjectName};
 use datis_engine::units::UnixMillis;
 
 use super::super::OperationError;
+use super::super::check::open_snapshot;
 use super::super::site::{Site, lock};
 use super::PruneOptions;
 use crate::catalog::{CatalogError, packs, snapshots};
+
+/// Passes only if the catalog knows every snapshot in the store that could be brought back.
+///
+/// # Errors
+/// [`OperationError::CatalogBehind`].
+pub(super) fn check_catalog_is_current(site: &Site) -> Result<(), OperationError> {
+    // The store first: what comes later is announced before it could be missed.
+    let stored = site.store.list(ObjectKind::Snapshot)?;
+    let known = site.catalog.reader().read(|tx| {
+        let mut known: HashSet<SnapshotId> = snapshots::all(tx)?.into_iter().map(|s| s.id).collect();
+        known.extend(snapshots::announced(tx)?);
+        Ok::<_, CatalogError>(known)
+    })?;
+    let mut unknown = 0;
+    for name in stored {
+        let ObjectName::Snapshot(id) = name else { continue };
+        if known.contains(&id) {
+            continue;
+        }
+        match open_snapshot(site, &id)? {
+            Ok(_) => unknown += 1,
+            // A rebuild would not bring it back either.
+            Err(reason) => tracing::warn!(snapshot = %id, reason, "An unknown snapshot record cannot be read"),
+        }
+    }
+    if unknown == 0 { Ok(()) } else { Err(OperationError::CatalogBehind { snapshots: unknown }) }
+}
 
 /// What was found.
 pub(super) struct Orphans {
@@ -28,19 +56,15 @@ pub(super) struct Orphans {
 impl Orphans {
     pub(super) fn find(site: &Site, now: UnixMillis, options: &PruneOptions) -> Result<Self, OperationError> {
         // The store first: what comes later has a row before it could be missed.
-        let (stored, records) = {
+        let stored = {
             let _gate = lock(&site.objects);
-            (site.store.list(ObjectKind::Pack)?, site.store.list(ObjectKind::Snapshot)?)
+            site.store.list(ObjectKind::Pack)?
         };
-        let (known, noted, snapshots) = site.catalog.reader().read(|tx| {
+        let (known, noted) = site.catalog.reader().read(|tx| {
             let mut known: HashSet<PackId> = packs::all(tx)?.into_iter().map(|pack| pack.id).collect();
             known.extend(packs::doomed(tx)?);
-            let snapshots: HashSet<_> = snapshots::all(tx)?.into_iter().map(|s| s.id).collect();
-            Ok::<_, CatalogError>((known, packs::orphans(tx)?, snapshots))
+            Ok::<_, CatalogError>((known, packs::orphans(tx)?))
         })?;
-        let strangers =
-            records.iter().filter(|name| matches!(name, ObjectName::Snapshot(id) if !snapshots.contains(id)));
-        let strangers = strangers.count();
         let noted: HashMap<PackId, UnixMillis> = noted.into_iter().collect();
         let mut found = Self { now, new: Vec::new(), due: Vec::new(), settled: Vec::new() };
         let mut orphans = HashSet::new();
@@ -52,16 +76,9 @@ impl Orphans {
             orphans.insert(id);
             match noted.get(&id) {
                 None => found.new.push((id, site.store.size(name)?)),
-                Some(seen_at) if seen_at.plus(options.grace) <= now && strangers == 0 => found.due.push(id),
+                Some(seen_at) if seen_at.plus(options.grace) <= now => found.due.push(id),
                 Some(_) => {}
             }
-        }
-        if strangers > 0 && !orphans.is_empty() {
-            tracing::warn!(
-                snapshots = strangers,
-                packs = orphans.len(),
-                "The store has snapshots and packs that the catalog does not know; `datisd rebuild` brings them back"
-            );
         }
         found.settled = noted.into_keys().filter(|id| !orphans.contains(id)).collect();
         Ok(found)

@@ -398,10 +398,52 @@ fn a_catalog_that_is_behind_its_store_loses_nothing() {
     test.stop();
     std::fs::write(test.dir().catalog_file(), older).expect("put back");
     test.restart();
-    for _ in 0..3 {
-        assert_eq!(prune(test.site(), &AT_ONCE).expect("prune").deleted_orphans, 0);
+    for options in [AT_ONCE, PruneOptions { dry_run: true, ..AT_ONCE }] {
+        let behind = prune(test.site(), &options).expect_err("the store has more than the catalog");
+        assert!(matches!(behind, OperationError::CatalogBehind { snapshots: 1 }), "{behind}");
     }
     assert_eq!(stored_packs(test.site()), 2);
+
+    // A record that no rebuild could bring back holds nothing up.
+    let unknown = |site: &Site| {
+        let known = site.catalog.reader().read(|tx| snapshots::all(tx)).expect("read")[0].id;
+        let records = site.store.list(ObjectKind::Snapshot).expect("list");
+        records.into_iter().find(|name| *name != ObjectName::Snapshot(known)).expect("the one after the copy")
+    };
+    let path = test.dir().store_dir().join(unknown(test.site()).to_string());
+    std::fs::write(path, b"damaged").expect("write");
+    prune(test.site(), &AT_ONCE).expect("prune");
+}
+
+#[test]
+fn a_commit_that_was_cut_off_leaves_nothing_and_can_be_made_again() {
+    let mut test = TestBox::start();
+    let client = Client::enrol(test.site(), "caisse-1");
+    let made = client.make(&test.site().vault.keys, &files(4, 1));
+    let session = client.begin(test.site(), None).session;
+    client.put(test.site(), session, &pack_of(test.site(), &made.chunks)).expect("put");
+    let receipt = client.commit(test.site(), session, &made).expect("commit");
+    // As it was before the last step.
+    let cut_off = |site: &Site| {
+        site.catalog
+            .writer()
+            .write(|tx| {
+                tx.execute("DELETE FROM snapshot", [])?;
+                snapshots::announce(tx, &receipt.snapshot)
+            })
+            .expect("cut off");
+    };
+    cut_off(test.site());
+    // Not taken for a catalog that is behind.
+    prune(test.site(), &PruneOptions::default()).expect("prune");
+    test.restart();
+    assert!(test.site().store.list(ObjectKind::Snapshot).expect("list").is_empty());
+    assert!(test.site().catalog.reader().read(|tx| snapshots::announced(tx)).expect("read").is_empty());
+    let session = client.begin(test.site(), None).session;
+    let again = client.commit(test.site(), session, &made).expect("commit");
+    assert_eq!(again.snapshot, receipt.snapshot);
+    assert_eq!(client.restore(test.site(), &again.snapshot).expect("restore"), owned(&files(4, 1)));
+    assert!(test.site().catalog.reader().read(|tx| snapshots::announced(tx)).expect("read").is_empty());
 }
 
 #[test]
