@@ -13,7 +13,7 @@ mod standing;
 mod status;
 
 use std::ffi::OsString;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 
 use clap::Parser;
@@ -95,7 +95,7 @@ fn tell(failure: &Failure) {
 fn log_to_stderr(level: &str) {
     let filter = tracing_subscriber::EnvFilter::try_from_env("DATIS_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(format!("{level},fuser=error")));
-    let is_terminal = rustix::termios::isatty(std::io::stderr());
+    let is_terminal = std::io::stderr().is_terminal();
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let log = log.with_target(false).with_ansi(is_terminal);
     // A second call in one process, as in tests, leaves the first one's log in place.

@@ -1,17 +1,17 @@
 //! Small files that survive a power cut whole: written beside, made durable, then renamed into place.
 
-use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
+
+use crate::platform::files::{create_new_private, sync_dir};
 
 /// Puts `bytes` in place of `path`, which has the old or the new content at any time, and the new one once this returns.
 ///
-/// `mode`: permission bits of the file. Another process that writes the same file at the same time must hold a lock.
+/// The file is for its owner alone. Another process that writes the same file at the same time must hold a lock.
 ///
 /// # Errors
 /// What the system says; the old content is still there.
-pub fn write(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let parent = path.parent().unwrap_or(Path::new("/"));
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".new");
@@ -21,27 +21,11 @@ pub fn write(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
         Err(e) if e.kind() == io::ErrorKind::NotFound => {}
         Err(e) => return Err(e),
     }
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary)?;
+    let mut file = create_new_private(&temporary)?;
     file.write_all(bytes)?;
     file.sync_all()?;
     std::fs::rename(&temporary, path)?;
-    File::open(parent)?.sync_all()
-}
-
-/// Creates or empties a file for its owner alone, for what can be made again and need not be durable.
-///
-/// # Errors
-/// What the system says.
-pub fn create_private(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).write(true).create(true).truncate(true).mode(0o600).open(path)
-}
-
-/// Makes `dir` and what is missing above it; directories made here are for their owner alone.
-///
-/// # Errors
-/// What the system says.
-pub fn create_private_dir(dir: &Path) -> io::Result<()> {
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
+    sync_dir(parent)
 }
 
 #[cfg(test)]
@@ -54,9 +38,9 @@ mod tests {
     fn a_file_is_replaced_whole_and_keeps_secrets_to_its_owner() {
         let dir = tempfile::tempdir().expect("temporary folder");
         let path = dir.path().join("secret");
-        write(&path, b"one", 0o600).expect("write");
+        write(&path, b"one").expect("write");
         std::fs::write(dir.path().join("secret.new"), b"left by a crash").expect("write");
-        write(&path, b"two", 0o600).expect("write again");
+        write(&path, b"two").expect("write again");
         assert_eq!(std::fs::read(&path).expect("read"), b"two");
         assert_eq!(path.metadata().expect("stat").mode() & 0o777, 0o600);
         assert_eq!(dir.path().read_dir().expect("list").count(), 1);

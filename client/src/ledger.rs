@@ -12,6 +12,7 @@ use datis_engine::format::path::{EntryPath, PATH_MAX};
 use datis_engine::ids::{SnapshotId, SourceName};
 use datis_engine::units::{FileTime, UnixMillis};
 
+use crate::platform::files::create_private;
 use crate::platform::scan::Stat;
 
 const MAGIC: &[u8; 8] = b"DATISLG\x01";
@@ -188,7 +189,7 @@ impl LedgerWriter {
     /// What the system says.
     pub fn create(path: &Path) -> io::Result<Self> {
         let temporary = path.with_extension("ledger.new");
-        let file = crate::durable::create_private(&temporary)?;
+        let file = create_private(&temporary)?;
         let mut output = Hashed::new(BufWriter::with_capacity(256 << 10, file));
         output.write_all(MAGIC)?;
         // The snapshot is named only once it is committed.

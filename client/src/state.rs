@@ -13,7 +13,7 @@
 mod enrolment;
 mod sources;
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -27,6 +27,7 @@ pub use sources::{KnownSource, LastRun, ServiceLock, SourceLock, SourceRoot};
 use crate::durable;
 use crate::exit::Exit;
 use crate::link::{ClientIdentity, Endpoint, Link, LinkError};
+use crate::platform::files::create_private_dir;
 
 const ENROLMENT: &str = "enrolment.toml";
 const KEY: &str = "machine.key";
@@ -181,7 +182,7 @@ impl State {
     /// # Errors
     /// [`StateError::Write`].
     pub fn prepare(dir: &Path) -> Result<(), StateError> {
-        durable::create_private_dir(dir).map_err(|source| StateError::Write { path: dir.to_owned(), source })
+        create_private_dir(dir).map_err(|source| StateError::Write { path: dir.to_owned(), source })
     }
 
     /// Puts a new enrolment into `dir`: the files with secrets first, [`Enrolment`] last.
@@ -271,7 +272,7 @@ impl State {
 
     fn private_dir(&self, name: &str) -> Result<PathBuf, StateError> {
         let path = self.dir.join(name);
-        durable::create_private_dir(&path).map_err(|source| StateError::Write { path: path.clone(), source })?;
+        create_private_dir(&path).map_err(|source| StateError::Write { path: path.clone(), source })?;
         Ok(path)
     }
 }
@@ -280,10 +281,10 @@ impl State {
 fn lock(path: &Path) -> Result<Option<File>, StateError> {
     let failed = |source: io::Error| StateError::Write { path: path.to_owned(), source };
     let file = File::options().create(true).truncate(false).read(true).write(true).open(path).map_err(failed)?;
-    match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+    match file.try_lock() {
         Ok(()) => Ok(Some(file)),
-        Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
-        Err(e) => Err(failed(e.into())),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(e)) => Err(failed(e)),
     }
 }
 
@@ -300,7 +301,7 @@ fn read(path: &Path) -> Result<Vec<u8>, StateError> {
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), StateError> {
-    durable::write(path, bytes, 0o600).map_err(|source| StateError::Write { path: path.to_owned(), source })
+    durable::write(path, bytes).map_err(|source| StateError::Write { path: path.to_owned(), source })
 }
 
 #[cfg(test)]

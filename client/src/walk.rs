@@ -6,13 +6,13 @@
 use std::collections::VecDeque;
 use std::ffi::OsStr;
 use std::io;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use datis_engine::format::path::EntryPath;
 
 use crate::exclude::{CACHE_TAG, Excludes, IGNORE_FILE, PatternError, is_cache};
+use crate::platform::names::{bytes_of, path_of};
 use crate::platform::scan::{Names, Sort, Stat, stat};
 
 /// Directories with up to this many names are looked at whole, ahead of time; larger ones entry by entry.
@@ -96,7 +96,7 @@ pub fn resolve_roots(roots: &[PathBuf]) -> Result<Vec<PathBuf>, WalkError> {
             })
         })
         .collect::<Result<Vec<_>, _>>()?;
-    resolved.sort_by(|a, b| datis_engine::format::path::compare(a.as_os_str().as_bytes(), b.as_os_str().as_bytes()));
+    resolved.sort_by(|a, b| datis_engine::format::path::compare(&bytes_of(a), &bytes_of(b)));
     resolved.dedup_by(|later, earlier| later.starts_with(earlier));
     Ok(resolved)
 }
@@ -218,7 +218,7 @@ impl<E: From<WalkError>> Walker<'_, E> {
         let Some(sort) = stat.sort() else {
             return self.unreadable(absolute, &io::Error::other("it is of a sort that this program does not know"));
         };
-        match EntryPath::from_user(absolute.as_os_str().as_bytes()) {
+        match EntryPath::from_user(&bytes_of(absolute)) {
             Ok(path) => (self.visit)(Step::Found(Found { path, absolute: absolute.to_path_buf(), stat, sort })),
             Err(error) => self.unreadable(absolute, &io::Error::other(error.to_string())),
         }
@@ -264,7 +264,7 @@ impl Frame {
     }
 
     fn child_path(&self, index: usize) -> PathBuf {
-        self.path.join(OsStr::from_bytes(self.listing.names.get(index).unwrap_or_default()))
+        self.path.join(path_of(self.listing.names.get(index).unwrap_or_default()))
     }
 
     fn leaves_out(&self, path: &Path, stat: &Stat) -> bool {
@@ -454,7 +454,7 @@ mod tests {
         })
         .expect("walk");
         assert!(seen.is_sorted(), "the walk is in the order of a listing");
-        let base = EntryPath::from_user(roots[0].as_os_str().as_bytes()).expect("path");
+        let base = EntryPath::from_user(&bytes_of(&roots[0])).expect("path");
         seen.iter().filter_map(|p| p.below(&base)).map(|p| p.to_string()).collect()
     }
 

@@ -22,6 +22,7 @@ use super::BackupError;
 use super::reading::{DataReader, FileFacts, file_entry, looks_same};
 use super::work::{Chunk, DoneItem, Fresh, Item, Outcome, Task};
 use crate::ledger::{Key, LedgerReader, LedgerWriter};
+use crate::platform::names::bytes_of;
 use crate::platform::scan::{Sort, Stat, attributes_open, data_extents, open_file, stat_open, will_read_once};
 use crate::progress::Progress;
 use crate::walk::{Found, Step};
@@ -468,14 +469,13 @@ impl Collector<'_> {
     }
 
     fn problem(&mut self, absolute: &Path, reason: &str) -> Result<(), BackupError> {
-        use std::os::unix::ffi::OsStrExt;
         self.progress.problems.add(1);
         tracing::debug!(path = %absolute.display(), reason, "left out or doubtful");
         self.problems.count += 1;
         let text = &mut self.problems.text;
         text.extend(reason.bytes().map(|b| if b == b'\n' || b == b'\t' { b' ' } else { b }));
         text.push(b'\t');
-        text.extend(absolute.as_os_str().as_bytes().iter().map(|b| if *b == b'\n' { b'?' } else { *b }));
+        text.extend(bytes_of(absolute).iter().map(|b| if *b == b'\n' { b'?' } else { *b }));
         text.push(b'\n');
         if text.len() >= SEGMENT_TARGET / 8 {
             self.store_problems();

@@ -13,7 +13,6 @@ mod reading;
 mod work;
 
 use std::collections::HashMap;
-use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -33,7 +32,8 @@ use self::work::{Seen, Shop, work};
 use crate::exit::Exit;
 use crate::ledger::{self, LedgerReader, LedgerWriter};
 use crate::link::{Connection, Link, LinkError};
-use crate::platform::scan::{Stat, stat_open};
+use crate::platform::names::bytes_of;
+use crate::platform::scan::{Stat, open_stdin, stat_open};
 use crate::progress::{Phase, Progress};
 use crate::state::{State, StateError};
 use crate::walk::{WalkError, WalkOptions, resolve_roots, walk};
@@ -325,8 +325,7 @@ impl Run<'_> {
         match &self.request.input {
             Input::Roots(_) => walk(&self.roots, &self.request.options, &mut |step| collector.take(step))?,
             Input::Stdin => {
-                let stdin = std::io::stdin();
-                let file = std::fs::File::from(rustix::io::dup(&stdin).map_err(|e| stream_error(&e.into()))?);
+                let file = open_stdin().map_err(|e| stream_error(&e))?;
                 let stat = stat_open(&file).map_err(|e| stream_error(&e))?;
                 let path = EntryPath::from_user(self.request.source.as_str().as_bytes())
                     .map_err(|e| BackupError::Stream { reason: e.to_string() })?;
@@ -352,7 +351,7 @@ impl Run<'_> {
             kind: self.request.kind,
             started_at,
             finished_at: now(),
-            roots: self.roots.iter().map(|root| root.as_os_str().as_bytes().to_vec()).collect(),
+            roots: self.roots.iter().map(|root| bytes_of(root).into_owned()).collect(),
             listing: collected.root,
             totals: collected.totals,
             problem_count: collected.problem_count,

@@ -8,7 +8,8 @@ use datis_engine::format::content::Content;
 use datis_engine::format::listing::{Entry, HardLink, Node};
 
 use crate::platform::scan::{
-    Attributes, Sort, Stat, attributes, attributes_open, data_extents, open_file, read_link, stat_open,
+    Attributes, Sort, Stat, attributes, attributes_open, data_extents, open_file, read_at, read_link, read_next,
+    stat_open,
 };
 
 /// Data extents of a sparse file: (first byte, length), ascending.
@@ -86,7 +87,7 @@ impl<'f> DataReader<'f> {
     pub(super) fn read_into(&mut self, data: &mut Vec<u8>, max: usize) -> io::Result<usize> {
         if self.is_stream {
             data.reserve(max);
-            return retry(|| rustix::io::read(self.file, rustix::buffer::spare_capacity(&mut *data)));
+            return read_next(self.file, data);
         }
         loop {
             let Some((at, len)) = self.left.front_mut() else { return Ok(0) };
@@ -98,7 +99,7 @@ impl<'f> DataReader<'f> {
             let start = data.len();
             data.reserve(want);
             // There may be more room than wanted; what is read beyond the extent is dropped again.
-            let count = retry(|| rustix::io::pread(self.file, rustix::buffer::spare_capacity(&mut *data), *at))?;
+            let count = read_at(self.file, *at, data)?;
             let count = count.min(want);
             data.truncate(start + count);
             *at += count as u64;
@@ -110,15 +111,6 @@ impl<'f> DataReader<'f> {
     /// The extents that were to be read.
     pub(super) fn finish(self) -> Extents {
         self.extents
-    }
-}
-
-fn retry<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> io::Result<T> {
-    loop {
-        match call() {
-            Err(rustix::io::Errno::INTR) => {}
-            result => return Ok(result?),
-        }
     }
 }
 

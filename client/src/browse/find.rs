@@ -3,8 +3,6 @@
 //! A history is searched from its newest snapshot backwards, and of each older one only what is not the same in the
 //! newer one: so every version of an entry comes up once for each time it came into being.
 
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use datis_engine::format::listing::{Entry, Node};
@@ -12,6 +10,7 @@ use datis_engine::format::path::EntryPath;
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 
 use super::{Depth, list};
+use crate::platform::names::path_of;
 use crate::reader::{ChunkReader, Cursor, ReadError, Step, difference};
 use crate::snapshots::{Snapshot, SnapshotList};
 
@@ -50,7 +49,7 @@ impl Pattern {
     /// Whether `path` itself matches; that a directory above it does is not enough.
     #[must_use]
     pub fn matches(&self, path: &EntryPath, entry: &Entry) -> bool {
-        let absolute: PathBuf = Path::new("/").join(OsStr::from_bytes(path.as_bytes()));
+        let absolute: PathBuf = Path::new("/").join(path_of(path.as_bytes()));
         self.0.matched(absolute, matches!(entry.node, Node::Directory)).is_ignore()
     }
 }

@@ -1,13 +1,13 @@
 //! The command line, as clap reads it. What the commands do stands elsewhere.
 
 use std::ffi::OsString;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueHint};
 use datis_engine::format::path::EntryPath;
 use datis_engine::ids::{SourceKind, SourceName};
 
+use crate::platform::names::bytes_of;
 use crate::restore::Mode;
 use crate::snapshots::Selector;
 
@@ -225,10 +225,10 @@ impl Spot {
     }
 
     fn parse(raw: OsString) -> Result<Self, String> {
-        let raw = raw.into_vec();
+        let raw = bytes_of(Path::new(&raw));
         let (snapshot, path) = match raw.iter().position(|b| *b == b':') {
             Some(colon) => (&raw[..colon], &raw[colon + 1..]),
-            None => (raw.as_slice(), &b""[..]),
+            None => (&raw[..], &b""[..]),
         };
         let snapshot = String::from_utf8_lossy(snapshot).parse::<Selector>().map_err(|e| e.to_string())?;
         let is_everything = path.iter().all(|b| *b == b'/');
@@ -237,19 +237,15 @@ impl Spot {
     }
 }
 
-/// The bytes of a path as the user gave them.
-pub(super) fn bytes_of(path: &std::path::Path) -> &[u8] {
-    path.as_os_str().as_bytes()
-}
-
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
 
     use super::*;
+    use crate::platform::names::path_of;
 
     fn spot(raw: &[u8]) -> Result<Spot, String> {
-        Spot::parse(OsString::from_vec(raw.to_vec()))
+        Spot::parse(path_of(raw).into_owned().into_os_string())
     }
 
     #[test]

@@ -1,13 +1,13 @@
 //! `datis backup`.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use datis_engine::ids::SnapshotId;
 use datis_engine::ids::SourceName;
 use serde_json::json;
 
-use super::args::{BackupArguments, bytes_of};
+use super::args::BackupArguments;
 use super::output::{Failure, Output, count, short, size, summary, timestamp};
 use super::snapshots::problems_of;
 use crate::backup::{BackupRequest, BackupSummary, Input};
@@ -92,7 +92,7 @@ fn unnamed_source(state: &State, paths: &[PathBuf]) -> Result<SourceName, Failur
 
 fn name_of(roots: &[PathBuf]) -> SourceName {
     let raw = match roots {
-        [one] => String::from_utf8_lossy(bytes_of(Path::new(one.file_name().unwrap_or(ROOT.as_ref())))).into_owned(),
+        [one] => one.file_name().unwrap_or(ROOT.as_ref()).to_string_lossy().into_owned(),
         _ => SEVERAL.to_owned(),
     };
     let allowed = |c: char| if c.is_alphanumeric() || matches!(c, '.' | '_' | '-' | ' ') { c } else { '_' };

@@ -9,8 +9,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use datis_engine::units::FileTime;
+use rustix::buffer::spare_capacity;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, RawDir, SeekFrom, StatxAttributes, StatxFlags};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 
 /// What `statx` tells of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -212,6 +213,30 @@ pub fn open_file(path: &Path) -> io::Result<File> {
 /// What the system says.
 pub fn open_stream(path: &Path) -> io::Result<File> {
     Ok(File::from(rustix::fs::openat(CWD, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?))
+}
+
+/// Standard input, to be read as one stream without the buffer that the library keeps for it.
+///
+/// # Errors
+/// What the system says.
+pub fn open_stdin() -> io::Result<File> {
+    Ok(File::from(io::stdin().as_fd().try_clone_to_owned()?))
+}
+
+/// Reads what comes next of a stream into the room that `data` has left, which is not cleared before. 0: there is no more.
+///
+/// # Errors
+/// What the system says.
+pub fn read_next(file: &File, data: &mut Vec<u8>) -> io::Result<usize> {
+    Ok(retry_on_intr(|| rustix::io::read(file, spare_capacity(&mut *data)))?)
+}
+
+/// Reads what a file has from `at` on, as [`read_next`] does.
+///
+/// # Errors
+/// What the system says.
+pub fn read_at(file: &File, at: u64, data: &mut Vec<u8>) -> io::Result<usize> {
+    Ok(retry_on_intr(|| rustix::io::pread(file, spare_capacity(&mut *data), at))?)
 }
 
 /// Target of a symbolic link.

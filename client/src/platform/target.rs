@@ -3,8 +3,10 @@
 //! Directories are opened with `openat2` from the target's root, which follows no link and leaves the target under no
 //! circumstances. Everything else is made by a single name in such a directory, and only if that name is free.
 
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RenameFlags, ResolveFlags};
@@ -34,6 +36,43 @@ pub enum Standing {
     Directory,
     /// Anything else; links are not followed.
     Other,
+}
+
+/// What stands in the way of an entry, as far as people are told so in words of this program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Obstacle {
+    /// A symbolic link, which is not followed.
+    Link,
+    /// Something else stands where this restore made an entry of its own.
+    Exchanged,
+    /// A directory, where only a file is replaced.
+    Directory,
+    /// Something that has the name already.
+    Taken,
+}
+
+impl Obstacle {
+    /// What an error tells of; `None` when it is of any other sort.
+    #[must_use]
+    pub fn of(error: &io::Error) -> Option<Self> {
+        let errno = Errno::from_io_error(error)?;
+        [Self::Link, Self::Exchanged, Self::Directory, Self::Taken].into_iter().find(|one| one.errno() == errno)
+    }
+
+    const fn errno(self) -> Errno {
+        match self {
+            Self::Link => Errno::LOOP,
+            Self::Exchanged => Errno::STALE,
+            Self::Directory => Errno::ISDIR,
+            Self::Taken => Errno::EXIST,
+        }
+    }
+}
+
+impl From<Obstacle> for io::Error {
+    fn from(obstacle: Obstacle) -> Self {
+        obstacle.errno().into()
+    }
 }
 
 /// What a fresh entry gets without being told.
@@ -165,19 +204,19 @@ impl Dir {
     ///
     /// # Errors
     /// What the system says; `EEXIST` when the name is taken, be it by a link.
-    pub fn make_file(&self, name: &[u8], mode: u32) -> io::Result<OwnedFd> {
+    pub fn make_file(&self, name: &[u8], mode: u32) -> io::Result<File> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        Ok(rustix::fs::openat(&self.0, name, flags, Mode::from_raw_mode(mode & 0o777))?)
+        Ok(File::from(rustix::fs::openat(&self.0, name, flags, Mode::from_raw_mode(mode & 0o777))?))
     }
 
     /// Opens the file that was made with `identity`, to write more of it.
     ///
     /// # Errors
-    /// What the system says; `ESTALE` when something else stands there by now.
-    pub fn reopen_file(&self, name: &[u8], identity: Identity) -> io::Result<OwnedFd> {
+    /// What the system says; [`Obstacle::Exchanged`] when something else stands there by now.
+    pub fn reopen_file(&self, name: &[u8], identity: Identity) -> io::Result<File> {
         let flags = OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = rustix::fs::openat(&self.0, name, flags, Mode::empty())?;
-        if look_at(&file)?.identity == identity { Ok(file) } else { Err(Errno::STALE.into()) }
+        if look_at(&file)?.identity == identity { Ok(File::from(file)) } else { Err(Obstacle::Exchanged.into()) }
     }
 
     /// Makes a symbolic link at a free name, and opens the link itself.
@@ -210,18 +249,18 @@ impl Dir {
         let made = rustix::fs::openat(&self.0, name, flags, Mode::empty())?;
         let stat = rustix::fs::fstat(&made)?;
         let own = stat.st_nlink == 1 && stat.st_uid == rustix::process::geteuid().as_raw();
-        if own && FileType::from_raw_mode(stat.st_mode) == sort { Ok(made) } else { Err(Errno::STALE.into()) }
+        if own && FileType::from_raw_mode(stat.st_mode) == sort { Ok(made) } else { Err(Obstacle::Exchanged.into()) }
     }
 
     /// Gives the file `name` of `from`, which must be the one with `identity`, a second name here.
     ///
     /// # Errors
-    /// What the system says; `ESTALE` when something else stands there by now.
+    /// What the system says; [`Obstacle::Exchanged`] when something else stands there by now.
     pub fn make_link(&self, name: &[u8], from: &Self, from_name: &[u8], identity: Identity) -> io::Result<()> {
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = rustix::fs::openat(&from.0, from_name, flags, Mode::empty())?;
         if look_at(&file)?.identity != identity {
-            return Err(Errno::STALE.into());
+            return Err(Obstacle::Exchanged.into());
         }
         Ok(rustix::fs::linkat(CWD, own_path(&file), &self.0, name, AtFlags::SYMLINK_FOLLOW)?)
     }
@@ -272,51 +311,16 @@ impl Dir {
 ///
 /// # Errors
 /// What the system says.
-pub fn identity(file: &OwnedFd) -> io::Result<Identity> {
+pub fn identity(file: impl AsFd) -> io::Result<Identity> {
     Ok(look_at(file)?.identity)
-}
-
-/// Writes all of `bytes` at the file's position.
-///
-/// # Errors
-/// What the system says.
-pub fn write_all(file: &OwnedFd, mut bytes: &[u8]) -> io::Result<()> {
-    while !bytes.is_empty() {
-        match rustix::io::write(file, bytes) {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(written) => bytes = &bytes[written..],
-            Err(Errno::INTR) => {}
-            Err(e) => return Err(e.into()),
-        }
-    }
-    Ok(())
 }
 
 /// Writes all of `bytes` from `offset` on.
 ///
 /// # Errors
 /// What the system says.
-pub fn write_all_at(file: &OwnedFd, mut bytes: &[u8], mut offset: u64) -> io::Result<()> {
-    while !bytes.is_empty() {
-        match rustix::io::pwrite(file, bytes, offset) {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(written) => {
-                bytes = &bytes[written..];
-                offset += written as u64;
-            }
-            Err(Errno::INTR) => {}
-            Err(e) => return Err(e.into()),
-        }
-    }
-    Ok(())
-}
-
-/// Sets a file's length; what was not written is a hole.
-///
-/// # Errors
-/// What the system says.
-pub fn set_len(file: &OwnedFd, len: u64) -> io::Result<()> {
-    Ok(rustix::fs::ftruncate(file, len)?)
+pub fn write_all_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
+    FileExt::write_all_at(file, bytes, offset)
 }
 
 /// The path of an open descriptor, for calls that take no descriptor opened with `O_PATH`.
@@ -435,5 +439,21 @@ mod tests {
         assert!(root.reopen_file(b"a", own).is_err());
         assert!(root.make_link(b"b", &root, b"a", own).is_err());
         root.make_link(b"b", &root, b"moved", own).expect("the right one");
+    }
+
+    #[test]
+    fn what_stands_in_the_way_is_told_apart() {
+        let (dir, root) = root();
+        let file = root.make_file(b"file", 0o600).expect("make");
+        std::fs::create_dir_all(dir.path().join("dir/below")).expect("mkdir");
+        symlink("dir", dir.path().join("link")).expect("symlink");
+        let other = root.look().expect("look").identity;
+        assert_ne!(identity(&file).expect("identity"), other);
+        let obstacle = |done: io::Result<()>| Obstacle::of(&done.expect_err("refused"));
+        assert_eq!(obstacle(root.open_below(b"link/below").map(drop)), Some(Obstacle::Link));
+        assert_eq!(obstacle(root.reopen_file(b"file", other).map(drop)), Some(Obstacle::Exchanged));
+        assert_eq!(obstacle(root.replace(b"file", b"dir")), Some(Obstacle::Directory));
+        assert_eq!(obstacle(root.make_file(b"file", 0o600).map(drop)), Some(Obstacle::Taken));
+        assert_eq!(obstacle(root.remove(b"absent")), None);
     }
 }

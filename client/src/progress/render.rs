@@ -1,7 +1,7 @@
 //! Shows a command's counters: a line on a terminal, JSON lines for programs, or nothing.
 
 use std::collections::VecDeque;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -27,7 +27,7 @@ impl Display {
     pub fn choose(json: bool) -> Self {
         if json {
             Self::JsonLines
-        } else if rustix::termios::isatty(std::io::stderr()) {
+        } else if std::io::stderr().is_terminal() {
             Self::Terminal
         } else {
             Self::Silent

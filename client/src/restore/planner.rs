@@ -18,7 +18,7 @@ use super::window::{Outstanding, Piece, Window};
 use super::writer::Queue;
 use super::{Mode, RestoreError, attributes_of};
 use crate::platform::attributes::{Attributes, Defaults, Unmet};
-use crate::platform::target::{Dir, Special, Standing, identity};
+use crate::platform::target::{Dir, Obstacle, Special, Standing, identity};
 use crate::reader::{ChunkReader, ContentCursor, Places, ReadError};
 
 /// The first window is small, so that the threads have something to do at once; later ones grow to this many pieces.
@@ -252,7 +252,7 @@ impl<'r> Planner<'r> {
         }
         match (self.dirs.open(parent)?.standing(&name)?, self.site.mode) {
             (Standing::Nothing, _) => Ok((name, false)),
-            (Standing::Directory, Mode::Overwrite) => Err(rustix::io::Errno::ISDIR.into()),
+            (Standing::Directory, Mode::Overwrite) => Err(Obstacle::Directory.into()),
             (Standing::Other, Mode::Overwrite) => Ok((name, true)),
             (Standing::Directory | Standing::Other, Mode::Beside | Mode::Empty) => Ok((self.beside(&name), false)),
         }

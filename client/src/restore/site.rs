@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::{Mode, RestoreError};
 use crate::errors::shown;
 use crate::platform::attributes::{Defaults, Unmet};
-use crate::platform::target::{Dir, Identity, is_target_full};
+use crate::platform::target::{Dir, Identity, Obstacle, is_target_full};
 use crate::progress::{Counter, Progress};
 use crate::reader::ReadError;
 
@@ -171,12 +171,12 @@ impl Site<'_> {
 }
 
 fn explained(error: &io::Error) -> String {
-    match rustix::io::Errno::from_io_error(error) {
-        Some(rustix::io::Errno::LOOP) => "a symbolic link is in the way, and links are not followed".to_owned(),
-        Some(rustix::io::Errno::STALE) => "something else was put in its place while it was being restored".to_owned(),
-        Some(rustix::io::Errno::ISDIR) => "a directory of this name is there, and only files are replaced".to_owned(),
-        Some(rustix::io::Errno::EXIST) => "something of this name is already there".to_owned(),
-        _ => error.to_string(),
+    match Obstacle::of(error) {
+        Some(Obstacle::Link) => "a symbolic link is in the way, and links are not followed".to_owned(),
+        Some(Obstacle::Exchanged) => "something else was put in its place while it was being restored".to_owned(),
+        Some(Obstacle::Directory) => "a directory of this name is there, and only files are replaced".to_owned(),
+        Some(Obstacle::Taken) => "something of this name is already there".to_owned(),
+        None => error.to_string(),
     }
 }
 
@@ -208,7 +208,7 @@ impl<'r> OpenDirs<'r> {
         }
         let dir = self.site.root.open_below(&node.path)?;
         if node.identity.is_some() && node.identity != Some(dir.look()?.identity) {
-            return Err(rustix::io::Errno::STALE.into());
+            return Err(Obstacle::Exchanged.into());
         }
         let dir = Arc::new(dir);
         *open = Some(dir.clone());
@@ -291,7 +291,7 @@ mod tests {
     #[test]
     fn a_full_target_ends_the_restore_and_other_errors_do_not() {
         with_site(1, Mode::Empty, |_, site| {
-            site.cannot_write(b"x", &rustix::io::Errno::ISDIR.into());
+            site.cannot_write(b"x", &Obstacle::Directory.into());
             site.cannot_set_attributes(b"", &rustix::io::Errno::PERM.into());
             assert!(!site.is_stopping() && site.warnings().owners == 1 && site.progress.problems.get() == 1);
             site.cannot_write(b"y", &rustix::io::Errno::NOSPC.into());

@@ -1,13 +1,13 @@
 //! A file that is being restored, from its first piece to its last.
 
-use std::io;
-use std::os::fd::OwnedFd;
+use std::fs::File;
+use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use super::site::{DirNode, OpenDirs, Site, held, path_in};
 use crate::platform::attributes::Attributes;
-use crate::platform::target::{Dir, Identity, identity, set_len, write_all, write_all_at};
+use crate::platform::target::{Dir, Identity, identity, write_all_at};
 use crate::reader::ReadError;
 
 /// The first name of an inode that has several; the others are linked to it.
@@ -91,11 +91,11 @@ impl Target {
         let mode = self.attributes.creation_mode(true);
         let file = dir.make_file(self.work_name(), mode)?;
         let written = match &self.extents {
-            None => runs.iter().try_for_each(|run| write_all(&file, run.bytes)),
+            None => runs.iter().try_for_each(|run| (&file).write_all(run.bytes)),
             Some(extents) => runs
                 .iter()
                 .try_for_each(|run| write_sparse(&file, extents, *run))
-                .and_then(|()| set_len(&file, self.size)),
+                .and_then(|()| file.set_len(self.size)),
         };
         let done = written.and_then(|()| self.complete(&file, mode, &dir, site));
         if done.is_err() {
@@ -105,7 +105,7 @@ impl Target {
     }
 
     /// Writes some of it; the file is made by whoever comes first.
-    pub(super) fn write_part(&self, runs: &[Run<'_>], dirs: &mut OpenDirs<'_>) -> io::Result<OwnedFd> {
+    pub(super) fn write_part(&self, runs: &[Run<'_>], dirs: &mut OpenDirs<'_>) -> io::Result<File> {
         let file = self.open(dirs)?;
         match &self.extents {
             None => runs.iter().try_for_each(|run| write_all_at(&file, run.bytes, run.offset))?,
@@ -114,7 +114,7 @@ impl Target {
         Ok(file)
     }
 
-    fn open(&self, dirs: &mut OpenDirs<'_>) -> io::Result<OwnedFd> {
+    fn open(&self, dirs: &mut OpenDirs<'_>) -> io::Result<File> {
         let dir = dirs.open(&self.dir)?;
         let mut made = held(&self.state.made);
         if let Some(identity) = *made {
@@ -135,7 +135,7 @@ impl Target {
     pub(super) fn settle(
         &self,
         pieces: u64,
-        outcome: Result<Option<OwnedFd>, PieceError>,
+        outcome: Result<Option<File>, PieceError>,
         dirs: &mut OpenDirs<'_>,
         site: &Site<'_>,
     ) {
@@ -152,7 +152,7 @@ impl Target {
         }
     }
 
-    fn end(&self, file: Option<OwnedFd>, dirs: &mut OpenDirs<'_>, site: &Site<'_>) -> io::Result<()> {
+    fn end(&self, file: Option<File>, dirs: &mut OpenDirs<'_>, site: &Site<'_>) -> io::Result<()> {
         if self.state.has_failed.load(Ordering::Acquire) {
             self.take_back_from(dirs);
             return Ok(());
@@ -162,13 +162,13 @@ impl Target {
             None => self.open(dirs)?,
         };
         if self.extents.is_some() {
-            set_len(&file, self.size)?;
+            file.set_len(self.size)?;
         }
         let dir = dirs.open(&self.dir)?;
         self.complete(&file, self.attributes.creation_mode(false), &dir, site)
     }
 
-    fn complete(&self, file: &OwnedFd, mode: u32, dir: &Dir, site: &Site<'_>) -> io::Result<()> {
+    fn complete(&self, file: &File, mode: u32, dir: &Dir, site: &Site<'_>) -> io::Result<()> {
         let unmet = self.attributes.apply(file, mode, &site.defaults)?;
         if let Some(temporary) = &self.replaces {
             dir.replace(temporary, &self.name)?;
@@ -214,7 +214,7 @@ impl Target {
 }
 
 /// Writes a run of a sparse file's data to the extents that it belongs to.
-fn write_sparse(file: &OwnedFd, extents: &[(u64, u64)], run: Run<'_>) -> io::Result<()> {
+fn write_sparse(file: &File, extents: &[(u64, u64)], run: Run<'_>) -> io::Result<()> {
     for (at, bytes) in spread(extents, run) {
         write_all_at(file, bytes, at)?;
     }

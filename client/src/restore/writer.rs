@@ -1,7 +1,6 @@
 //! The threads that fetch, check and write. Each has a connection, a decoder and a few open directories of its own.
 
 use std::collections::VecDeque;
-use std::os::fd::OwnedFd;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use super::RestoreError;
@@ -183,7 +182,7 @@ impl Writer<'_> {
             if unit.is_whole_file() {
                 self.whole(&unit.file, &runs);
             } else {
-                let written: Result<OwnedFd, _> = unit.file.write_part(&runs, &mut self.dirs);
+                let written = unit.file.write_part(&runs, &mut self.dirs);
                 self.count(&runs);
                 let outcome = written.map(Some).map_err(PieceError::Write);
                 unit.file.settle(unit.pieces.len() as u64, outcome, &mut self.dirs, self.site);

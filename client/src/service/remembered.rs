@@ -38,7 +38,7 @@ pub fn remember(state_dir: &Path, wanted: Seconds) -> Result<(), StateError> {
     let fields = Fields { version: VERSION, every: wanted.to_string() };
     let text =
         toml::to_string(&fields).map_err(|e| StateError::Write { path: path.clone(), source: io::Error::other(e) })?;
-    durable::write(&path, text.as_bytes(), 0o600).map_err(|source| StateError::Write { path, source })
+    durable::write(&path, text.as_bytes()).map_err(|source| StateError::Write { path, source })
 }
 
 #[cfg(test)]

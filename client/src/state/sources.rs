@@ -1,11 +1,8 @@
 //! The sources that this machine has backed up: remembered so that the service can do it again, one run at a time.
 
-use std::ffi::OsString;
 use std::fs::File;
-use std::io::{self, Read};
-use std::os::unix::ffi::OsStringExt;
-use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
+use std::io::{self, Read, Seek, Write};
+use std::path::{Path, PathBuf};
 
 use data_encoding::HEXLOWER;
 use datis_engine::ids::{RunId, SourceKind, SourceName};
@@ -14,6 +11,7 @@ use datis_engine::units::UnixMillis;
 use serde::{Deserialize, Serialize};
 
 use super::{State, StateError, damaged, lock, read, write};
+use crate::platform::names::{bytes_of, path_of};
 
 const SOURCES: &str = "sources.toml";
 
@@ -33,7 +31,7 @@ impl TryFrom<String> for SourceRoot {
             None => Ok(Self(PathBuf::from(text))),
             Some(digits) => HEXLOWER
                 .decode(digits.as_bytes())
-                .map(|bytes| Self(PathBuf::from(OsString::from_vec(bytes))))
+                .map(|bytes| Self(path_of(&bytes).into_owned()))
                 .map_err(|e| e.to_string()),
         }
     }
@@ -41,8 +39,10 @@ impl TryFrom<String> for SourceRoot {
 
 impl From<SourceRoot> for String {
     fn from(root: SourceRoot) -> Self {
-        let bytes = root.0.into_os_string().into_vec();
-        Self::from_utf8(bytes).unwrap_or_else(|e| format!("{HEX}{}", HEXLOWER.encode(e.as_bytes())))
+        match root.0.into_os_string().into_string() {
+            Ok(text) => text,
+            Err(odd) => format!("{HEX}{}", HEXLOWER.encode(&bytes_of(Path::new(&odd)))),
+        }
     }
 }
 
@@ -110,13 +110,14 @@ pub struct SourceLock {
 impl SourceLock {
     fn begin(mut file: File) -> io::Result<Self> {
         let mut left = Vec::new();
-        file.by_ref().take(RunId::LEN as u64 + 1).read_to_end(&mut left)?;
+        (&file).take(RunId::LEN as u64 + 1).read_to_end(&mut left)?;
         if let Some(run) = RunId::from_slice(&left) {
             return Ok(Self { file, run });
         }
         let run = RunId::from_bytes(random_bytes().map_err(io::Error::other)?);
         file.set_len(0)?;
-        file.write_all_at(run.as_bytes(), 0)?;
+        file.rewind()?;
+        file.write_all(run.as_bytes())?;
         file.sync_data()?;
         Ok(Self { file, run })
     }
@@ -243,7 +244,7 @@ impl State {
         let path = self.private_dir("locks")?.join(name);
         let failed = |source: io::Error| StateError::Write { path: path.clone(), source };
         let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
-        rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive).map_err(|e| failed(e.into()))?;
+        file.lock().map_err(failed)?;
         Ok(file)
     }
 
@@ -275,8 +276,6 @@ fn file_name_of(source: &SourceName) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::ffi::OsStrExt;
-
     use super::super::tests::enrolled;
     use super::*;
 
@@ -284,7 +283,7 @@ mod tests {
         KnownSource {
             name: name.parse().expect("name"),
             kind: SourceKind::Files,
-            roots: vec![SourceRoot(PathBuf::from(std::ffi::OsStr::from_bytes(root)))],
+            roots: vec![SourceRoot(path_of(root).into_owned())],
             excludes: vec!["*.tmp".to_owned()],
             one_file_system: true,
         }
