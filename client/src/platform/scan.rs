@@ -207,14 +207,6 @@ pub fn open_file(path: &Path) -> io::Result<File> {
     }
 }
 
-/// Opens a device or regular file to be read as one stream.
-///
-/// # Errors
-/// What the system says.
-pub fn open_stream(path: &Path) -> io::Result<File> {
-    Ok(File::from(rustix::fs::openat(CWD, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?))
-}
-
 /// Standard input, to be read as one stream without the buffer that the library keeps for it.
 ///
 /// # Errors
