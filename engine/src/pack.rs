@@ -99,6 +99,12 @@ impl PackWriter {
         self.directory.segments.is_empty()
     }
 
+    /// How long it is so far, in bytes, without its directory.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// Whether it is time to finish: long enough, or a segment of `chunks` more chunks would be too many.
     #[must_use]
     pub fn is_full_for(&self, chunks: usize) -> bool {

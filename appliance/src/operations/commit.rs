@@ -14,6 +14,7 @@ use datis_engine::wire::{Commit, Refusal, RefusalCode};
 
 use super::Machine;
 use super::error::{Failure, OperationError};
+use super::lookups::shared_out;
 use super::sessions::Session;
 use super::site::{Site, lock};
 use super::walk::{Guide, NodePlace, NodeRef, Walk};
@@ -271,30 +272,86 @@ struct Check<'c> {
     revived: HashSet<PackRow>,
 }
 
-impl Check<'_> {
+/// Finds the places that a machine may use, and remembers what follows from using them.
+struct Places<'c> {
+    machine: MachineRow,
+    session: Option<&'c Session>,
+    lookup: ClosureLookup<'c>,
+    finder: ChunkFinder<'c>,
+    found: Vec<ChunkAt>,
+    used: Used,
+}
+
+/// What follows from the places that were used.
+#[derive(Default)]
+struct Used {
+    foreign: Vec<ChunkId>,
+    revived: Vec<PackRow>,
+}
+
+impl<'c> Places<'c> {
+    fn new(
+        tx: &'c rusqlite::Connection,
+        machine: MachineRow,
+        session: Option<&'c Session>,
+    ) -> Result<Self, CatalogError> {
+        Ok(Self {
+            machine,
+            session,
+            lookup: ClosureLookup::new(tx, machine)?,
+            finder: ChunkFinder::new(tx)?,
+            found: Vec::new(),
+            used: Used::default(),
+        })
+    }
+
     /// The place out of which the machine may use a chunk: its own packs first, packs on their way out last.
-    fn usable(&mut self, id: &ChunkId, places: &[ChunkAt], lookup: &mut ClosureLookup<'_>) -> Result<ChunkAt, Failure> {
-        let usable = |state| places.iter().filter(move |p| p.state == state);
+    fn usable(&mut self, id: &ChunkId) -> Result<ChunkAt, Failure> {
+        self.finder.find(id, &mut self.found)?;
+        let usable = |state| self.found.iter().filter(move |p| p.state == state);
         let own = |state| usable(state).find(|p| p.machine == self.machine);
         if let Some(place) = own(PackState::Stored) {
             return Ok(*place);
         }
         if let Some(place) = own(PackState::Condemned) {
-            self.revived.insert(place.pack);
+            self.used.revived.push(place.pack);
             return Ok(*place);
         }
         let proven = self.session.is_some_and(|session| session.has_proven(id));
-        let allowed = lookup.may_use_foreign(id)?;
+        let allowed = self.lookup.may_use_foreign(id)?;
         let of_others = |state| usable(state).find(|p| allowed || proven && p.verified);
         let place =
             of_others(PackState::Stored).or_else(|| of_others(PackState::Condemned)).ok_or_else(|| missing(id))?;
         if place.state == PackState::Condemned {
-            self.revived.insert(place.pack);
+            self.used.revived.push(place.pack);
         }
         if !allowed {
-            self.foreign.insert(*id);
+            self.used.foreign.push(*id);
         }
         Ok(*place)
+    }
+}
+
+impl Check<'_> {
+    fn note(&mut self, used: Used) {
+        self.foreign.extend(used.foreign);
+        self.revived.extend(used.revived);
+    }
+
+    /// Checks that these chunks are there, with the lengths that they should have.
+    fn look_for(&self, chunks: &[(ChunkId, u64)]) -> Result<Used, Failure> {
+        self.site.catalog.reader().read(|tx| {
+            let mut places = Places::new(tx, self.machine, self.session)?;
+            for (id, len) in chunks {
+                if u64::from(places.usable(id)?.location.len) != *len {
+                    return Err(Failure::refuse(
+                        RefusalCode::Corrupt,
+                        format!("the snapshot was not kept: chunk {id} has another length than its listing says"),
+                    ));
+                }
+            }
+            Ok(places.used)
+        })
     }
 }
 
@@ -311,42 +368,30 @@ impl Guide for Check<'_> {
     type Error = Failure;
 
     fn choose(&mut self, nodes: &[NodeRef]) -> Result<Vec<Option<NodePlace>>, Failure> {
-        let site = self.site;
-        site.catalog.reader().read(|tx| {
-            let mut lookup = ClosureLookup::new(tx, self.machine)?;
-            let mut finder = ChunkFinder::new(tx)?;
-            let mut places = Vec::new();
+        let Self { site, machine, session, .. } = *self;
+        let (chosen, used) = site.catalog.reader().read(|tx| {
+            let mut complete = ClosureLookup::new(tx, machine)?;
+            let mut places = Places::new(tx, machine, session)?;
             let mut chosen = Vec::with_capacity(nodes.len());
             for node in nodes {
                 let known = !self.nodes.insert((node.id, node.kind));
-                if known || lookup.is_complete(&node.id, node.kind)? {
+                if known || complete.is_complete(&node.id, node.kind)? {
                     chosen.push(None);
                     continue;
                 }
-                finder.find(&node.id, &mut places)?;
-                chosen.push(Some(NodePlace::of(&self.usable(&node.id, &places, &mut lookup)?)));
+                chosen.push(Some(NodePlace::of(&places.usable(&node.id)?)));
             }
-            Ok(chosen)
-        })
+            Ok::<_, Failure>((chosen, places.used))
+        })?;
+        self.note(used);
+        Ok(chosen)
     }
 
     fn chunks(&mut self, chunks: &[(ChunkId, u64)]) -> Result<(), Failure> {
-        let site = self.site;
-        site.catalog.reader().read(|tx| {
-            let mut lookup = ClosureLookup::new(tx, self.machine)?;
-            let mut finder = ChunkFinder::new(tx)?;
-            let mut places = Vec::new();
-            for (id, len) in chunks {
-                finder.find(id, &mut places)?;
-                let place = self.usable(id, &places, &mut lookup)?;
-                if u64::from(place.location.len) != *len {
-                    return Err(Failure::refuse(
-                        RefusalCode::Corrupt,
-                        format!("the snapshot was not kept: chunk {id} has another length than its listing says"),
-                    ));
-                }
-            }
-            Ok(())
-        })
+        // The machine waits, and has nothing else to do meanwhile.
+        for used in shared_out(chunks, &|part| self.look_for(part)) {
+            self.note(used?);
+        }
+        Ok(())
     }
 }

@@ -5,16 +5,11 @@ use datis_engine::wire::{Have, Known, Refusal, RefusalCode};
 
 use super::Machine;
 use super::error::{Failure, OperationError};
+use super::lookups::shared_out;
 use super::site::Site;
 use crate::catalog::chunks::{ChunkAt, ChunkFinder};
 use crate::catalog::packs::PackState;
 use crate::catalog::{CatalogError, MachineRow};
-
-/// Batches of more than this many ids are shared out between threads.
-const ALONE_MAX: usize = 2_000;
-
-/// More threads than this do not pay: there are three reading connections, and one is left for others.
-const THREADS_MAX: usize = 2;
 
 /// A chunk that was asked for, and at which place of the request.
 type Asked = (ChunkId, Witness, usize);
@@ -59,23 +54,11 @@ fn try_have(site: &Site, machine: &Machine, message: &Have) -> Result<Known, Fai
 
 /// What is found for each, in the order of `asked`.
 fn find_all(site: &Site, machine: MachineRow, asked: &[Asked]) -> Result<Vec<Found>, OperationError> {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX);
-    if asked.len() <= ALONE_MAX || threads == 1 {
-        return find_some(site, machine, asked);
+    let mut found = Vec::with_capacity(asked.len());
+    for part in shared_out(asked, &|part| find_some(site, machine, part)) {
+        found.extend(part?);
     }
-    let parts: Vec<&[Asked]> = asked.chunks(asked.len().div_ceil(threads)).collect();
-    std::thread::scope(|scope| {
-        let running: Vec<_> =
-            parts.into_iter().map(|part| scope.spawn(move || find_some(site, machine, part))).collect();
-        let mut found = Vec::with_capacity(asked.len());
-        for thread in running {
-            match thread.join() {
-                Ok(part) => found.extend(part?),
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
-        }
-        Ok(found)
-    })
+    Ok(found)
 }
 
 fn find_some(site: &Site, machine: MachineRow, asked: &[Asked]) -> Result<Vec<Found>, OperationError> {

@@ -9,6 +9,7 @@ mod compact;
 mod copier;
 mod error;
 mod have;
+mod lookups;
 mod machines;
 mod marks;
 mod opened;

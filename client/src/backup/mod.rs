@@ -27,7 +27,7 @@ use datis_engine::wire::{Abandon, Begin, Begun, Commit, RefusalCode};
 use serde::Serialize;
 
 use self::collect::{Batch, Collected, Collector, Listing, Order, Problems, Segments};
-use self::packing::{Packer, upload};
+use self::packing::{Line, Packer, upload};
 use self::work::{Seen, Shop, work};
 use crate::exit::Exit;
 use crate::ledger::{self, LedgerReader, LedgerWriter};
@@ -269,6 +269,7 @@ impl Run<'_> {
         let (task_sender, tasks) = crossbeam_channel::unbounded();
         let (outcome_sender, outcomes) = crossbeam_channel::unbounded();
         let effort = Effort::choose(self.request.kind);
+        let line = Line::default();
         let shop = Shop {
             link,
             session: begun.session,
@@ -277,7 +278,7 @@ impl Run<'_> {
             effort,
             nothing_known: begun.nothing_known,
             seen: Seen::default(),
-            packer: Packer::new(&self.state.recipients, finished_packs),
+            packer: Packer::new(&self.state.recipients, &line, finished_packs),
             progress: self.progress,
         };
         let collector = Collector {
@@ -297,7 +298,7 @@ impl Run<'_> {
             problems: Problems::default(),
         };
         std::thread::scope(|scope| {
-            let uploader = scope.spawn(move || upload(link, begun.session, packs, self.progress));
+            let uploader = scope.spawn(|| upload(link, begun.session, packs, &line, self.progress));
             let workers: Vec<_> = (0..worker_count())
                 .map(|_| {
                     let (shop, tasks, outcomes) = (&shop, &tasks, outcome_sender.clone());

@@ -1,23 +1,35 @@
 //! From compressed segments to packs on the box: one pack is filled while the one before it is sent.
 //!
-//! At most two packs are in memory. Whoever fills waits while the line is slower.
+//! At most two packs are in memory. Whoever fills waits while the line is slower; while the line has nothing to do, half a
+//! pack is enough to go, so that less is left to send and to keep at the end, when nothing else is going on.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use crossbeam_channel::{Receiver, Sender};
 use datis_engine::chunk::seal::FrameEncoder;
 use datis_engine::format::directory::ChunkInfo;
 use datis_engine::keys::Recipients;
-use datis_engine::pack::PackWriter;
+use datis_engine::pack::{PACK_TARGET, PackWriter};
 use datis_engine::wire::SessionId;
 
 use super::BackupError;
 use crate::link::{Link, PackUpload};
 use crate::progress::Progress;
 
+/// As much goes to a line that has nothing to do, in bytes.
+const IDLE_TARGET: usize = PACK_TARGET / 2;
+
+/// Whether the uploader waits for a pack.
+#[derive(Debug, Default)]
+pub(super) struct Line {
+    is_idle: AtomicBool,
+}
+
 /// Takes frames from all workers into the open pack.
 pub(super) struct Packer<'r> {
     recipients: &'r Recipients,
+    line: &'r Line,
     state: Mutex<State>,
 }
 
@@ -28,8 +40,8 @@ struct State {
 }
 
 impl<'r> Packer<'r> {
-    pub(super) fn new(recipients: &'r Recipients, finished: Sender<PackUpload>) -> Self {
-        Self { recipients, state: Mutex::new(State { open: None, finished: Some(finished) }) }
+    pub(super) fn new(recipients: &'r Recipients, line: &'r Line, finished: Sender<PackUpload>) -> Self {
+        Self { recipients, line, state: Mutex::new(State { open: None, finished: Some(finished) }) }
     }
 
     /// Adds a segment; sends the pack off when it is full, and waits for that.
@@ -49,6 +61,9 @@ impl<'r> Packer<'r> {
             none => none.insert(PackWriter::create(self.recipients)?),
         };
         pack.push(frame, chunks);
+        if pack.bytes() >= IDLE_TARGET && self.line.is_idle.load(Ordering::Relaxed) {
+            state.send(encoder)?;
+        }
         Ok(())
     }
 
@@ -83,14 +98,20 @@ pub(super) fn upload(
     link: &Link,
     session: SessionId,
     finished: Receiver<PackUpload>,
+    line: &Line,
     progress: &Progress,
 ) -> Result<(), BackupError> {
-    let Ok(first) = finished.recv() else { return Ok(()) };
-    let mut connection = link.connect()?;
-    for pack in std::iter::once(first).chain(finished) {
+    let mut connection = None;
+    loop {
+        line.is_idle.store(true, Ordering::Relaxed);
+        let Ok(pack) = finished.recv() else { return Ok(()) };
+        line.is_idle.store(false, Ordering::Relaxed);
+        let connection = match &mut connection {
+            Some(connection) => connection,
+            none => none.insert(link.connect()?),
+        };
         connection.put_pack(session, &pack)?;
         progress.packs_sent.add(1);
         progress.bytes_sent.add(pack.line_bytes());
     }
-    Ok(())
 }

@@ -54,7 +54,8 @@ pub enum SealError {
 /// How hard to compress, and where to look for what repeats. Measured in `docs/decisions/0004-chunk-sizes.md`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effort {
-    /// What is kept, of any sort: zstd level 3.
+    /// What is kept, of any sort: level 3 with tables that fit into the nearest cache, which costs 2 % of size on programs'
+    /// sources and gives a sixth of the time back, and on many small files makes both better.
     Mixed,
     /// What is kept of rows that resemble their neighbours: level 1 that looks back 128 KiB only, which on such data is
     /// both faster and smaller than any level that looks further.
@@ -76,17 +77,17 @@ impl Effort {
     fn compressor(self) -> std::io::Result<zstd::bulk::Compressor<'static>> {
         use zstd::zstd_safe::CParameter;
         match self {
-            Self::Mixed => zstd::bulk::Compressor::new(3),
-            Self::Passing => zstd::bulk::Compressor::new(1),
-            Self::Rows => {
-                let mut compressor = zstd::bulk::Compressor::new(1)?;
-                for parameter in [CParameter::WindowLog(17), CParameter::HashLog(12), CParameter::MinMatch(7)] {
-                    compressor.set_parameter(parameter)?;
-                }
-                Ok(compressor)
-            }
+            Self::Mixed => tuned(3, &[CParameter::WindowLog(21), CParameter::ChainLog(13), CParameter::HashLog(16)]),
+            Self::Rows => tuned(1, &[CParameter::WindowLog(17), CParameter::HashLog(12), CParameter::MinMatch(7)]),
+            Self::Passing => tuned(1, &[]),
         }
     }
+}
+
+fn tuned(level: i32, parameters: &[zstd::zstd_safe::CParameter]) -> std::io::Result<zstd::bulk::Compressor<'static>> {
+    let mut compressor = zstd::bulk::Compressor::new(level)?;
+    parameters.iter().try_for_each(|parameter| compressor.set_parameter(*parameter))?;
+    Ok(compressor)
 }
 
 /// Makes frames of plain bytes. Keeps its compression state; one per thread.
