@@ -28,8 +28,8 @@ from cryptography.exceptions import InvalidSignature, InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-VERSION, MIB = 1, 1 << 20
-CHUNK_MAX, SEGMENT_PLAIN_MAX, DIRECTORY_MAX = 1 * MIB, 4 * MIB, (1 << 18) * 37 + (1 << 14) * 12 + 64
+VERSION, NAME_LEN, MIB = 1, 16, 1 << 20
+CHUNK_MAX, SEGMENT_PLAIN_MAX, DIRECTORY_MAX = 1 * MIB, 4 * MIB, (1 << 18) * (NAME_LEN + 5) + (1 << 14) * 12 + 64
 NO_OWNER = (1 << 32) - 1
 PATH_MAX, LEAF_PATHS_MAX = 32 << 10, 4 * MIB
 KINDS = ["files", "database", "image"]
@@ -148,7 +148,7 @@ class Store:
         for pack, segment, offset, there in self.places.get(name, []):
             try:
                 plain = pack.segment(segment)[offset : offset + there]
-                named = blake3.blake3(plain, key=self.naming).digest()
+                named = blake3.blake3(plain, key=self.naming).digest(length=NAME_LEN)
                 need(named == name, f"pack {pack.path.name}", "it holds other bytes under a chunk's name")
                 need(length in (None, len(plain)), "reference", "the chunk has another length")
                 return plain
@@ -158,10 +158,10 @@ class Store:
 
     def content(self, level, lengths, names, what="content"):
         """Yields the data that the references stand for, in order. Section "Content"."""
-        octets(names, what, 32 * len(numbers(lengths, what)))
+        octets(names, what, NAME_LEN * len(numbers(lengths, what)))
         need(0 not in lengths and sum(lengths) < 1 << 63, what, "a reference has an impossible length")
         for at, length in enumerate(lengths):
-            name = names[32 * at : 32 * at + 32]
+            name = names[NAME_LEN * at : NAME_LEN * (at + 1)]
             if number(level, what, 9) == 0:
                 yield self.chunk(name, length)
                 continue
@@ -172,7 +172,7 @@ class Store:
     def entries(self, name, level, length, first=b"", what="listing node"):
         """Yields (path, Entry) in the order of a walk. A damaged node is reported, the rest goes on. "Listing"."""
         number(level, what, 13)
-        node_level, items = record(what, self.chunk(octets(name, what, 32), number(length, what)), 2)
+        node_level, items = record(what, self.chunk(octets(name, what, NAME_LEN), number(length, what)), 2)
         need(node_level == level, what, "it stands at another level")
         path, path_bytes = b"", 0
         for index, item in enumerate(fields(items, what)):
@@ -227,12 +227,12 @@ class Pack:
         sealed, plains, counts, lengths = (numbers(column, what) for column in columns)
         need(offset == start and len(sealed) == len(plains) == len(counts), what, "its columns do not fit together")
         need(start + sum(sealed) == end and sum(counts) == len(lengths), what, "it does not add up")
-        names, rows = octets(names, what, 32 * len(lengths)), iter(enumerate(lengths))
+        names, rows = octets(names, what, NAME_LEN * len(lengths)), iter(enumerate(lengths))
         self.segments, self.chunks = [], []  # (offset in the pack, lengths sealed and plain); (name, place of a chunk)
         for segment, (sealed_length, plain_length, count) in enumerate(zip(sealed, plains, counts)):
             within = 0
             for row, length in islice(rows, count):
-                self.chunks.append((names[32 * row : 32 * row + 32], segment, within, length))
+                self.chunks.append((names[NAME_LEN * row : NAME_LEN * (row + 1)], segment, within, length))
                 need(length <= CHUNK_MAX, what, "a chunk is too long")
                 within += length
             need(0 < count and within == plain_length <= SEGMENT_PLAIN_MAX, what, "a segment does not add up")

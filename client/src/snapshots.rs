@@ -216,7 +216,7 @@ mod tests {
             started_at: UnixMillis(at),
             finished_at: UnixMillis(at),
             roots: vec![b"/home".to_vec()],
-            listing: ListingRoot { id: ChunkId::from_bytes([2; 32]), level: 0, len: 10 },
+            listing: ListingRoot { id: ChunkId::from_bytes([2; ChunkId::LEN]), level: 0, len: 10 },
             totals: Totals::default(),
             problem_count: 0,
             problems: None::<Content>,

@@ -121,7 +121,8 @@ fn seed_commit(seeds: &Seeds, file: &SnapshotFile) -> Outcome<()> {
 
 /// One of each message; the numbers are those of the target `wire`.
 fn seed_messages(seeds: &Seeds) -> Outcome<()> {
-    let (id, witness, pack) = (ChunkId::from_bytes([1; 32]), Witness::from_bytes([2; 16]), PackId::from_bytes([3; 32]));
+    let (id, witness, pack) =
+        (ChunkId::from_bytes([1; ChunkId::LEN]), Witness::from_bytes([2; 16]), PackId::from_bytes([3; 32]));
     let session = SessionId(7);
     let mut have = wire::Have { session, chunks: Vec::new() };
     have.push(&id, &witness);
@@ -185,9 +186,10 @@ fn seed_texts(seeds: &Seeds) -> Outcome<()> {
     for path in [&b"a/b\0a-"[..], b"a/b/c\0a/b", b"//usr//share/\0usr"] {
         seeds.add("path", path)?;
     }
-    let hex = "ab".repeat(32);
+    let (hex, short) = ("ab".repeat(32), "ab".repeat(16));
     let key = format!("packs/ab/{hex}.pack");
-    for text in ["continuous: 2h/5m, 4h/15m, 24h/1h, 30d/1d", "30d", "caisse 1", "laptop", "image", &hex, &key] {
+    for text in ["continuous: 2h/5m, 4h/15m, 24h/1h, 30d/1d", "30d", "caisse 1", "laptop", "image", &hex, &short, &key]
+    {
         seeds.add("names", text.as_bytes())?;
     }
     Ok(())

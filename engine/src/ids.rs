@@ -115,14 +115,14 @@ macro_rules! byte_id {
 }
 
 byte_id! {
-    /// Name of a chunk: the first 32 bytes of BLAKE3 over its plain bytes, keyed by the vault's dedup secret.
+    /// Name of a chunk: the first 16 bytes of BLAKE3 over its plain bytes, keyed by the vault's dedup secret.
     ///
-    /// See `docs/FORMAT.md`, "Chunk".
-    ChunkId, 32, "a chunk id"
+    /// See `docs/FORMAT.md`, "Chunk", and `docs/decisions/0012-chunk-ids.md` for why 16 are enough.
+    ChunkId, 16, "a chunk id"
 }
 
 byte_id! {
-    /// Proof of having had a chunk's plain bytes: bytes 32 to 47 of the same BLAKE3 output that names it.
+    /// Proof of having had a chunk's plain bytes: bytes 16 to 31 of the same BLAKE3 output that names it.
     ///
     /// Listings and packs never hold it, so that knowing a chunk's id is not enough to be given the chunk.
     /// See `docs/decisions/0003-possession-witness.md`.
@@ -289,9 +289,9 @@ mod tests {
 
     #[test]
     fn ids_read_what_they_print() {
-        let id = ChunkId::from_bytes([0xa5; 32]);
+        let id = ChunkId::from_bytes([0xa5; ChunkId::LEN]);
         assert_eq!(id.to_string().parse::<ChunkId>().expect("printed form"), id);
-        for raw in ["", "../", "a5", &"A5".repeat(32), &"a5".repeat(33), "foo/config"] {
+        for raw in ["", "../", "a5", &"A5".repeat(16), &"a5".repeat(17), &"a5".repeat(32), "foo/config"] {
             assert!(raw.parse::<ChunkId>().is_err(), "{raw}");
         }
     }

@@ -185,7 +185,7 @@ pub struct Have {
     /// The open backup.
     #[n(0)]
     pub session: SessionId,
-    /// At most [`BATCH_MAX`] chunks, each as 32 bytes of id and 16 bytes of witness.
+    /// At most [`BATCH_MAX`] chunks, each as 16 bytes of id and 16 bytes of witness.
     #[n(1)]
     #[cbor(with = "minicbor::bytes")]
     pub chunks: Vec<u8>,
@@ -359,7 +359,7 @@ impl std::fmt::Display for SnapshotState {
 /// Where are these chunks? Only those that the machine's own packs or snapshots hold are answered.
 #[derive(Debug, Clone, Encode, Decode)]
 pub struct Locate {
-    /// At most [`BATCH_MAX`] ids of 32 bytes.
+    /// At most [`BATCH_MAX`] ids of 16 bytes.
     #[n(0)]
     #[cbor(with = "minicbor::bytes")]
     pub ids: Vec<u8>,
@@ -417,7 +417,7 @@ pub struct ReadSegment {
     /// Which segment of it.
     #[n(1)]
     pub segment: u32,
-    /// The chunks that are needed, each 32 bytes of id.
+    /// The chunks that are needed, each 16 bytes of id.
     #[n(2)]
     #[cbor(with = "minicbor::bytes")]
     pub ids: Vec<u8>,

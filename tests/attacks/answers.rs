@@ -97,7 +97,7 @@ fn segments_that_are_bombs_or_noise_are_refused() {
 fn a_bomb_in_a_file_s_segment_costs_that_file_alone() {
     let (arena, ended) = restore_with(
         &|forge| {
-            let (sound, id) = (forge.file(), ChunkId::from_bytes([6; 32]));
+            let (sound, id) = (forge.file(), ChunkId::from_bytes([6; ChunkId::LEN]));
             let bomb = SegmentFrame { whole: true, plain_len: 8, frame: zstd(&vec![0; 64 << 20], None) };
             forge.add_frame(id, 8, bomb);
             forge.leaf(&[(b"a", file_of(vec![Ref { id, len: 8 }])), (b"b", sound)])

@@ -184,7 +184,7 @@ fn links() -> Vec<Case> {
             f.leaf(&[(b"a", linked(directory(), 7)), (b"b", file)])
         }),
         case("a second name of a file that cannot be restored", Wants::Partly(&[]), |f, _| {
-            let lost = ChunkId::from_bytes([9; 32]);
+            let lost = ChunkId::from_bytes([9; ChunkId::LEN]);
             let first = linked(file_of(vec![Ref { id: lost, len: 8 }]), 7);
             let second = linked(f.file(), 7);
             f.leaf(&[(b"a", first), (b"b", second)])
@@ -252,13 +252,13 @@ fn listings() -> Vec<Case> {
             ListingRoot { level: 255, ..f.leaf(&[(b"a", file)]) }
         }),
         case("a root that is nowhere", Wants::Nothing, |_, _| ListingRoot {
-            id: ChunkId::from_bytes([8; 32]),
+            id: ChunkId::from_bytes([8; ChunkId::LEN]),
             level: 0,
             len: 10,
         }),
         case("a root of other bytes than its name says", Wants::Nothing, |f, _| {
             let file = f.file();
-            let id = ChunkId::from_bytes([8; 32]);
+            let id = ChunkId::from_bytes([8; ChunkId::LEN]);
             f.add_as(id, &leaf(&[(b"a", file)]));
             ListingRoot { id, level: 0, len: 10 }
         }),
@@ -413,7 +413,7 @@ fn contents() -> Vec<Case> {
             f.add_as(id, DATA);
             vec![Ref { id, len: DATA.len() as u64 }]
         }),
-        refs("a chunk that is nowhere", partly, |_| vec![Ref { id: ChunkId::from_bytes([9; 32]), len: 8 }]),
+        refs("a chunk that is nowhere", partly, |_| vec![Ref { id: ChunkId::from_bytes([9; ChunkId::LEN]), len: 8 }]),
         refs("a chunk longer than it is", partly, |f| vec![Ref { id: f.add(DATA), len: 1 << 19 }]),
         refs("a chunk shorter than it is", partly, |f| vec![Ref { id: f.add(DATA), len: 3 }]),
         refs("chunks longer than all numbers", Wants::Nothing, |f| {
@@ -434,7 +434,7 @@ fn contents() -> Vec<Case> {
             tree_file(9, vec![Ref { id, len: 8 }])
         }),
         tree("a content node that is nowhere", partly, |_| {
-            tree_file(1, vec![Ref { id: ChunkId::from_bytes([9; 32]), len: 8 }])
+            tree_file(1, vec![Ref { id: ChunkId::from_bytes([9; ChunkId::LEN]), len: 8 }])
         }),
         tree("data where a content node should be", partly, |f| {
             let id = f.add(DATA);
@@ -451,7 +451,7 @@ fn contents() -> Vec<Case> {
             tree_file(1, vec![Ref { len: 8, ..node }])
         }),
         tree("a content node that names itself", partly, |f| {
-            let own = ChunkId::from_bytes([7; 32]);
+            let own = ChunkId::from_bytes([7; ChunkId::LEN]);
             let node = f.content_node(1, vec![Ref { id: own, len: 8 }]);
             let bytes = f.script.segments.values().map(|s| s.frame[1..].to_vec()).find(|b| f.keys.name(b).0 == node.id);
             f.add_as(own, &bytes.expect("stored"));

@@ -42,7 +42,9 @@ impl Forge {
 
     /// Says that chunk `id`, of `len` bytes, is the first of a segment for which `frame` is the answer.
     pub(crate) fn add_frame(&mut self, id: ChunkId, len: u32, frame: SegmentFrame) {
-        let pack = PackId::from_bytes(*id.as_bytes());
+        let mut pack = [0; PackId::LEN];
+        pack[..ChunkId::LEN].copy_from_slice(id.as_bytes());
+        let pack = PackId::from_bytes(pack);
         self.script.places.insert(id, (pack, ChunkPlace { pack: 0, segment: 0, offset: 0, len }));
         self.script.segments.insert((pack, 0), frame);
     }

@@ -27,7 +27,7 @@ impl Ids {
             session: SessionId(0x5e55_1000_0000_0001),
             snapshot: SnapshotId::from_bytes([0xee; 32]),
             pack: PackId::from_bytes([0xdd; 32]),
-            chunk: (ChunkId::from_bytes([0xcc; 32]), Witness::from_bytes([0xbb; 16])),
+            chunk: (ChunkId::from_bytes([0xcc; ChunkId::LEN]), Witness::from_bytes([0xbb; 16])),
         }
     }
 

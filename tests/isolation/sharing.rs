@@ -26,7 +26,7 @@ fn chunks_of_others_are_known_only_to_those_who_prove_to_have_had_them_and_only_
         (id, of_b.1),
         (id, scene.a.stored.chunks[1].1),
         (scene.a.stored.chunks[1].0, right.1),
-        (ChunkId::from_bytes([0xcc; 32]), right.1),
+        (ChunkId::from_bytes([0xcc; ChunkId::LEN]), right.1),
     ];
     assert_eq!(asked_by_b(&scene, &guesses), [false; 5], "a guess was taken for a proof");
     assert_eq!(asked_by_b(&scene, &[right, of_b]), [true, true], "a proof was not taken");
@@ -61,7 +61,7 @@ fn a_snapshot_that_names_chunks_of_others_without_proof_is_refused_and_leaves_no
     let scene = Scene::set();
     scene.boxed.wait_until_verified();
     let ((foreign, witness), len) = (scene.a.stored.chunks[0], 39);
-    for id in [foreign, ChunkId::from_bytes([0xcc; 32])] {
+    for id in [foreign, ChunkId::from_bytes([0xcc; ChunkId::LEN])] {
         let mut connection = scene.b.connect();
         let made = scene.b.raw.make("open", &[("own", b"sent by b")], &[("stolen", id, len)]);
         assert_eq!(scene.b.raw.put(&mut connection, scene.b.session, &made.pack).expect("put").status, 204);

@@ -101,16 +101,20 @@ fn lists_that_are_longer_than_allowed_are_refused() {
     let session = stage.machine.begin(&mut raw, "lists").expect("begin");
     let have = |count: usize| {
         let mut have = Have { session, chunks: Vec::new() };
-        (0..count).for_each(|_| have.push(&ChunkId::from_bytes([1; 32]), &Witness::from_bytes([2; 16])));
+        (0..count).for_each(|_| have.push(&ChunkId::from_bytes([1; ChunkId::LEN]), &Witness::from_bytes([2; 16])));
         have
     };
     let code = |answer: harness::raw::Answer| (answer.status != 200).then(|| answer.refusal().code);
     let ask = |answer: std::io::Result<harness::raw::Answer>| code(answer.expect("an answer"));
     assert_eq!(ask(raw.post(&have(BATCH_MAX))), None);
     assert_eq!(ask(raw.post(&have(BATCH_MAX + 1))), Some(RefusalCode::Malformed));
-    assert_eq!(ask(raw.post(&Locate { ids: vec![3; 32 * BATCH_MAX] })), None);
-    assert_eq!(ask(raw.post(&Locate { ids: vec![3; 32 * (BATCH_MAX + 1)] })), Some(RefusalCode::Malformed));
-    let read = |count: usize| ReadSegment { pack: PackId::from_bytes([4; 32]), segment: 0, ids: vec![3; 32 * count] };
+    assert_eq!(ask(raw.post(&Locate { ids: vec![3; ChunkId::LEN * BATCH_MAX] })), None);
+    assert_eq!(ask(raw.post(&Locate { ids: vec![3; ChunkId::LEN * (BATCH_MAX + 1)] })), Some(RefusalCode::Malformed));
+    let read = |count: usize| ReadSegment {
+        pack: PackId::from_bytes([4; 32]),
+        segment: 0,
+        ids: vec![3; ChunkId::LEN * count],
+    };
     assert_eq!(ask(raw.post(&read(BATCH_MAX))), Some(RefusalCode::NotFound));
     assert_eq!(ask(raw.post(&read(BATCH_MAX + 1))), Some(RefusalCode::Malformed));
     stage.assert_unharmed();

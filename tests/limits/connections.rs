@@ -170,7 +170,8 @@ fn enrolment_codes_cannot_be_guessed_at_any_pace() {
 #[test]
 fn requests_whose_answers_nobody_reads_come_to_a_halt_in_little_memory() {
     let stage = Stage::set();
-    let body = datis_engine::format::encode(&datis_engine::wire::Locate { ids: vec![7; 32 * 16_384] });
+    let ids = vec![7; datis_engine::ids::ChunkId::LEN * 16_384];
+    let body = datis_engine::format::encode(&datis_engine::wire::Locate { ids });
     let request = [
         format!(
             "POST {} HTTP/1.1\r\nhost: box\r\ncontent-type: application/cbor\r\ncontent-length: {}\r\n\r\n",

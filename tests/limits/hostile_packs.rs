@@ -192,7 +192,7 @@ fn listings_that_are_no_listings_are_refused_at_the_commit() {
             assert_eq!(said, Err(RefusalCode::Corrupt), "{what} at level {level}");
         }
     }
-    let nowhere = ListingRoot { id: ChunkId::from_bytes([3; 32]), level: 0, len: 10 };
+    let nowhere = ListingRoot { id: ChunkId::from_bytes([3; ChunkId::LEN]), level: 0, len: 10 };
     assert_eq!(commit(machine, &[b"other"], nowhere).0, Err(RefusalCode::ChunksMissing));
     stage.assert_unharmed();
 }

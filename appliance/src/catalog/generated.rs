@@ -31,12 +31,12 @@ impl Generated {
     #[must_use]
     pub fn chunk(&self, number: u64) -> (ChunkId, Witness) {
         let hash = blake3::hash(&number.to_le_bytes());
-        let mut id = *hash.as_bytes();
+        let (mut id, mut witness) = ([0; ChunkId::LEN], [0; Witness::LEN]);
+        id.copy_from_slice(&hash.as_bytes()[..ChunkId::LEN]);
+        witness.copy_from_slice(&hash.as_bytes()[ChunkId::LEN..]);
         // In order of their numbers, so that rows can be written in the order of ids; those beyond stand in between.
         let spread = (u64::MAX / self.chunks).saturating_mul(number % self.chunks) + number / self.chunks;
         id[..8].copy_from_slice(&spread.to_be_bytes());
-        let mut witness = [0; Witness::LEN];
-        witness.copy_from_slice(&hash.as_bytes()[16..]);
         (ChunkId::from_bytes(id), Witness::from_bytes(witness))
     }
 

@@ -1,6 +1,6 @@
 //! Which chunks the snapshots of each machine refer to.
 //!
-//! Memory: 8 bytes a chunk in the catalog, 1 bit a chunk and machine, and about 50 bytes a node of a listing: 128 MiB
+//! Memory: 8 bytes a chunk in the catalog, 1 bit a chunk and machine, and about 30 bytes a node of a listing: 128 MiB
 //! and 2 MiB a machine for 16 Mi chunks. Two ids that begin with the same 8 bytes count as one, so that at worst
 //! something stays that could go.
 

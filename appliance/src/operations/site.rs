@@ -29,7 +29,7 @@ pub struct Limits {
     pub max_sessions: usize,
     /// Open backups of one machine at a time; 8.
     pub max_sessions_per_machine: usize,
-    /// Chunks of other machines that open backups have proven and not yet committed, all together; 1 Mi, 64 MiB.
+    /// Chunks of other machines that open backups have proven and not yet committed, all together; 1 Mi, 34 MiB.
     pub max_proven_chunks: usize,
     /// Collection stops when it would remove more than a tenth of all bytes, unless it is no more than this; 64 MiB.
     pub brake_floor: u64,

@@ -235,7 +235,7 @@ fn as_ref(chunk: &Chunk) -> Ref {
 /// Bounded: beyond [`Self::GENERATION`] chunks the oldest are forgotten; then the box is asked again, which costs time
 /// only.
 #[derive(Default)]
-pub(super) struct Seen(Mutex<[HashSet<[u8; 16]>; 2]>);
+pub(super) struct Seen(Mutex<[HashSet<ChunkId>; 2]>);
 
 impl Seen {
     const GENERATION: usize = 100_000;
@@ -244,10 +244,8 @@ impl Seen {
     fn retain_new(&self, chunks: &mut Vec<Chunk>) {
         let mut generations = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         chunks.retain(|chunk| {
-            let mut start = [0; 16];
-            start.copy_from_slice(&chunk.id.as_bytes()[..16]);
             let [young, old] = &mut *generations;
-            if old.contains(&start) || !young.insert(start) {
+            if old.contains(&chunk.id) || !young.insert(chunk.id) {
                 return false;
             }
             if young.len() >= Self::GENERATION {

@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     fn file(chunk: u8) -> Entry {
-        let content = Content { level: 0, refs: vec![Ref { id: ChunkId::from_bytes([chunk; 32]), len: 3 }] };
+        let content = Content { level: 0, refs: vec![Ref { id: ChunkId::from_bytes([chunk; ChunkId::LEN]), len: 3 }] };
         Entry {
             mode: 0o644,
             uid: 1,

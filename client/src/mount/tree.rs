@@ -345,7 +345,7 @@ pub(super) fn directory_entry(modified: UnixMillis, (uid, gid): (u32, u32)) -> E
 /// About as many bytes as an entry takes.
 fn weight(entry: &Entry) -> usize {
     let own = match &entry.node {
-        Node::File { extents, content, .. } => extents.as_ref().map_or(0, |e| e.len() * 16) + content.refs.len() * 40,
+        Node::File { extents, content, .. } => extents.as_ref().map_or(0, |e| e.len() * 16) + content.refs.len() * 24,
         Node::Symlink { target } => target.len(),
         Node::Directory | Node::BlockDevice { .. } | Node::CharDevice { .. } | Node::Fifo | Node::Socket => 0,
     };
@@ -376,7 +376,7 @@ pub(super) mod tests {
             started_at: UnixMillis(0),
             finished_at: UnixMillis(0),
             roots: vec![b"/home".to_vec()],
-            listing: ListingRoot { id: ChunkId::from_bytes([2; 32]), level: 0, len: 10 },
+            listing: ListingRoot { id: ChunkId::from_bytes([2; ChunkId::LEN]), level: 0, len: 10 },
             totals: Totals::default(),
             problem_count: 0,
             problems: None,

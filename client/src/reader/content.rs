@@ -148,7 +148,7 @@ mod tests {
 
     #[test]
     fn a_level_finds_the_reference_that_holds_an_offset_forward_and_back() {
-        let r = |n: u8, len| Ref { id: ChunkId::from_bytes([n; 32]), len };
+        let r = |n: u8, len| Ref { id: ChunkId::from_bytes([n; ChunkId::LEN]), len };
         let mut level = Level::new(0, vec![r(0, 10), r(1, 0), r(2, 5), r(3, 7)], 100);
         for (offset, next, at) in
             [(100, 0, 100), (109, 0, 100), (110, 2, 110), (121, 3, 115), (114, 2, 110), (122, 4, 122)]

@@ -203,7 +203,7 @@ mod tests {
 
     #[test]
     fn chunks_that_would_lie_outside_the_segment_are_refused() {
-        let wanted = |offset, len| Wanted { id: ChunkId::from_bytes([1; 32]), offset, len };
+        let wanted = |offset, len| Wanted { id: ChunkId::from_bytes([1; ChunkId::LEN]), offset, len };
         assert_eq!(whole_starts(&[wanted(0, 4), wanted(4, 6)], 10), Ok(vec![0, 4]));
         assert!(whole_starts(&[wanted(5, 6)], 10).is_err());
         assert!(whole_starts(&[wanted(u32::MAX, u32::MAX)], 10).is_err());

@@ -125,7 +125,7 @@ impl ContentNode {
     /// The node as the plain bytes of a chunk.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let mut e = Encoder::new(Vec::with_capacity(16 + self.refs.len() * 36));
+        let mut e = Encoder::new(Vec::with_capacity(16 + self.refs.len() * (ChunkId::LEN + 4)));
         let written = e.array(4).and_then(|e| e.u8(VERSION)).and_then(|e| e.u8(self.level)).map(|_| ());
         match written.and_then(|()| encode_refs(&mut e, &self.refs)) {
             Ok(()) => e.into_writer(),
@@ -226,15 +226,18 @@ mod tests {
 
     use super::*;
 
+    fn name(bytes: &[u8]) -> ChunkId {
+        ChunkId::from_slice(&blake3::hash(bytes).as_bytes()[..ChunkId::LEN]).expect("length of an id")
+    }
+
     fn chunk(n: u64) -> Ref {
-        let id = ChunkId::from_bytes(*blake3::hash(&n.to_le_bytes()).as_bytes());
-        Ref { id, len: n % 5_000 + 1 }
+        Ref { id: name(&n.to_le_bytes()), len: n % 5_000 + 1 }
     }
 
     fn build(chunks: &[Ref]) -> (Content, HashMap<ChunkId, Vec<u8>>) {
         let mut nodes = HashMap::new();
         let mut store = |bytes: Vec<u8>| {
-            let id = ChunkId::from_bytes(*blake3::hash(&bytes).as_bytes());
+            let id = name(&bytes);
             nodes.insert(id, bytes);
             id
         };

@@ -195,8 +195,8 @@ pub(crate) mod tests {
     use super::*;
 
     pub(crate) fn any_directory() -> impl Strategy<Value = Directory> {
-        let chunk =
-            (any::<[u8; 32]>(), 0_u32..5_000).prop_map(|(id, len)| ChunkInfo { id: ChunkId::from_bytes(id), len });
+        let chunk = (any::<[u8; ChunkId::LEN]>(), 0_u32..5_000)
+            .prop_map(|(id, len)| ChunkInfo { id: ChunkId::from_bytes(id), len });
         let segment = proptest::collection::vec(chunk, 1..20);
         (0_u32..1_000, proptest::collection::vec(segment, 0..10)).prop_map(|(first_offset, segments)| Directory {
             first_offset,

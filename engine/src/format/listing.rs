@@ -22,7 +22,7 @@ pub const NODE_MAX: usize = 32 << 10;
 /// A node that ends by its content has at least this many bytes.
 const NODE_MIN: usize = 2 << 10;
 
-/// After the minimum, one entry in 32 ends a leaf: about 4 to 5 KiB on average.
+/// After the minimum, one entry in 32 ends a leaf: about 4 KiB on average.
 const BOUNDARY_MASK: u64 = 31;
 
 /// The longest body of an entry, in bytes: 64 KiB of extended attributes (Linux' own limit for a list) and the rest.
@@ -599,10 +599,11 @@ pub(crate) mod tests {
 
     pub(crate) fn any_entry() -> impl Strategy<Value = Entry> {
         let bytes = |len| proptest::collection::vec(1_u8..=255, 1..len);
-        let content = proptest::collection::vec((any::<[u8; 32]>(), 1_u64..1 << 40), 0..4).prop_map(|refs| Content {
-            level: 0,
-            refs: refs.into_iter().map(|(id, len)| Ref { id: ChunkId::from_bytes(id), len }).collect(),
-        });
+        let content =
+            proptest::collection::vec((any::<[u8; ChunkId::LEN]>(), 1_u64..1 << 40), 0..4).prop_map(|refs| Content {
+                level: 0,
+                refs: refs.into_iter().map(|(id, len)| Ref { id: ChunkId::from_bytes(id), len }).collect(),
+            });
         let node = prop_oneof![
             Just(Node::Directory),
             content.clone().prop_map(|content| Node::File { size: content.len(), extents: None, content }),
@@ -675,7 +676,7 @@ pub(crate) mod tests {
     }
 
     fn file(n: u64) -> Entry {
-        let id = ChunkId::from_bytes(*blake3::hash(&n.to_le_bytes()).as_bytes());
+        let id = keys().name(&n.to_le_bytes()).0;
         let content = Content { level: 0, refs: vec![Ref { id, len: 10 }] };
         Entry {
             mode: 0o644,

@@ -279,7 +279,7 @@ mod tests {
             started_at: UnixMillis(1_790_000_000_000),
             finished_at: UnixMillis(1_790_000_005_000),
             roots: vec![b"/etc".to_vec(), b"/srv/\xff".to_vec()],
-            listing: ListingRoot { id: ChunkId::from_bytes([2; 32]), level: 1, len: 9 },
+            listing: ListingRoot { id: ChunkId::from_bytes([2; ChunkId::LEN]), level: 1, len: 9 },
             totals: Totals { entries: 3, bytes: 4 },
             problem_count: 0,
             problems: None,

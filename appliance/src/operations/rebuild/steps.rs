@@ -21,7 +21,7 @@ use crate::catalog::packs::NewPack;
 use crate::catalog::snapshots::{NewSnapshot, SnapshotBrief};
 use crate::catalog::{CatalogError, MachineRow, packs, snapshots};
 
-/// Packs are entered in one transaction until they hold so many chunks together: some 20 MiB of memory.
+/// Packs are entered in one transaction until they hold so many chunks together: some 16 MiB of memory.
 const CHUNKS_AT_A_TIME: usize = 1 << 18;
 
 pub(super) fn fill(
