@@ -324,9 +324,17 @@ impl Connection {
     /// # Errors
     /// [`LinkError`], after trying again for [`RETRY_FOR`] when the connection breaks or the box is busy.
     pub fn ask<M: Message>(&mut self, message: &M) -> Result<M::Response, LinkError> {
-        let body = body_of(message);
-        let answer = self.exchange(&Call::of::<M>(&body))?;
+        let answer = self.ask_for_bytes(message)?;
         decode_all("answer", &answer).map_err(|e| self.misunderstood(e.to_string()))
+    }
+
+    /// As [`Self::ask`], with the answer as it was received.
+    ///
+    /// # Errors
+    /// As [`Self::ask`].
+    pub fn ask_for_bytes<M: Message>(&mut self, message: &M) -> Result<Bytes, LinkError> {
+        let body = body_of(message);
+        self.exchange(&Call::of::<M>(&body))
     }
 
     /// As [`Self::ask`], but once and for at most `limit`: for questions whose answer is only of use now.

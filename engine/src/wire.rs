@@ -439,6 +439,21 @@ pub struct SegmentFrame {
     pub frame: Vec<u8>,
 }
 
+/// As [`SegmentFrame`], left where it was received: it is nearly all of what crosses the line in a restore.
+#[derive(Debug, Clone, Copy, Decode)]
+pub struct ReceivedFrame<'b> {
+    /// See [`SegmentFrame::whole`].
+    #[n(0)]
+    pub whole: bool,
+    /// See [`SegmentFrame::plain_len`].
+    #[n(1)]
+    pub plain_len: u32,
+    /// See [`SegmentFrame::frame`].
+    #[b(2)]
+    #[cbor(with = "minicbor::bytes")]
+    pub frame: &'b [u8],
+}
+
 /// Why the box refuses; the body of every answer that is not a success.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, thiserror::Error)]
 #[error("{sentence}")]

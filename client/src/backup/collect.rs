@@ -39,7 +39,7 @@ const WHOLE_MAX: u64 = SEGMENT_TARGET as u64;
 const BATCH_ITEMS_MAX: usize = 2_048;
 
 /// Tasks under way, over all workers: each holds up to [`SEGMENT_TARGET`] bytes.
-const TASKS_MAX: usize = 6;
+const TASKS_MAX: usize = 5;
 
 /// Turns begun and not yet listed: those that wait for a slow one hold up to [`SEGMENT_TARGET`] bytes each.
 const TURNS_MAX: u64 = TASKS_MAX as u64 + 2;
@@ -519,6 +519,9 @@ impl Collector<'_> {
                 self.hand_out_segment(which)?;
             }
             let open = which(&mut self.segments);
+            if open.chunks.is_empty() {
+                open.data.reserve_exact(SEGMENT_TARGET);
+            }
             open.data.extend_from_slice(&data[chunk.start..chunk.start + chunk.len]);
             open.chunks.push(chunk.info());
         }

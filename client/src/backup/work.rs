@@ -31,6 +31,16 @@ pub(super) enum Item {
     ToRead { path: EntryPath, absolute: PathBuf, stat: Stat, sort: Sort, key: Option<Key>, hard_link: Option<HardLink> },
 }
 
+impl Item {
+    /// How many bytes are to be read for it, as it looked to the walk: a hint, bounded by what makes a file long.
+    fn bytes_to_read(&self) -> usize {
+        match self {
+            Self::ToRead { stat, sort: Sort::File, .. } => usize::try_from(stat.size).unwrap_or(0),
+            Self::ToRead { .. } | Self::Kept { .. } => 0,
+        }
+    }
+}
+
 /// An entry that was dealt with.
 pub(super) enum DoneItem {
     /// As it came.
@@ -129,7 +139,7 @@ impl<'s> Worker<'s> {
     fn perform(&mut self, task: Task) -> Result<Outcome, BackupError> {
         match task {
             Task::Items { turn, items } => {
-                let mut data = Vec::new();
+                let mut data = Vec::with_capacity(items.iter().map(Item::bytes_to_read).sum());
                 let mut chunks = Vec::new();
                 let items = items.into_iter().map(|item| self.read(item, &mut data, &mut chunks)).collect();
                 Ok(Outcome::Items { turn, items, fresh: self.keep_fresh(data, chunks)? })

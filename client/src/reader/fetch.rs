@@ -2,9 +2,11 @@
 
 use std::collections::HashMap;
 
-use datis_engine::chunk::seal::{FrameDecoder, SEGMENT_PLAIN_MAX};
+use bytes::Bytes;
+use datis_engine::chunk::seal::{FrameDecoder, SEGMENT_PLAIN_MAX, uncompressed};
+use datis_engine::format::decode_all;
 use datis_engine::ids::{ChunkId, PackId};
-use datis_engine::wire::{BATCH_MAX, Locate, ReadSegment, RefusalCode};
+use datis_engine::wire::{BATCH_MAX, Locate, ReadSegment, ReceivedFrame, RefusalCode};
 
 use super::ReadError;
 use crate::link::{Connection, Link, LinkError};
@@ -75,10 +77,19 @@ pub struct Wanted {
     pub len: u32,
 }
 
+/// Where plain bytes are.
+#[derive(Debug)]
+enum Plain {
+    /// Decoded into memory of their own.
+    Decoded(Vec<u8>),
+    /// They were not compressed, and are still where they were received.
+    Received(Bytes),
+}
+
 /// Plain bytes of a segment, or of some of its chunks. Not yet checked against names.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Segment {
-    plain: Vec<u8>,
+    plain: Plain,
     whole: bool,
     starts: Vec<u32>,
 }
@@ -88,7 +99,7 @@ impl Segment {
     #[must_use]
     pub fn chunk(&self, index: usize, len: u32) -> Option<&[u8]> {
         let start = *self.starts.get(index)? as usize;
-        self.plain.get(start..start + len as usize)
+        self.plain().get(start..start + len as usize)
     }
 
     /// Where the `index`th chunk that was asked for starts in [`Self::plain`].
@@ -106,13 +117,19 @@ impl Segment {
     /// The bytes.
     #[must_use]
     pub fn plain(&self) -> &[u8] {
-        &self.plain
+        match &self.plain {
+            Plain::Decoded(bytes) => bytes,
+            Plain::Received(bytes) => bytes,
+        }
     }
 
-    /// Gives the memory back for [`Fetcher::segment`].
+    /// Gives the memory back for [`Fetcher::segment`], if it can be used again.
     #[must_use]
-    pub fn into_buffer(self) -> Vec<u8> {
-        self.plain
+    pub fn into_buffer(self) -> Option<Vec<u8>> {
+        match self.plain {
+            Plain::Decoded(buffer) => Some(buffer),
+            Plain::Received(_) => None,
+        }
     }
 }
 
@@ -159,15 +176,23 @@ impl Fetcher {
         buffer: Vec<u8>,
     ) -> Result<Segment, ReadError> {
         let request = ReadSegment { pack, segment, ids: concat(wanted.iter().map(|w| &w.id)) };
-        let answer = self.connection.ask(&request).map_err(|error| match error {
+        let body = self.connection.ask_for_bytes(&request).map_err(|error| match error {
             LinkError::Refused(refusal) if refusal.code == RefusalCode::Damaged => ReadError::DamagedPack { pack },
             other => ReadError::Link(other),
         })?;
-        let mut plain = buffer;
+        let answer: ReceivedFrame<'_> =
+            decode_all("answer", &body).map_err(|e| self.connection.misunderstood(e.to_string()))?;
         let expected = answer.plain_len as usize;
-        self.decoder
-            .decode(&answer.frame, expected, SEGMENT_PLAIN_MAX, &mut plain)
-            .map_err(|source| ReadError::Segment { pack, segment, source })?;
+        let plain = match uncompressed(answer.frame, expected, SEGMENT_PLAIN_MAX) {
+            Ok(Some(payload)) => Ok(Plain::Received(body.slice_ref(payload))),
+            Ok(None) => {
+                let mut plain = buffer;
+                let decoded = self.decoder.decode(answer.frame, expected, SEGMENT_PLAIN_MAX, &mut plain);
+                decoded.map(|()| Plain::Decoded(plain))
+            }
+            Err(error) => Err(error),
+        };
+        let plain = plain.map_err(|source| ReadError::Segment { pack, segment, source })?;
         let starts = if answer.whole { whole_starts(wanted, expected) } else { packed_starts(wanted, expected) };
         let starts = starts.map_err(|id| ReadError::WrongBytes { id, pack })?;
         Ok(Segment { plain, whole: answer.whole, starts })

@@ -188,8 +188,8 @@ impl Writer<'_> {
                 unit.file.settle(unit.pieces.len() as u64, outcome, &mut self.dirs, self.site);
             }
         }
-        if let Ok(segment) = Arc::try_unwrap(segment) {
-            self.queue.give_back(segment.into_buffer());
+        if let Some(buffer) = Arc::into_inner(segment).and_then(Segment::into_buffer) {
+            self.queue.give_back(buffer);
         }
     }
 

@@ -193,28 +193,33 @@ impl FrameDecoder {
     /// # Errors
     /// [`SealError::TooLong`] before anything is allocated; [`SealError::Coding`]; [`SealError::Decode`].
     pub fn decode(&mut self, frame: &[u8], expected: usize, max: usize, plain: &mut Vec<u8>) -> Result<(), SealError> {
-        if expected > max {
-            return Err(SealError::TooLong { len: expected, max });
+        if let Some(payload) = uncompressed(frame, expected, max)? {
+            plain.clear();
+            plain.extend_from_slice(payload);
+            return Ok(());
         }
         let refused = || SealError::Decode { expected };
-        let (coding, payload) = frame.split_first().ok_or_else(refused)?;
-        match *coding {
-            CODING_RAW if payload.len() == expected => {
-                plain.clear();
-                plain.extend_from_slice(payload);
-            }
-            CODING_RAW => return Err(refused()),
-            CODING_ZSTD => {
-                // A slice, not the vector: its capacity may be larger than `expected`, what zstd may fill must not be.
-                plain.resize(expected, 0);
-                let written = self.0.decompress_to_buffer(payload, plain.as_mut_slice()).map_err(|_| refused())?;
-                if written != expected {
-                    return Err(refused());
-                }
-            }
-            other => return Err(SealError::Coding(other)),
-        }
-        Ok(())
+        let payload = frame.get(1..).ok_or_else(refused)?;
+        // A slice, not the vector: its capacity may be larger than `expected`, what zstd may fill must not be.
+        plain.resize(expected, 0);
+        let written = self.0.decompress_to_buffer(payload, plain.as_mut_slice()).map_err(|_| refused())?;
+        if written == expected { Ok(()) } else { Err(refused()) }
+    }
+}
+
+/// The plain bytes of a frame that is not compressed, where they are; `None` for one that has to be decoded.
+///
+/// # Errors
+/// [`SealError::TooLong`]; [`SealError::Coding`]; [`SealError::Decode`].
+pub fn uncompressed(frame: &[u8], expected: usize, max: usize) -> Result<Option<&[u8]>, SealError> {
+    if expected > max {
+        return Err(SealError::TooLong { len: expected, max });
+    }
+    match frame.split_first() {
+        Some((&CODING_RAW, payload)) if payload.len() == expected => Ok(Some(payload)),
+        Some((&CODING_ZSTD, _)) => Ok(None),
+        Some((&CODING_RAW, _)) | None => Err(SealError::Decode { expected }),
+        Some((other, _)) => Err(SealError::Coding(*other)),
     }
 }
 
