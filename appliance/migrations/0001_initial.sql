@@ -89,7 +89,7 @@ CREATE TABLE snapshot (
 
 CREATE INDEX snapshot_by_machine ON snapshot (machine, source, received_at);
 
--- Snapshots whose object is being put, and which are nobody's yet: what a crash leaves of them is deleted at the next start.
+-- Snapshots whose object is being put: the next start brings those to their end that a crash has left here.
 -- An object that is neither here nor in `snapshot` shows that the catalog is older than the store.
 CREATE TABLE announced_snapshot (
     snapshot_id BLOB NOT NULL PRIMARY KEY CHECK (length(snapshot_id) = 32)

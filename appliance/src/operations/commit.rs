@@ -1,8 +1,8 @@
 //! The end of a backup: everything it refers to is checked to be there, then it is made visible, then acknowledged.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Condvar, Mutex, PoisonError};
 
 use datis_engine::format::VERSION;
 use datis_engine::format::snapshot::{
@@ -13,7 +13,8 @@ use datis_engine::store::ObjectName;
 use datis_engine::wire::{Commit, Refusal, RefusalCode};
 
 use super::Machine;
-use super::error::{Failure, OperationError};
+use super::check::{OpenedSnapshot, open_snapshot};
+use super::error::{Failure, OperationError, chain};
 use super::lookups::shared_out;
 use super::sessions::Session;
 use super::site::{Site, lock};
@@ -22,7 +23,7 @@ use crate::catalog::chunks::{ChunkAt, ChunkFinder};
 use crate::catalog::closure::{ClosureLookup, NodeKind};
 use crate::catalog::packs::PackState;
 use crate::catalog::snapshots::NewSnapshot;
-use crate::catalog::{CatalogError, MachineRow, PackRow, closure, packs, snapshots};
+use crate::catalog::{CatalogError, MachineRow, PackRow, closure, machines, packs, snapshots};
 
 /// How often a commit checks again when collection got in between; that happens once a day at most.
 const ATTEMPTS: usize = 4;
@@ -32,7 +33,7 @@ const ATTEMPTS: usize = 4;
 ///
 /// # Errors
 /// [`RefusalCode::SessionUnknown`], [`RefusalCode::BadSignature`], [`RefusalCode::ChunksMissing`],
-/// [`RefusalCode::Corrupt`], [`RefusalCode::Full`]; [`Refusal`].
+/// [`RefusalCode::Corrupt`], [`RefusalCode::Busy`], [`RefusalCode::Full`]; [`Refusal`].
 pub fn commit(site: &Site, machine: &Machine, message: &Commit) -> Result<Receipt, Refusal> {
     try_commit(site, machine, message).map_err(|failure| site.refusal(failure))
 }
@@ -40,6 +41,7 @@ pub fn commit(site: &Site, machine: &Machine, message: &Commit) -> Result<Receip
 fn try_commit(site: &Site, machine: &Machine, message: &Commit) -> Result<Receipt, Failure> {
     site.check_running()?;
     let signed = &message.signed;
+    let _claim = Claim::wait_for(site, signed.id());
     if let Some(receipt) = given_before(site, machine, &signed.id())? {
         // Only a session of this machine's own.
         if let Ok(session) = site.sessions.find(machine.row, message.session) {
@@ -50,30 +52,39 @@ fn try_commit(site: &Site, machine: &Machine, message: &Commit) -> Result<Receip
     let session = site.sessions.find(machine.row, message.session)?;
     let record = open_record(signed, machine, &session)?;
     session.wait_for_packs()?;
-    let _claim = Claim::take(site, signed.id())?;
     let receipt = check_and_enter(site, machine, &session, signed, &record)?;
     site.sessions.close(session.id);
     Ok(receipt)
 }
 
-/// Of two requests for the same snapshot, the one that failed must not take away what the other one has put.
+/// Snapshots that are being committed, each by one request at a time: the second one, of a machine that lost its
+/// connection and asks again, waits for what the first one comes to, and must not take away what that has put.
+#[derive(Debug, Default)]
+pub(super) struct Claims {
+    taken: Mutex<HashSet<SnapshotId>>,
+    changed: Condvar,
+}
+
 struct Claim<'c> {
-    site: &'c Site,
+    claims: &'c Claims,
     id: SnapshotId,
 }
 
 impl<'c> Claim<'c> {
-    fn take(site: &'c Site, id: SnapshotId) -> Result<Self, Failure> {
-        if lock(&site.committing).insert(id) {
-            return Ok(Self { site, id });
+    fn wait_for(site: &'c Site, id: SnapshotId) -> Self {
+        let claims = &site.claims;
+        let mut taken = lock(&claims.taken);
+        while !taken.insert(id) {
+            taken = claims.changed.wait(taken).unwrap_or_else(PoisonError::into_inner);
         }
-        Err(Failure::refuse(RefusalCode::Busy, "this snapshot is being kept already; ask again in a moment"))
+        Self { claims, id }
     }
 }
 
 impl Drop for Claim<'_> {
     fn drop(&mut self) {
-        lock(&self.site.committing).remove(&self.id);
+        lock(&self.claims.taken).remove(&self.id);
+        self.claims.changed.notify_all();
     }
 }
 
@@ -117,27 +128,33 @@ struct Checked {
 fn check_and_enter(
     site: &Site,
     machine: &Machine,
-    session: &Arc<Session>,
+    session: &Session,
     signed: &SignedRecord,
     record: &SnapshotRecord,
 ) -> Result<Receipt, Failure> {
-    let (checked, sweeps) = check_at(site, machine, session, record)?;
-    // A request before this one may have kept it meanwhile.
-    if let Some(receipt) = given_before(site, machine, &signed.id())? {
-        return Ok(receipt);
-    }
-    let receipt = put_file(site, machine, signed)?;
+    let proof = Proof::Session(session);
+    let last = check_at(site, machine.row, proof, record)?;
+    let receipt = Receipt::sign(signed.id(), site.clock.stamp(), &site.vault.receipt_key);
     let entry = Entry { machine: machine.row, signed, record, receipt: &receipt };
     #[cfg(feature = "plant")]
     if super::site::planted("ack-before-commit") {
         // Planted bug: the receipt is given while the transaction is still to come.
-        return Ok(entry.enter_late(site.catalog.clone(), checked));
+        put_file(site, machine, &entry)?;
+        return Ok(entry.enter_late(site.catalog.clone(), last.0));
     }
-    match enter(site, machine, session, &entry, (checked, sweeps)) {
+    let entered = put_file(site, machine, &entry).and_then(|()| enter(site, proof, &entry, last));
+    match entered {
         Ok(()) => Ok(receipt),
         Err(failure) => {
-            if site.check_running().is_ok() {
-                site.withdraw(&signed.id())?;
+            let failure = match failure {
+                Failure::Fault(error) => Failure::Fault(site.noted(error)),
+                refused @ Failure::Refused(_) => refused,
+            };
+            // After a failed write nobody knows what the disk has: the next start looks.
+            if site.check_running().is_ok()
+                && let Err(error) = site.withdraw(&signed.id())
+            {
+                tracing::error!(error = %chain(&site.noted(error)), "A snapshot that was not kept left its record behind");
             }
             Err(failure)
         }
@@ -147,20 +164,14 @@ fn check_and_enter(
 /// A check, and how many sweeps there had been before it.
 type CheckedAt = (Checked, u64);
 
-fn check_at(site: &Site, machine: &Machine, session: &Session, record: &SnapshotRecord) -> Result<CheckedAt, Failure> {
+fn check_at(site: &Site, machine: MachineRow, proof: Proof<'_>, record: &SnapshotRecord) -> Result<CheckedAt, Failure> {
     // Counted up within transactions: read in the middle of one, it would be new while what is checked is still old.
     let sweeps = site.catalog.writer().between(|| site.sweeps.load(Ordering::SeqCst));
-    Ok((check(site, machine, session, record)?, sweeps))
+    Ok((check(site, machine, proof, record)?, sweeps))
 }
 
 /// Makes the snapshot visible, after another check where collection has got in between.
-fn enter(
-    site: &Site,
-    machine: &Machine,
-    session: &Session,
-    entry: &Entry<'_>,
-    mut last: CheckedAt,
-) -> Result<(), Failure> {
+fn enter(site: &Site, proof: Proof<'_>, entry: &Entry<'_>, mut last: CheckedAt) -> Result<(), Failure> {
     for _ in 0..ATTEMPTS {
         let (checked, sweeps) = last;
         let entered = site.catalog.writer().write(|tx| {
@@ -169,31 +180,71 @@ fn enter(
             }
             entry.enter(tx, checked).map(|()| true)
         });
-        if entered.map_err(|e: CatalogError| site.noted(e.into()))? {
+        if entered.map_err(|e: CatalogError| OperationError::from(e))? {
             return Ok(());
         }
-        last = check_at(site, machine, session, entry.record)?;
+        last = check_at(site, entry.machine, proof, entry.record)?;
     }
     Err(Failure::refuse(RefusalCode::Busy, "the box is cleaning up; commit again in a minute"))
 }
 
+/// Brings the commits to their end that a crash or an older copy of the catalog has left announced.
+///
+/// Their records were put after everything had been checked, and the machine may have the receipt that is in them: so a
+/// record is never deleted on the word of a catalog. What cannot be entered stays, as one that the catalog does not know.
+pub(super) fn finish_announced(site: &Site) -> Result<(), OperationError> {
+    for id in site.catalog.reader().read(|tx| snapshots::announced(tx))? {
+        match finish(site, &id)? {
+            Ok(()) => tracing::info!(snapshot = %id, "A commit that was cut off is complete now"),
+            Err(reason) => {
+                tracing::warn!(snapshot = %id, reason, "A commit that was cut off cannot be completed");
+                site.catalog.writer().write(|tx| snapshots::retract(tx, &id))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// `Err` in the result says why the snapshot cannot be entered.
+fn finish(site: &Site, id: &SnapshotId) -> Result<Result<(), String>, OperationError> {
+    let opened = match open_snapshot(site, id)? {
+        Ok(opened) => opened,
+        Err(reason) => return Ok(Err(reason)),
+    };
+    let known = site.catalog.reader().read(|tx| machines::by_key(tx, &opened.machine_key))?;
+    let Some(machine) = known else { return Ok(Err("its machine is not known".to_owned())) };
+    let OpenedSnapshot { file, record, .. } = &opened;
+    let entry = Entry { machine: machine.row, signed: &file.signed, record, receipt: &file.receipt };
+    let last = match check_at(site, machine.row, Proof::Receipt, record) {
+        Ok(last) => last,
+        Err(Failure::Refused(refusal)) => return Ok(Err(refusal.to_string())),
+        Err(Failure::Fault(error)) => return Err(error),
+    };
+    match enter(site, Proof::Receipt, &entry, last) {
+        Ok(()) => {
+            site.clock.catch_up(file.receipt.received_at);
+            Ok(Ok(()))
+        }
+        Err(Failure::Refused(refusal)) => Ok(Err(refusal.to_string())),
+        Err(Failure::Fault(error)) => Err(error),
+    }
+}
+
 /// Puts the sealed record beside the packs: with it, packs and a recovery kit are all that a restore needs.
-fn put_file(site: &Site, machine: &Machine, signed: &SignedRecord) -> Result<Receipt, Failure> {
-    let receipt = Receipt::sign(signed.id(), site.clock.stamp(), &site.vault.receipt_key);
+fn put_file(site: &Site, machine: &Machine, entry: &Entry<'_>) -> Result<(), Failure> {
+    let id = entry.signed.id();
     let file = SnapshotFile {
         version: VERSION,
-        signed: signed.clone(),
+        signed: entry.signed.clone(),
         machine_key: machine.public_key.as_bytes().to_vec(),
-        receipt: receipt.clone(),
+        receipt: entry.receipt.clone(),
     };
     let sealed = site.vault.recipients.seal(&file.encode())?;
-    let id = signed.id();
     let mut staged = site.store.stage()?;
     staged.write_all(&sealed)?;
-    // Announced first: by that, what a crash leaves of a commit differs from what a catalog that is behind has lost.
+    // Announced first: a record that is neither announced nor known shows that the catalog is older than the store.
     site.catalog.writer().write(|tx| snapshots::announce(tx, &id)).map_err(OperationError::from)?;
-    site.store.put_new(ObjectName::Snapshot(id), staged)?;
-    Ok(receipt)
+    Ok(site.store.put_new(ObjectName::Snapshot(id), staged)?)
 }
 
 struct Entry<'e> {
@@ -230,25 +281,33 @@ impl Entry<'_> {
     }
 }
 
-fn check(site: &Site, machine: &Machine, session: &Session, record: &SnapshotRecord) -> Result<Checked, Failure> {
+/// What shows that a machine has had the chunks of others that its snapshot names.
+#[derive(Clone, Copy)]
+enum Proof<'p> {
+    /// What it has shown in its open backup.
+    Session(&'p Session),
+    /// The box has signed that it was shown all of it.
+    Receipt,
+}
+
+impl Proof<'_> {
+    fn covers(self, id: &ChunkId) -> bool {
+        match self {
+            Self::Session(session) => session.has_proven(id),
+            Self::Receipt => true,
+        }
+    }
+}
+
+/// Checks that everything a snapshot refers to is there for its machine.
+fn check(site: &Site, machine: MachineRow, proof: Proof<'_>, record: &SnapshotRecord) -> Result<Checked, Failure> {
     #[cfg(feature = "plant")]
     if super::site::planted("skip-closure-check") {
         // Planted bug: whatever the machine says is believed.
         return Ok(Checked::default());
     }
-    check_closure(site, machine.row, Some(session), record)
-}
-
-/// Checks that everything a snapshot refers to is there for its machine. Without a session, chunks of other machines
-/// count only if the machine may use them already.
-fn check_closure(
-    site: &Site,
-    machine: MachineRow,
-    session: Option<&Session>,
-    record: &SnapshotRecord,
-) -> Result<Checked, Failure> {
     let mut check =
-        Check { site, machine, session, nodes: HashSet::new(), foreign: HashSet::new(), revived: HashSet::new() };
+        Check { site, machine, proof, nodes: HashSet::new(), foreign: HashSet::new(), revived: HashSet::new() };
     let walked = Walk::new(site)?.snapshot(record, &mut check);
     walked.map_err(|failure| match failure {
         Failure::Fault(OperationError::Node(e)) => {
@@ -266,7 +325,7 @@ fn check_closure(
 struct Check<'c> {
     site: &'c Site,
     machine: MachineRow,
-    session: Option<&'c Session>,
+    proof: Proof<'c>,
     nodes: HashSet<(ChunkId, NodeKind)>,
     foreign: HashSet<ChunkId>,
     revived: HashSet<PackRow>,
@@ -275,7 +334,7 @@ struct Check<'c> {
 /// Finds the places that a machine may use, and remembers what follows from using them.
 struct Places<'c> {
     machine: MachineRow,
-    session: Option<&'c Session>,
+    proof: Proof<'c>,
     lookup: ClosureLookup<'c>,
     finder: ChunkFinder<'c>,
     found: Vec<ChunkAt>,
@@ -290,19 +349,8 @@ struct Used {
 }
 
 impl<'c> Places<'c> {
-    fn new(
-        tx: &'c rusqlite::Connection,
-        machine: MachineRow,
-        session: Option<&'c Session>,
-    ) -> Result<Self, CatalogError> {
-        Ok(Self {
-            machine,
-            session,
-            lookup: ClosureLookup::new(tx, machine)?,
-            finder: ChunkFinder::new(tx)?,
-            found: Vec::new(),
-            used: Used::default(),
-        })
+    fn new(machine: MachineRow, proof: Proof<'c>, lookup: ClosureLookup<'c>, finder: ChunkFinder<'c>) -> Self {
+        Self { machine, proof, lookup, finder, found: Vec::new(), used: Used::default() }
     }
 
     /// The place out of which the machine may use a chunk: its own packs first, packs on their way out last.
@@ -317,7 +365,7 @@ impl<'c> Places<'c> {
             self.used.revived.push(place.pack);
             return Ok(*place);
         }
-        let proven = self.session.is_some_and(|session| session.has_proven(id));
+        let proven = self.proof.covers(id);
         let allowed = self.lookup.may_use_foreign(id)?;
         let of_others = |state| usable(state).find(|p| allowed || proven && p.verified);
         let place =
@@ -341,7 +389,8 @@ impl Check<'_> {
     /// Checks that these chunks are there, with the lengths that they should have.
     fn look_for(&self, chunks: &[(ChunkId, u64)]) -> Result<Used, Failure> {
         self.site.catalog.reader().read(|tx| {
-            let mut places = Places::new(tx, self.machine, self.session)?;
+            let (lookup, finder) = (ClosureLookup::new(tx, self.machine)?, ChunkFinder::new(tx)?);
+            let mut places = Places::new(self.machine, self.proof, lookup, finder);
             for (id, len) in chunks {
                 if u64::from(places.usable(id)?.location.len) != *len {
                     return Err(Failure::refuse(
@@ -368,10 +417,11 @@ impl Guide for Check<'_> {
     type Error = Failure;
 
     fn choose(&mut self, nodes: &[NodeRef]) -> Result<Vec<Option<NodePlace>>, Failure> {
-        let Self { site, machine, session, .. } = *self;
+        let Self { site, machine, proof, .. } = *self;
         let (chosen, used) = site.catalog.reader().read(|tx| {
             let mut complete = ClosureLookup::new(tx, machine)?;
-            let mut places = Places::new(tx, machine, session)?;
+            let (lookup, finder) = (ClosureLookup::new(tx, machine)?, ChunkFinder::new(tx)?);
+            let mut places = Places::new(machine, proof, lookup, finder);
             let mut chosen = Vec::with_capacity(nodes.len());
             for node in nodes {
                 let known = !self.nodes.insert((node.id, node.kind));

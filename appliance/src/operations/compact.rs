@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::OperationError;
 use super::copier::{Copier, has_room};
 use super::pace::Pace;
-use super::site::Site;
+use super::site::{Site, lock};
 use crate::catalog::packs::{self, Pack, PackState};
 use crate::catalog::{CatalogError, MachineRow};
 
@@ -86,6 +86,8 @@ fn merge(site: &Site, machine: MachineRow, small: &[Pack], pace: Pace) -> Result
         }
     }
     let written_bytes = copier.finish()?;
+    // No backup begins meanwhile: see `prune::collect`.
+    let _pins = lock(&site.pins);
     let now = site.clock.now();
     site.catalog
         .writer()

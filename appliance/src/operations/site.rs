@@ -1,6 +1,5 @@
 //! What all operations work on: keys, catalog, store, open sessions.
 
-use std::collections::HashSet;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -12,6 +11,7 @@ use datis_engine::store::{ObjectKind, ObjectName, PackStore, StoreError};
 use datis_engine::units::UnixMillis;
 use datis_engine::wire::Refusal;
 
+use super::commit::{Claims, finish_announced};
 use super::error::{Failure, OperationError, chain, full, refusal_of};
 use super::opened::OpenedPacks;
 use super::registrar::{Registrar, Shelves};
@@ -68,6 +68,11 @@ impl Clock {
     pub fn now(&self) -> UnixMillis {
         let wall = wall_millis();
         UnixMillis(self.floor.fetch_max(wall, Ordering::SeqCst).max(wall))
+    }
+
+    /// Never shows less than `at` from now on.
+    pub(super) fn catch_up(&self, at: UnixMillis) {
+        self.floor.fetch_max(at.0, Ordering::SeqCst);
     }
 
     /// A time later than all that were given before, so that what is stamped with it stands in the order of its coming
@@ -161,8 +166,7 @@ pub struct Site {
     pub(super) sweeps: AtomicU64,
     /// Held while an object is put and its row written, or its row found absent and the object deleted.
     pub(super) objects: Arc<Mutex<()>>,
-    /// Snapshots that are being committed; each by one request at a time.
-    pub(super) committing: Mutex<HashSet<SnapshotId>>,
+    pub(super) claims: Claims,
     /// Held by whoever begins a backup, which pins its base; by whoever takes snapshots off the list or condemns packs.
     pub(super) pins: Mutex<()>,
     pub(super) pruning: Mutex<()>,
@@ -171,8 +175,7 @@ pub struct Site {
 }
 
 impl Site {
-    /// Opens catalog (migrating it) and store, completes deletions that an earlier run left half done, and clears away
-    /// what it left of commits.
+    /// Opens catalog (migrating it) and store, and completes deletions and commits that an earlier run left half done.
     ///
     /// The caller holds the lock on the folder.
     ///
@@ -183,7 +186,7 @@ impl Site {
             return Err(OpenError::CatalogMissing);
         }
         let site = Self::assemble(dir, &dir.catalog_file(), vault, limits)?;
-        let cleared = site.complete_deletions().and_then(|_| site.withdraw_announced());
+        let cleared = site.complete_deletions().and_then(|_| finish_announced(&site));
         cleared.map_err(|e| OpenError::Leftovers(Box::new(e)))?;
         Ok(site)
     }
@@ -221,7 +224,7 @@ impl Site {
             poison,
             sweeps: AtomicU64::new(0),
             objects,
-            committing: Mutex::default(),
+            claims: Claims::default(),
             pins: Mutex::new(()),
             pruning: Mutex::new(()),
             verifying: Mutex::new(()),
@@ -281,13 +284,7 @@ impl Site {
         Ok(doomed.len() as u64)
     }
 
-    /// Deletes what is left of commits that did not come to their end. Nothing of them was acknowledged.
-    fn withdraw_announced(&self) -> Result<(), OperationError> {
-        let announced = self.catalog.reader().read(|tx| snapshots::announced(tx))?;
-        announced.iter().try_for_each(|id| self.withdraw(id))
-    }
-
-    /// Deletes the object of a snapshot that was announced and does not come.
+    /// Deletes the record of a snapshot that was announced in this run of the process and is refused after all.
     pub(super) fn withdraw(&self, id: &SnapshotId) -> Result<(), OperationError> {
         self.store.delete(ObjectName::Snapshot(*id))?;
         Ok(self.catalog.writer().write(|tx| snapshots::retract(tx, id))?)

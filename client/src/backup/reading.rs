@@ -96,12 +96,21 @@ impl<'f> DataReader<'f> {
                 continue;
             }
             let want = usize::try_from(*len).unwrap_or(usize::MAX).min(max);
-            let start = data.len();
-            data.reserve(want);
-            // There may be more room than wanted; what is read beyond the extent is dropped again.
-            let count = read_at(self.file, *at, data)?;
-            let count = count.min(want);
-            data.truncate(start + count);
+            let count = if self.extents.is_some() {
+                // There may be far more room than one of many extents has bytes.
+                let mut piece = Vec::with_capacity(want);
+                read_at(self.file, *at, &mut piece)?;
+                piece.truncate(want);
+                data.extend_from_slice(&piece);
+                piece.len()
+            } else {
+                let start = data.len();
+                data.reserve(want);
+                // A file that grows meanwhile: what it has gained is dropped again.
+                let count = read_at(self.file, *at, data)?.min(want);
+                data.truncate(start + count);
+                count
+            };
             *at += count as u64;
             *len -= count as u64;
             return Ok(count);

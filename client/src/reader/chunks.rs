@@ -153,7 +153,7 @@ impl ChunkReader {
             wanted.push(Wanted { id: *id, offset: place.offset, len: place.len });
         }
         let pack = self.places.pack(place.pack);
-        let segment = self.fetcher.segment(pack, place.segment, &wanted, Vec::new())?;
+        let segment = self.fetcher.segment(pack, place.segment, &wanted, Vec::new)?;
         let starts = if segment.is_whole() {
             HashMap::new()
         } else {

@@ -77,6 +77,9 @@ pub struct Wanted {
     pub len: u32,
 }
 
+/// Shorter answers are copied: they may lie in a far larger buffer of the connection, which they would keep alive.
+const RECEIVED_MIN: usize = 512 << 10;
+
 /// Where plain bytes are.
 #[derive(Debug)]
 enum Plain {
@@ -164,7 +167,7 @@ impl Fetcher {
 
     /// Fetches and decodes segment `segment` of `pack`, or at least the `wanted` chunks of it.
     ///
-    /// `buffer`: memory to be used again; its content does not matter.
+    /// `buffer`: gives memory to be used again, if any is needed; its content does not matter.
     ///
     /// # Errors
     /// [`ReadError`]; those about the pack name it.
@@ -173,7 +176,7 @@ impl Fetcher {
         pack: PackId,
         segment: u32,
         wanted: &[Wanted],
-        buffer: Vec<u8>,
+        buffer: impl FnOnce() -> Vec<u8>,
     ) -> Result<Segment, ReadError> {
         let request = ReadSegment { pack, segment, ids: concat(wanted.iter().map(|w| &w.id)) };
         let body = self.connection.ask_for_bytes(&request).map_err(|error| match error {
@@ -184,9 +187,9 @@ impl Fetcher {
             decode_all("answer", &body).map_err(|e| self.connection.misunderstood(e.to_string()))?;
         let expected = answer.plain_len as usize;
         let plain = match uncompressed(answer.frame, expected, SEGMENT_PLAIN_MAX) {
-            Ok(Some(payload)) => Ok(Plain::Received(body.slice_ref(payload))),
-            Ok(None) => {
-                let mut plain = buffer;
+            Ok(Some(payload)) if payload.len() >= RECEIVED_MIN => Ok(Plain::Received(body.slice_ref(payload))),
+            Ok(Some(_) | None) => {
+                let mut plain = buffer();
                 let decoded = self.decoder.decode(answer.frame, expected, SEGMENT_PLAIN_MAX, &mut plain);
                 decoded.map(|()| Plain::Decoded(plain))
             }

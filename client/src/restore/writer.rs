@@ -132,7 +132,7 @@ impl Writer<'_> {
             Some(fetcher) => fetcher,
             empty => empty.insert(Fetcher::connect(self.link).map_err(|e| PieceError::Read(e.into()))?),
         };
-        let segment = fetcher.segment(fetch.pack, fetch.segment, &fetch.wanted, self.queue.buffer());
+        let segment = fetcher.segment(fetch.pack, fetch.segment, &fetch.wanted, || self.queue.buffer());
         let segment = segment.map_err(PieceError::Read)?;
         self.site.progress.bytes_read.add(segment.plain().len() as u64);
         Ok(segment)

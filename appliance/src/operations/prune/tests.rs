@@ -394,7 +394,7 @@ fn a_catalog_that_is_behind_its_store_loses_nothing() {
     test.stop();
     let older = std::fs::read(test.dir().catalog_file()).expect("read");
     test.restart();
-    client.back_up(test.site(), &files(4, 2));
+    let (newer, _) = client.back_up(test.site(), &files(4, 2));
     test.stop();
     std::fs::write(test.dir().catalog_file(), older).expect("put back");
     test.restart();
@@ -404,46 +404,80 @@ fn a_catalog_that_is_behind_its_store_loses_nothing() {
     }
     assert_eq!(stored_packs(test.site()), 2);
 
+    // Also when the copy is from the very moment of the commit: the receipt may have been given since.
+    let records = |site: &Site| site.store.list(ObjectKind::Snapshot).expect("list");
+    test.site().catalog.writer().write(|tx| snapshots::announce(tx, &newer.snapshot)).expect("announce");
+    test.restart();
+    assert!(records(test.site()).contains(&ObjectName::Snapshot(newer.snapshot)));
+    let behind = prune(test.site(), &AT_ONCE).expect_err("its packs are not in this catalog");
+    assert!(matches!(behind, OperationError::CatalogBehind { snapshots: 1 }), "{behind}");
+
     // A record that no rebuild could bring back holds nothing up.
-    let unknown = |site: &Site| {
-        let known = site.catalog.reader().read(|tx| snapshots::all(tx)).expect("read")[0].id;
-        let records = site.store.list(ObjectKind::Snapshot).expect("list");
-        records.into_iter().find(|name| *name != ObjectName::Snapshot(known)).expect("the one after the copy")
-    };
-    let path = test.dir().store_dir().join(unknown(test.site()).to_string());
+    let path = test.dir().store_dir().join(ObjectName::Snapshot(newer.snapshot).to_string());
     std::fs::write(path, b"damaged").expect("write");
     prune(test.site(), &AT_ONCE).expect("prune");
 }
 
 #[test]
-fn a_commit_that_was_cut_off_leaves_nothing_and_can_be_made_again() {
+fn a_commit_that_was_cut_off_is_completed_at_the_next_start() {
     let mut test = TestBox::start();
-    let client = Client::enrol(test.site(), "caisse-1");
-    let made = client.make(&test.site().vault.keys, &files(4, 1));
-    let session = client.begin(test.site(), None).session;
-    client.put(test.site(), session, &pack_of(test.site(), &made.chunks)).expect("put");
-    let receipt = client.commit(test.site(), session, &made).expect("commit");
-    // As it was before the last step.
-    let cut_off = |site: &Site| {
-        site.catalog
-            .writer()
-            .write(|tx| {
-                tx.execute("DELETE FROM snapshot", [])?;
-                snapshots::announce(tx, &receipt.snapshot)
-            })
-            .expect("cut off");
+    let (first, second) = (Client::enrol(test.site(), "caisse-1"), Client::enrol(test.site(), "caisse-2"));
+    first.back_up(test.site(), &files(4, 1));
+    verify(test.site(), None, &mut |_| {}).expect("verify");
+    // The second machine has sent none of the chunks: it has shown that it has them.
+    let made = second.make(&test.site().vault.keys, &files(4, 1));
+    let session = second.begin(test.site(), None).session;
+    let have = second.have(test.site(), session, &made.chunks);
+    let own: Vec<_> = made.chunks.iter().zip(&have).filter(|(_, have)| !**have).map(|(c, _)| c.clone()).collect();
+    assert!(own.len() < made.chunks.len());
+    if !own.is_empty() {
+        second.put(test.site(), session, &pack_of(test.site(), &own)).expect("put");
+    }
+    let receipt = second.commit(test.site(), session, &made).expect("commit");
+    // As it was before the last transaction.
+    let before_the_last = |tx: &rusqlite::Transaction<'_>| {
+        tx.execute("DELETE FROM snapshot WHERE snapshot_id = ?1", [receipt.snapshot.as_bytes()])?;
+        tx.execute("DELETE FROM foreign_ref WHERE machine = ?1", [second.machine.row])?;
+        tx.execute("DELETE FROM node WHERE machine = ?1", [second.machine.row])?;
+        snapshots::announce(tx, &receipt.snapshot)
     };
-    cut_off(test.site());
+    test.site().catalog.writer().write(before_the_last).expect("cut off");
     // Not taken for a catalog that is behind.
     prune(test.site(), &PruneOptions::default()).expect("prune");
     test.restart();
-    assert!(test.site().store.list(ObjectKind::Snapshot).expect("list").is_empty());
+    let site = test.site();
+    assert!(site.catalog.reader().read(|tx| snapshots::announced(tx)).expect("read").is_empty());
+    assert_eq!(second.restore(site, &receipt.snapshot).expect("restore"), owned(&files(4, 1)));
+    // The machine that never heard of it asks again.
+    let session = second.begin(site, None).session;
+    assert_eq!(second.commit(site, session, &made).expect("again"), receipt);
+    assert!(verify(site, None, &mut |_| {}).expect("verify").is_sound());
+}
+
+#[test]
+fn an_announcement_without_a_record_is_forgotten() {
+    let mut test = TestBox::start();
+    let id = SnapshotId::from_bytes([7; 32]);
+    test.site().catalog.writer().write(|tx| snapshots::announce(tx, &id)).expect("announce");
+    test.restart();
     assert!(test.site().catalog.reader().read(|tx| snapshots::announced(tx)).expect("read").is_empty());
-    let session = client.begin(test.site(), None).session;
-    let again = client.commit(test.site(), session, &made).expect("commit");
-    assert_eq!(again.snapshot, receipt.snapshot);
-    assert_eq!(client.restore(test.site(), &again.snapshot).expect("restore"), owned(&files(4, 1)));
-    assert!(test.site().catalog.reader().read(|tx| snapshots::announced(tx)).expect("read").is_empty());
+}
+
+#[test]
+fn one_snapshot_committed_twice_at_the_same_time_is_kept_once_and_answered_alike() {
+    let test = TestBox::start();
+    let site = test.site();
+    let client = Client::enrol(site, "caisse-1");
+    let made = client.make(&site.vault.keys, &files(6, 1));
+    let session = client.begin(site, None).session;
+    client.put(site, session, &pack_of(site, &made.chunks)).expect("put");
+    let commit = || client.commit(site, session, &made).expect("commit");
+    let (one, other) = std::thread::scope(|scope| {
+        let (one, other) = (scope.spawn(commit), scope.spawn(commit));
+        (one.join().expect("no panic"), other.join().expect("no panic"))
+    });
+    assert_eq!(one, other);
+    assert_eq!(client.restore(site, &one.snapshot).expect("restore"), owned(&files(6, 1)));
 }
 
 #[test]
