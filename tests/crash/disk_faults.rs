@@ -32,9 +32,12 @@ fn fleet_on(disk: &Disk, folder: &Path, random: &mut Random) -> Fleet {
 fn fill_up(fleet: &mut Fleet, random: &mut Random) -> Finished {
     let writer = &mut fleet.writers[0];
     for _ in 0..100 {
-        // In a folder of its own, where the usual changes do not come.
         let folder = writer.tree().join("big");
-        std::fs::create_dir_all(&folder).expect("the tree can be changed");
+        // The usual changes may have made a link of the file, or a directory.
+        if folder.exists() {
+            std::fs::remove_dir_all(&folder).expect("the tree can be changed");
+        }
+        std::fs::create_dir(&folder).expect("the tree can be changed");
         std::fs::write(folder.join("changing"), random.bytes(12 << 20)).expect("room for the test");
         let finished = writer.try_write(&Switch::default());
         if finished.code() != Some(0) {
