@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use datis_engine::ids::{PackId, SnapshotId};
 use datis_engine::store::folder::FolderStore;
-use datis_engine::store::{ObjectKind, ObjectName, PackStore, StoreError};
+use datis_engine::store::{ObjectKind, ObjectName, PackStore, Space, StoreError};
 use datis_engine::units::UnixMillis;
 use datis_engine::wire::Refusal;
 
@@ -264,8 +264,18 @@ impl Site {
     /// Refuses when `more` bytes would eat into the reserve.
     pub(super) fn check_room(&self, more: u64) -> Result<(), Failure> {
         let Some(space) = self.store.space()? else { return Ok(()) };
-        let reserve = self.limits.disk_reserve.unwrap_or_else(|| RESERVE_MIN.max(space.total_bytes / 50));
-        if space.free_bytes < reserve.saturating_add(more) { Err(full().into()) } else { Ok(()) }
+        if space.free_bytes < self.reserve(&space).saturating_add(more) { Err(full().into()) } else { Ok(()) }
+    }
+
+    /// Whether collection may write `bytes`: half of the reserve is its own, since it gives back more than it takes. A box
+    /// that is full of packs that are mostly dead could otherwise never make room again.
+    pub(super) fn has_room_to_collect(&self, bytes: u64) -> Result<bool, OperationError> {
+        let Some(space) = self.store.space()? else { return Ok(true) };
+        Ok(space.free_bytes >= (self.reserve(&space) / 2).saturating_add(bytes))
+    }
+
+    fn reserve(&self, space: &Space) -> u64 {
+        self.limits.disk_reserve.unwrap_or_else(|| RESERVE_MIN.max(space.total_bytes / 50))
     }
 
     /// Deletes the objects of packs and snapshots that are on their way out.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::Ordering;
 
 use super::super::OperationError;
-use super::super::copier::{Copier, has_room};
+use super::super::copier::Copier;
 use super::super::marks::Marking;
 use super::super::site::{Site, lock};
 use super::super::verify::read_directory;
@@ -62,12 +62,15 @@ impl Collection<'_> {
             of_machines.entry(pack.machine).or_default().push(pack);
         }
         let mut rewritten = Vec::new();
+        // Less than half of each is copied, and the last copies are not on the disk yet.
+        let mut copied_max = 0;
         for (machine, of_machine) in of_machines {
             let mut copier = Copier::new(site, machine)?;
             let mut copied = Vec::new();
             for pack in of_machine {
+                copied_max += pack.bytes / 2;
                 // Copies need room before what they replace gives it back.
-                if !has_room(site)? {
+                if !site.has_room_to_collect(copied_max)? {
                     tracing::warn!("The disk has no room to rewrite packs; only whole packs are collected");
                     break;
                 }
