@@ -55,7 +55,7 @@ pub enum SealError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effort {
     /// What is kept, of any sort: level 3 with tables that fit into the nearest cache, which costs 2 % of size on programs'
-    /// sources and gives a sixth of the time back, and on many small files makes both better.
+    /// sources and images and gives a sixth of the time back, and on many small files makes both better.
     Mixed,
     /// What is kept of rows that resemble their neighbours: level 1 that looks back 128 KiB only, which on such data is
     /// both faster and smaller than any level that looks further.
