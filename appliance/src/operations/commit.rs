@@ -70,6 +70,13 @@ struct Claim<'c> {
     id: SnapshotId,
 }
 
+impl Claims {
+    /// What is being committed at this moment.
+    pub(super) fn taken(&self) -> HashSet<SnapshotId> {
+        lock(&self.taken).clone()
+    }
+}
+
 impl<'c> Claim<'c> {
     fn wait_for(site: &'c Site, id: SnapshotId) -> Self {
         let claims = &site.claims;
@@ -191,43 +198,37 @@ fn enter(site: &Site, proof: Proof<'_>, entry: &Entry<'_>, mut last: CheckedAt) 
 /// Brings the commits to their end that a crash or an older copy of the catalog has left announced.
 ///
 /// Their records were put after everything had been checked, and the machine may have the receipt that is in them: so a
-/// record is never deleted on the word of a catalog. What cannot be entered stays, as one that the catalog does not know.
+/// record is never deleted on the word of a catalog. What cannot be entered stays, as one that the catalog does not know,
+/// and is no reason not to start.
 pub(super) fn finish_announced(site: &Site) -> Result<(), OperationError> {
     for id in site.catalog.reader().read(|tx| snapshots::announced(tx))? {
-        match finish(site, &id)? {
+        match finish(site, &id) {
             Ok(()) => tracing::info!(snapshot = %id, "A commit that was cut off is complete now"),
-            Err(reason) => {
-                tracing::warn!(snapshot = %id, reason, "A commit that was cut off cannot be completed");
-                site.catalog.writer().write(|tx| snapshots::retract(tx, &id))?;
+            Err(Failure::Fault(error)) if error.is_durability() => return Err(error),
+            Err(failure) => {
+                tracing::warn!(snapshot = %id, ?failure, "A commit that was cut off cannot be completed");
+                match site.catalog.writer().write(|tx| snapshots::retract(tx, &id)).map_err(OperationError::from) {
+                    Err(error) if error.is_durability() => return Err(error),
+                    // Where the disk is full, the next start tries again.
+                    Err(error) => tracing::warn!(snapshot = %id, error = %chain(&error), "It stays announced"),
+                    Ok(()) => {}
+                }
             }
         }
     }
     Ok(())
 }
 
-/// `Err` in the result says why the snapshot cannot be entered.
-fn finish(site: &Site, id: &SnapshotId) -> Result<Result<(), String>, OperationError> {
-    let opened = match open_snapshot(site, id)? {
-        Ok(opened) => opened,
-        Err(reason) => return Ok(Err(reason)),
-    };
-    let known = site.catalog.reader().read(|tx| machines::by_key(tx, &opened.machine_key))?;
-    let Some(machine) = known else { return Ok(Err("its machine is not known".to_owned())) };
-    let OpenedSnapshot { file, record, .. } = &opened;
-    let entry = Entry { machine: machine.row, signed: &file.signed, record, receipt: &file.receipt };
-    let last = match check_at(site, machine.row, Proof::Receipt, record) {
-        Ok(last) => last,
-        Err(Failure::Refused(refusal)) => return Ok(Err(refusal.to_string())),
-        Err(Failure::Fault(error)) => return Err(error),
-    };
-    match enter(site, Proof::Receipt, &entry, last) {
-        Ok(()) => {
-            site.clock.catch_up(file.receipt.received_at);
-            Ok(Ok(()))
-        }
-        Err(Failure::Refused(refusal)) => Ok(Err(refusal.to_string())),
-        Err(Failure::Fault(error)) => Err(error),
-    }
+fn finish(site: &Site, id: &SnapshotId) -> Result<(), Failure> {
+    let opened = open_snapshot(site, id)?.map_err(|reason| Failure::refuse(RefusalCode::Corrupt, reason))?;
+    let OpenedSnapshot { file, record, machine_key } = &opened;
+    let known = site.catalog.reader().read(|tx| machines::by_key(tx, machine_key))?;
+    let machine = known.ok_or_else(|| Failure::refuse(RefusalCode::NotFound, "its machine is not known"))?.row;
+    let entry = Entry { machine, signed: &file.signed, record, receipt: &file.receipt };
+    let last = check_at(site, machine, Proof::Receipt, record)?;
+    enter(site, Proof::Receipt, &entry, last)?;
+    site.clock.catch_up(file.receipt.received_at);
+    Ok(())
 }
 
 /// Puts the sealed record beside the packs: with it, packs and a recovery kit are all that a restore needs.
@@ -242,7 +243,7 @@ fn put_file(site: &Site, machine: &Machine, entry: &Entry<'_>) -> Result<(), Fai
     let sealed = site.vault.recipients.seal(&file.encode())?;
     let mut staged = site.store.stage()?;
     staged.write_all(&sealed)?;
-    // Announced first: a record that is neither announced nor known shows that the catalog is older than the store.
+    // Announced first, so that the next start finds what a crash leaves here.
     site.catalog.writer().write(|tx| snapshots::announce(tx, &id)).map_err(OperationError::from)?;
     Ok(site.store.put_new(ObjectName::Snapshot(id), staged)?)
 }

@@ -20,13 +20,11 @@ use crate::catalog::{CatalogError, packs, snapshots};
 /// # Errors
 /// [`OperationError::CatalogBehind`].
 pub(super) fn check_catalog_is_current(site: &Site) -> Result<(), OperationError> {
-    // The store first: what comes later is announced before it could be missed.
+    // The store first, then the commits under way: by the time the catalog is read, each of them is one of the three.
     let stored = site.store.list(ObjectKind::Snapshot)?;
-    let known = site.catalog.reader().read(|tx| {
-        let mut known: HashSet<SnapshotId> = snapshots::all(tx)?.into_iter().map(|s| s.id).collect();
-        known.extend(snapshots::announced(tx)?);
-        Ok::<_, CatalogError>(known)
-    })?;
+    let mut known: HashSet<SnapshotId> = site.claims.taken();
+    let entered = site.catalog.reader().read(|tx| snapshots::all(tx))?;
+    known.extend(entered.into_iter().map(|snapshot| snapshot.id));
     let mut unknown = 0;
     for name in stored {
         let ObjectName::Snapshot(id) = name else { continue };

@@ -442,8 +442,9 @@ fn a_commit_that_was_cut_off_is_completed_at_the_next_start() {
         snapshots::announce(tx, &receipt.snapshot)
     };
     test.site().catalog.writer().write(before_the_last).expect("cut off");
-    // Not taken for a catalog that is behind.
-    prune(test.site(), &PruneOptions::default()).expect("prune");
+    // What it rests on is not collected meanwhile.
+    let behind = prune(test.site(), &AT_ONCE).expect_err("a record that nobody commits");
+    assert!(matches!(behind, OperationError::CatalogBehind { snapshots: 1 }), "{behind}");
     test.restart();
     let site = test.site();
     assert!(site.catalog.reader().read(|tx| snapshots::announced(tx)).expect("read").is_empty());
@@ -452,6 +453,28 @@ fn a_commit_that_was_cut_off_is_completed_at_the_next_start() {
     let session = second.begin(site, None).session;
     assert_eq!(second.commit(site, session, &made).expect("again"), receipt);
     assert!(verify(site, None, &mut |_| {}).expect("verify").is_sound());
+}
+
+#[test]
+fn a_cut_off_commit_that_rests_on_a_damaged_pack_is_no_reason_not_to_start() {
+    let mut test = TestBox::start();
+    let client = Client::enrol(test.site(), "caisse-1");
+    let (receipt, _) = client.back_up(test.site(), &files(4, 1));
+    let before_the_last = |tx: &rusqlite::Transaction<'_>| {
+        tx.execute("DELETE FROM snapshot", [])?;
+        tx.execute("DELETE FROM node", [])?;
+        snapshots::announce(tx, &receipt.snapshot)
+    };
+    test.site().catalog.writer().write(before_the_last).expect("cut off");
+    let pack = test.site().store.list(ObjectKind::Pack).expect("list")[0];
+    let path = test.dir().store_dir().join(pack.to_string());
+    test.stop();
+    std::fs::write(path, b"damaged").expect("write");
+    test.restart();
+    let record = ObjectName::Snapshot(receipt.snapshot);
+    assert_eq!(test.site().store.list(ObjectKind::Snapshot).expect("list"), [record], "it may have been acknowledged");
+    let behind = prune(test.site(), &AT_ONCE).expect_err("only a rebuild tells what is left of it");
+    assert!(matches!(behind, OperationError::CatalogBehind { snapshots: 1 }), "{behind}");
 }
 
 #[test]
