@@ -324,17 +324,18 @@ impl Connection {
     /// # Errors
     /// [`LinkError`], after trying again for [`RETRY_FOR`] when the connection breaks or the box is busy.
     pub fn ask<M: Message>(&mut self, message: &M) -> Result<M::Response, LinkError> {
-        let answer = self.ask_for_bytes(message)?;
+        let mut answer = Vec::new();
+        self.ask_into(message, &mut answer)?;
         decode_all("answer", &answer).map_err(|e| self.misunderstood(e.to_string()))
     }
 
-    /// As [`Self::ask`], with the answer as it was received.
+    /// As [`Self::ask`], with the answer as it was received, in memory that can be used again; what was there is replaced.
     ///
     /// # Errors
     /// As [`Self::ask`].
-    pub fn ask_for_bytes<M: Message>(&mut self, message: &M) -> Result<Bytes, LinkError> {
+    pub fn ask_into<M: Message>(&mut self, message: &M, answer: &mut Vec<u8>) -> Result<(), LinkError> {
         let body = body_of(message);
-        self.exchange(&Call::of::<M>(&body))
+        self.exchange(&Call::of::<M>(&body), answer)
     }
 
     /// As [`Self::ask`], but once and for at most `limit`: for questions whose answer is only of use now.
@@ -343,7 +344,8 @@ impl Connection {
     /// [`LinkError`].
     pub fn ask_once<M: Message>(&mut self, message: &M, limit: Duration) -> Result<M::Response, LinkError> {
         let body = body_of(message);
-        let answer = self.exchange_once(&Call::of::<M>(&body), limit)?;
+        let mut answer = Vec::new();
+        self.exchange_once(&Call::of::<M>(&body), &mut answer, limit)?;
         decode_all("answer", &answer).map_err(|e| self.misunderstood(e.to_string()))
     }
 
@@ -353,19 +355,20 @@ impl Connection {
     /// As [`Self::ask`].
     pub fn put_pack(&mut self, session: SessionId, pack: &PackUpload) -> Result<(), LinkError> {
         let path = pack_path(session, &pack.id);
-        self.exchange(&Call { method: Method::PUT, path: &path, body: &pack.body, answer_max: REFUSAL_MAX }).map(|_| ())
+        let call = Call { method: Method::PUT, path: &path, body: &pack.body, answer_max: REFUSAL_MAX };
+        self.exchange(&call, &mut Vec::new())
     }
 
     pub(crate) fn misunderstood(&self, reason: String) -> LinkError {
         self.link.misunderstood(reason)
     }
 
-    fn exchange(&mut self, call: &Call<'_>) -> Result<Bytes, LinkError> {
+    fn exchange(&mut self, call: &Call<'_>, answer: &mut Vec<u8>) -> Result<(), LinkError> {
         let started = Instant::now();
         let mut pause = RETRY_FIRST;
         loop {
-            let failed = match self.exchange_once(call, ANSWER_TIMEOUT) {
-                Ok(answer) => return Ok(answer),
+            let failed = match self.exchange_once(call, answer, ANSWER_TIMEOUT) {
+                Ok(()) => return Ok(()),
                 Err(error) => error,
             };
             let passing = matches!(failed, LinkError::Unreachable { .. })
@@ -379,26 +382,26 @@ impl Connection {
         }
     }
 
-    fn exchange_once(&mut self, call: &Call<'_>, limit: Duration) -> Result<Bytes, LinkError> {
+    fn exchange_once(&mut self, call: &Call<'_>, answer: &mut Vec<u8>, limit: Duration) -> Result<(), LinkError> {
         let Self { link, runtime, sender } = self;
         let result = runtime.block_on(async {
             let mut open = match sender.take() {
                 Some(open) if !open.is_closed() => open,
                 _ => link.open().await?,
             };
-            let answer = tokio::time::timeout(limit, link.send(&mut open, call)).await;
-            let answer = answer.map_err(|_| LinkError::Unreachable {
+            let sent = tokio::time::timeout(limit, link.send(&mut open, call, answer)).await;
+            let status = sent.map_err(|_| LinkError::Unreachable {
                 address: link.address(),
                 reason: format!("no answer in {} s", limit.as_secs()),
             })??;
             *sender = Some(open);
-            Ok::<_, LinkError>(answer)
+            Ok::<_, LinkError>(status)
         });
-        let (status, answer) = result?;
+        let status = result?;
         if status.is_success() {
-            return Ok(answer);
+            return Ok(());
         }
-        match decode_all::<Refusal>("refusal", &answer) {
+        match decode_all::<Refusal>("refusal", answer) {
             // Whatever the box is, what it says must not act on a terminal.
             Ok(refusal) => Err(LinkError::Refused(Refusal::new(refusal.code, shown(refusal.sentence.as_bytes())))),
             Err(_) => Err(self.misunderstood(format!("status {status}"))),
@@ -411,7 +414,13 @@ impl Link {
         LinkError::Protocol { address: self.address(), reason }
     }
 
-    async fn send(&self, sender: &mut SendRequest<Pieces>, call: &Call<'_>) -> Result<(StatusCode, Bytes), LinkError> {
+    /// Sends a request and replaces `answer` by the body of what comes back.
+    async fn send(
+        &self,
+        sender: &mut SendRequest<Pieces>,
+        call: &Call<'_>,
+        answer: &mut Vec<u8>,
+    ) -> Result<StatusCode, LinkError> {
         let request = Request::builder()
             .method(&call.method)
             .uri(call.path)
@@ -425,7 +434,7 @@ impl Link {
         })?;
         let status = response.status();
         let answer_max = if status.is_success() { call.answer_max } else { REFUSAL_MAX };
-        let body = Limited::new(response.into_body(), answer_max).collect().await.map_err(|e| {
+        receive(Limited::new(response.into_body(), answer_max), answer_max, answer).await.map_err(|e| {
             // Not a broken connection: asking again would bring the same.
             if e.is::<LengthLimitError>() {
                 self.misunderstood("its answer is too long".into())
@@ -433,8 +442,26 @@ impl Link {
                 self.explain(&*e)
             }
         })?;
-        Ok((status, body.to_bytes()))
+        Ok(status)
     }
+}
+
+/// Replaces `answer` by a whole body of at most `max` bytes. Each piece is moved there while the processor still has it
+/// near: for the long answers of a restore that costs half of what gathering them first does.
+async fn receive<B>(mut body: B, max: usize, answer: &mut Vec<u8>) -> Result<(), B::Error>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let announced = body.size_hint().exact().and_then(|len| usize::try_from(len).ok()).unwrap_or(0);
+    answer.clear();
+    answer.reserve_exact(announced.min(max));
+    while let Some(frame) = body.frame().await {
+        // Trailers say nothing here.
+        if let Ok(piece) = frame?.into_data() {
+            answer.extend_from_slice(&piece);
+        }
+    }
+    Ok(())
 }
 
 /// A body of a few pieces that are already in memory.

@@ -3,9 +3,10 @@
 //! Types only: `appliance::intake` serves them, `client::link` asks for them. A request names its path and its response,
 //! so that neither side spells them twice.
 
-use minicbor::{Decode, Encode};
+use minicbor::{Decode, Encode, Encoder};
 
 use crate::chunk::seal::SEGMENT_PLAIN_MAX;
+use crate::format::encode;
 use crate::format::snapshot::{Receipt, SignedRecord};
 use crate::ids::{ChunkId, MachineId, MachineName, PackId, Profile, RunId, SnapshotId, SourceName, Witness};
 use crate::retention::RetentionPolicy;
@@ -37,6 +38,11 @@ pub trait Message: Encode<()> + for<'b> Decode<'b, ()> {
     const PATH: &'static str;
     /// The longest response that a client accepts, in bytes.
     const RESPONSE_MAX: usize = RESPONSE_MAX;
+
+    /// The response as it crosses the line: two parts, one after the other, so that many bytes need not be copied.
+    fn parts(response: Self::Response) -> [Vec<u8>; 2] {
+        [encode(&response), Vec::new()]
+    }
 }
 
 macro_rules! message {
@@ -422,7 +428,21 @@ pub struct ReadSegment {
     #[cbor(with = "minicbor::bytes")]
     pub ids: Vec<u8>,
 }
-message!(ReadSegment => SegmentFrame, "/v1/read", SEGMENT_PLAIN_MAX + 4_096);
+
+impl Message for ReadSegment {
+    type Response = SegmentFrame;
+    const PATH: &'static str = "/v1/read";
+    const RESPONSE_MAX: usize = SEGMENT_PLAIN_MAX + 4_096;
+
+    /// The frame stays where it is.
+    fn parts(SegmentFrame { whole, plain_len, frame }: SegmentFrame) -> [Vec<u8>; 2] {
+        let mut head = Encoder::new(Vec::new());
+        match head.array(3).and_then(|e| e.bool(whole)?.u32(plain_len)?.bytes_len(frame.len() as u64)) {
+            Ok(_) => [head.into_writer(), frame],
+            Err(_) => unreachable!("encoding into memory cannot fail"),
+        }
+    }
+}
 
 /// The bytes that were asked for.
 #[derive(Debug, Clone, Encode, Decode)]
@@ -536,7 +556,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::format::{decode_all, encode};
+    use crate::format::decode_all;
 
     proptest! {
         #[test]
@@ -554,6 +574,14 @@ mod tests {
             let _ = decode_all::<Located>("located", &bytes);
             let _ = decode_all::<Refusal>("refusal", &bytes);
             let _ = decode_all::<SnapshotPage>("snapshots", &bytes);
+        }
+    }
+
+    #[test]
+    fn a_segment_in_parts_is_the_same_as_in_one() {
+        for len in [0, 1, 23, 24, 300, 70_000] {
+            let frame = SegmentFrame { whole: len % 2 == 0, plain_len: len, frame: vec![7; len as usize] };
+            assert_eq!(encode(&frame), ReadSegment::parts(frame).concat(), "{len}");
         }
     }
 

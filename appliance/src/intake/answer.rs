@@ -10,7 +10,7 @@ use actix_web::http::StatusCode;
 use actix_web::web::Bytes;
 use actix_web::{HttpResponse, web};
 use datis_engine::format::encode;
-use datis_engine::wire::{CBOR, Refusal, RefusalCode};
+use datis_engine::wire::{CBOR, Message, Refusal, RefusalCode};
 
 use super::Intake;
 use super::places::Place;
@@ -18,21 +18,22 @@ use super::places::Place;
 /// Pieces that an answer goes out in, in bytes; no more than a few of them wait in the connection's buffer.
 const PIECE: usize = 64 << 10;
 
-/// A success with its response, which holds `place` until its last pieces are handed to the connection.
-pub(super) fn response<T: minicbor::Encode<()>>(value: &T, place: Option<Place>) -> HttpResponse {
-    HttpResponse::Ok().content_type(CBOR).body(Held { left: encode(value).into(), _place: place, _unread: None })
+/// A success with the response to `M`, which holds `place` until its last pieces are handed to the connection.
+pub(super) fn response<M: Message>(value: M::Response, place: Option<Place>) -> HttpResponse {
+    let left = M::parts(value).map(Bytes::from);
+    HttpResponse::Ok().content_type(CBOR).body(Held { left, _place: place, _unread: None })
 }
 
 /// Refuses a body of unknown length. Its rest must not be dropped before the answer is out: the HTTP layer would take
 /// that for leave to read on to its end, and there may be none.
 pub(super) fn length_required(intake: &Intake, unread: Payload) -> HttpResponse {
     let why = Refusal::new(RefusalCode::Malformed, "a request must come with its Content-Length");
-    let left = encode(&why).into();
+    let left = [encode(&why).into(), Bytes::new()];
     refusal_and_close(intake, &why).set_body(Held { left, _place: None, _unread: Some(unread) }).map_into_boxed_body()
 }
 
 struct Held {
-    left: Bytes,
+    left: [Bytes; 2],
     _place: Option<Place>,
     _unread: Option<Payload>,
 }
@@ -41,15 +42,12 @@ impl MessageBody for Held {
     type Error = Infallible;
 
     fn size(&self) -> BodySize {
-        BodySize::Sized(self.left.len() as u64)
+        BodySize::Sized(self.left.iter().map(|part| part.len() as u64).sum())
     }
 
     fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, Infallible>>> {
-        if self.left.is_empty() {
-            return Poll::Ready(None);
-        }
-        let piece = self.left.len().min(PIECE);
-        Poll::Ready(Some(Ok(self.left.split_to(piece))))
+        let part = self.left.iter_mut().find(|part| !part.is_empty());
+        Poll::Ready(part.map(|part| Ok(part.split_to(part.len().min(PIECE)))))
     }
 }
 

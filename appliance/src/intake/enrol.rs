@@ -64,7 +64,7 @@ pub(super) async fn enrol(intake: web::Data<Intake>, request: HttpRequest, paylo
     if enrolled.is_ok() {
         intake.enrolments.give_back(address);
     }
-    messages::reply(&intake, enrolled, None)
+    messages::reply::<Enrol>(&intake, enrolled, None)
 }
 
 /// `POST /v1/renew`.
@@ -88,7 +88,7 @@ pub(super) async fn renew(intake: web::Data<Intake>, request: HttpRequest, paylo
         Ok(Renewed { certificate: sign(intake, &signing_request, &machine)? })
     });
     let renewed = renewed.await;
-    messages::reply(&intake, renewed, None)
+    messages::reply::<Renew>(&intake, renewed, None)
 }
 
 fn redeem(intake: &Intake, message: &Enrol) -> Result<Enrolled, Refusal> {

@@ -50,7 +50,7 @@ where
             Err(why) => return answer::refusal_and_close(&intake, &why),
         };
         let work = move |intake: &Intake| verb(&intake.site, &*intake.machines.get(&intake.site, key)?, &message);
-        reply(&intake, answer::blocking(&intake, work).await, Some(place))
+        reply::<M>(&intake, answer::blocking(&intake, work).await, Some(place))
     })
 }
 
@@ -72,13 +72,13 @@ pub(super) async fn receive<M: Message>(
 }
 
 /// The answer to a message; it holds the message's place until it is on its way out.
-pub(super) fn reply<T: minicbor::Encode<()>>(
+pub(super) fn reply<M: Message>(
     intake: &Intake,
-    result: Result<T, Refusal>,
+    result: Result<M::Response, Refusal>,
     place: Option<Place>,
 ) -> HttpResponse {
     match result {
-        Ok(value) => answer::response(&value, place),
+        Ok(value) => answer::response::<M>(value, place),
         Err(why) => answer::refusal(intake, &why),
     }
 }

@@ -1,8 +1,8 @@
 //! Asks the box where chunks are, and fetches segments.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
-use bytes::Bytes;
 use datis_engine::chunk::seal::{FrameDecoder, SEGMENT_PLAIN_MAX, uncompressed};
 use datis_engine::format::decode_all;
 use datis_engine::ids::{ChunkId, PackId};
@@ -77,16 +77,13 @@ pub struct Wanted {
     pub len: u32,
 }
 
-/// Shorter answers are copied: they may lie in a far larger buffer of the connection, which they would keep alive.
-const RECEIVED_MIN: usize = 512 << 10;
-
 /// Where plain bytes are.
 #[derive(Debug)]
 enum Plain {
     /// Decoded into memory of their own.
     Decoded(Vec<u8>),
     /// They were not compressed, and are still where they were received.
-    Received(Bytes),
+    Received { answer: Vec<u8>, at: Range<usize> },
 }
 
 /// Plain bytes of a segment, or of some of its chunks. Not yet checked against names.
@@ -122,16 +119,15 @@ impl Segment {
     pub fn plain(&self) -> &[u8] {
         match &self.plain {
             Plain::Decoded(bytes) => bytes,
-            Plain::Received(bytes) => bytes,
+            Plain::Received { answer, at } => &answer[at.clone()],
         }
     }
 
-    /// Gives the memory back for [`Fetcher::segment`], if it can be used again.
+    /// Gives the memory back for [`Fetcher::segment`].
     #[must_use]
-    pub fn into_buffer(self) -> Option<Vec<u8>> {
+    pub fn into_buffer(self) -> Vec<u8> {
         match self.plain {
-            Plain::Decoded(buffer) => Some(buffer),
-            Plain::Received(_) => None,
+            Plain::Decoded(buffer) | Plain::Received { answer: buffer, .. } => buffer,
         }
     }
 }
@@ -140,6 +136,8 @@ impl Segment {
 pub struct Fetcher {
     connection: Connection,
     decoder: FrameDecoder,
+    /// What was received last.
+    answer: Vec<u8>,
 }
 
 impl Fetcher {
@@ -157,7 +155,7 @@ impl Fetcher {
     /// [`LinkError::Local`] when there is no memory for a decoder.
     pub fn over(connection: Connection) -> Result<Self, LinkError> {
         let decoder = FrameDecoder::new().map_err(|e| LinkError::Local(e.to_string()))?;
-        Ok(Self { connection, decoder })
+        Ok(Self { connection, decoder, answer: Vec::new() })
     }
 
     /// The connection, for everything else.
@@ -179,15 +177,21 @@ impl Fetcher {
         buffer: impl FnOnce() -> Vec<u8>,
     ) -> Result<Segment, ReadError> {
         let request = ReadSegment { pack, segment, ids: concat(wanted.iter().map(|w| &w.id)) };
-        let body = self.connection.ask_for_bytes(&request).map_err(|error| match error {
+        self.connection.ask_into(&request, &mut self.answer).map_err(|error| match error {
             LinkError::Refused(refusal) if refusal.code == RefusalCode::Damaged => ReadError::DamagedPack { pack },
             other => ReadError::Link(other),
         })?;
         let answer: ReceivedFrame<'_> =
-            decode_all("answer", &body).map_err(|e| self.connection.misunderstood(e.to_string()))?;
+            decode_all("answer", &self.answer).map_err(|e| self.connection.misunderstood(e.to_string()))?;
         let expected = answer.plain_len as usize;
+        let is_whole = answer.whole;
         let plain = match uncompressed(answer.frame, expected, SEGMENT_PLAIN_MAX) {
-            Ok(Some(payload)) if payload.len() >= RECEIVED_MIN => Ok(Plain::Received(body.slice_ref(payload))),
+            // A short one is copied, so that it does not keep far more memory than it fills.
+            Ok(Some(payload)) if payload.len() >= self.answer.capacity() / 2 => {
+                let start = payload.as_ptr().addr() - self.answer.as_ptr().addr();
+                let at = start..start + payload.len();
+                Ok(Plain::Received { answer: std::mem::replace(&mut self.answer, buffer()), at })
+            }
             Ok(Some(_) | None) => {
                 let mut plain = buffer();
                 let decoded = self.decoder.decode(answer.frame, expected, SEGMENT_PLAIN_MAX, &mut plain);
@@ -196,9 +200,9 @@ impl Fetcher {
             Err(error) => Err(error),
         };
         let plain = plain.map_err(|source| ReadError::Segment { pack, segment, source })?;
-        let starts = if answer.whole { whole_starts(wanted, expected) } else { packed_starts(wanted, expected) };
+        let starts = if is_whole { whole_starts(wanted, expected) } else { packed_starts(wanted, expected) };
         let starts = starts.map_err(|id| ReadError::WrongBytes { id, pack })?;
-        Ok(Segment { plain, whole: answer.whole, starts })
+        Ok(Segment { plain, whole: is_whole, starts })
     }
 }
 

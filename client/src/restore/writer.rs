@@ -188,7 +188,7 @@ impl Writer<'_> {
                 unit.file.settle(unit.pieces.len() as u64, outcome, &mut self.dirs, self.site);
             }
         }
-        if let Some(buffer) = Arc::into_inner(segment).and_then(Segment::into_buffer) {
+        if let Some(buffer) = Arc::into_inner(segment).map(Segment::into_buffer) {
             self.queue.give_back(buffer);
         }
     }

@@ -12,9 +12,8 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -172,7 +171,7 @@ impl PackStore for FolderStore {
     }
 
     fn read_range(&self, name: ObjectName, offset_bytes: u64, len_bytes: usize) -> Result<Vec<u8>, StoreError> {
-        let file = self.open_object(name)?;
+        let mut file = self.open_object(name)?;
         let failed = |e| StoreError::io("read", &self.shown(&name.to_string()), 0, e);
         let short = |size_bytes| StoreError::Short { name, offset_bytes, len_bytes, size_bytes };
         let size_bytes = file.metadata().map_err(failed)?.len();
@@ -180,12 +179,11 @@ impl PackStore for FolderStore {
             Some(end) if end <= size_bytes => {}
             _ => return Err(short(size_bytes)),
         }
-        let mut bytes = vec![0; len_bytes];
-        match file.read_exact_at(&mut bytes, offset_bytes) {
-            Ok(()) => Ok(bytes),
-            Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => Err(short(file.metadata().map_err(failed)?.len())),
-            Err(e) => Err(failed(e)),
-        }
+        // Read to an end, not into a slice: that would have to be cleared first.
+        let mut bytes = Vec::with_capacity(len_bytes);
+        file.seek(SeekFrom::Start(offset_bytes)).map_err(failed)?;
+        (&file).take(len_bytes as u64).read_to_end(&mut bytes).map_err(failed)?;
+        if bytes.len() == len_bytes { Ok(bytes) } else { Err(short(file.metadata().map_err(failed)?.len())) }
     }
 
     fn reader(&self, name: ObjectName) -> Result<Box<dyn Read + Send>, StoreError> {
