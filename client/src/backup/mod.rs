@@ -268,14 +268,12 @@ impl Run<'_> {
         let (finished_packs, packs) = crossbeam_channel::bounded(0);
         let (task_sender, tasks) = crossbeam_channel::unbounded();
         let (outcome_sender, outcomes) = crossbeam_channel::unbounded();
-        let effort = Effort::choose(self.request.kind);
         let line = Line::default();
         let shop = Shop {
             link,
             session: begun.session,
             keys: self.keys,
             kind: self.request.kind,
-            effort,
             nothing_known: begun.nothing_known,
             seen: Seen::default(),
             packer: Packer::new(&self.state.recipients, &line, finished_packs),
@@ -310,7 +308,7 @@ impl Run<'_> {
             // The tasks' sender is gone with the collector, so the workers end; then the last pack can be sent.
             let panicked = workers.into_iter().filter_map(|worker| worker.join().err()).count();
             let finished = match &collected {
-                Ok(_) if panicked == 0 => FrameEncoder::new(effort)
+                Ok(_) if panicked == 0 => FrameEncoder::new(Effort::Passing)
                     .map_err(BackupError::from)
                     .and_then(|mut encoder| shop.packer.finish(&mut encoder)),
                 _ => Err(BackupError::Stopped),

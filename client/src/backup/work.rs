@@ -100,7 +100,6 @@ pub(super) struct Shop<'s> {
     pub(super) session: SessionId,
     pub(super) keys: &'s ChunkKeys,
     pub(super) kind: SourceKind,
-    pub(super) effort: Effort,
     /// The box has nothing that could be referred to: it is not asked.
     pub(super) nothing_known: bool,
     pub(super) seen: Seen,
@@ -133,7 +132,7 @@ struct Worker<'s> {
 
 impl<'s> Worker<'s> {
     fn new(shop: &'s Shop<'s>) -> Result<Self, BackupError> {
-        Ok(Self { shop, encoder: FrameEncoder::new(shop.effort)?, connection: None })
+        Ok(Self { shop, encoder: FrameEncoder::new(Effort::Mixed)?, connection: None })
     }
 
     fn perform(&mut self, task: Task) -> Result<Outcome, BackupError> {
@@ -151,6 +150,7 @@ impl<'s> Worker<'s> {
             }
             Task::Nodes { data, chunks } => Ok(Outcome::Nodes { fresh: self.keep_fresh(data, chunks)? }),
             Task::Segment { data, chunks } => {
+                self.encoder.set_effort(Effort::choose(self.shop.kind, data.len(), chunks.len()))?;
                 let frame = self.encoder.encode(&data, SEGMENT_PLAIN_MAX)?;
                 drop(data);
                 self.shop.packer.push(frame, &chunks, &mut self.encoder)?;

@@ -143,7 +143,7 @@ impl RawMachine {
             .iter()
             .map(|plain| ChunkInfo { id: self.keys.name(plain).0, len: u32::try_from(plain.len()).expect("short") })
             .collect();
-        let mut encoder = FrameEncoder::new(Effort::choose(SourceKind::Files)).expect("encoder");
+        let mut encoder = FrameEncoder::new(Effort::Mixed).expect("encoder");
         let mut writer = PackWriter::create(&self.recipients()).expect("pack");
         writer.push(encoder.encode(&chunks.concat(), SEGMENT_PLAIN_MAX).expect("frame"), &infos);
         writer.finish(&mut encoder).expect("pack")
