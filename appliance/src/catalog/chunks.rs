@@ -1,5 +1,8 @@
 //! Chunks: in which packs they are, and where.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
 use datis_engine::format::directory::{Directory, Location};
 use datis_engine::ids::{ChunkId, Witness};
 use rusqlite::{CachedStatement, Connection, Row, Transaction, params};
@@ -25,9 +28,20 @@ pub struct ChunkAt {
     pub location: Location,
 }
 
-/// Finds chunks one after the other; fastest in ascending order of their ids.
+/// Finds chunks one after the other, within one transaction that only reads; fastest in ascending order of their ids.
 pub struct ChunkFinder<'c> {
-    statement: CachedStatement<'c>,
+    chunk: CachedStatement<'c>,
+    pack: CachedStatement<'c>,
+    /// The packs that were met: there are few beside the chunks in them.
+    packs: HashMap<PackRow, Holder>,
+}
+
+/// What every chunk of a pack shares.
+#[derive(Debug, Clone, Copy)]
+struct Holder {
+    machine: MachineRow,
+    state: PackState,
+    verified: bool,
 }
 
 impl<'c> ChunkFinder<'c> {
@@ -36,12 +50,11 @@ impl<'c> ChunkFinder<'c> {
     /// # Errors
     /// [`CatalogError`].
     pub fn new(c: &'c Connection) -> Result<Self, CatalogError> {
-        // CROSS JOIN keeps SQLite from starting with the packs.
-        let statement = c.prepare_cached(
-            "SELECT c.pack, p.machine, p.state, p.verified_at IS NOT NULL, c.witness, c.segment, c.start, c.len
-             FROM chunk c CROSS JOIN pack p ON p.id = c.pack WHERE c.id = ?1",
-        )?;
-        Ok(Self { statement })
+        Ok(Self {
+            chunk: c.prepare_cached("SELECT pack, witness, segment, start, len FROM chunk WHERE id = ?1")?,
+            pack: c.prepare_cached("SELECT machine, state, verified_at IS NOT NULL FROM pack WHERE id = ?1")?,
+            packs: HashMap::new(),
+        })
     }
 
     /// Puts all places of a chunk into `places`, in the order in which the packs came.
@@ -50,23 +63,28 @@ impl<'c> ChunkFinder<'c> {
     /// [`CatalogError`].
     pub fn find(&mut self, id: &ChunkId, places: &mut Vec<ChunkAt>) -> Result<(), CatalogError> {
         places.clear();
-        let mut rows = self.statement.query([id.as_bytes()])?;
+        let mut rows = self.chunk.query([id.as_bytes()])?;
         while let Some(row) = rows.next()? {
-            places.push(place_from(row)?);
+            let pack = row.get(0)?;
+            let Holder { machine, state, verified } = match self.packs.entry(pack) {
+                Entry::Occupied(known) => *known.get(),
+                Entry::Vacant(unknown) => *unknown.insert(self.pack.query_row([pack], holder_from)?),
+            };
+            places.push(ChunkAt {
+                pack,
+                machine,
+                state,
+                verified,
+                witness: optional_bytes_at(row, 1)?,
+                location: Location { segment: row.get(2)?, offset: row.get(3)?, len: row.get(4)? },
+            });
         }
         Ok(())
     }
 }
 
-fn place_from(row: &Row<'_>) -> rusqlite::Result<ChunkAt> {
-    Ok(ChunkAt {
-        pack: row.get(0)?,
-        machine: row.get(1)?,
-        state: word_at(row, 2)?,
-        verified: row.get(3)?,
-        witness: optional_bytes_at(row, 4)?,
-        location: Location { segment: row.get(5)?, offset: row.get(6)?, len: row.get(7)? },
-    })
+fn holder_from(row: &Row<'_>) -> rusqlite::Result<Holder> {
+    Ok(Holder { machine: row.get(0)?, state: word_at(row, 1)?, verified: row.get(2)? })
 }
 
 /// Adds the chunks of all these packs in the order of their ids, which keeps the pages that change few.
