@@ -1,4 +1,5 @@
-//! Small files that must survive a power cut: written beside, synced, renamed, and the folder synced.
+//! Small files that must survive a power cut: written beside, synced, renamed, and the folder synced; then the file once
+//! more, since XFS does not tell of a folder that it could not (`docs/decisions/0013-sync-of-directories.md`).
 //!
 //! For keys and notes of the daemon only; packs and snapshots go through the engine's store.
 
@@ -56,21 +57,21 @@ pub(crate) fn read_if_there(path: &Path, max: u64) -> Result<Option<Vec<u8>>, Fi
 ///
 /// A file of that name is never replaced: that is an error.
 pub(crate) fn put_new(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
-    let beside = write_beside(path, bytes)?;
+    let (beside, file) = write_beside(path, bytes)?;
     rustix::fs::renameat_with(CWD, &beside, CWD, path, RenameFlags::NOREPLACE)
         .map_err(FileError::at("put in place", path))?;
-    sync_dir_of(path)
+    sync_in_place(path, &file)
 }
 
 /// Writes a file with mode 0600, or replaces it as a whole; returns once it would survive a power cut.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
-    let beside = write_beside(path, bytes)?;
+    let (beside, file) = write_beside(path, bytes)?;
     std::fs::rename(&beside, path).map_err(FileError::at("put in place", path))?;
-    sync_dir_of(path)
+    sync_in_place(path, &file)
 }
 
 /// A leftover of an earlier crash is written over: it never was in place.
-fn write_beside(path: &Path, bytes: &[u8]) -> Result<PathBuf, FileError> {
+fn write_beside(path: &Path, bytes: &[u8]) -> Result<(PathBuf, File), FileError> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".new");
     let beside = path.with_file_name(name);
@@ -83,7 +84,12 @@ fn write_beside(path: &Path, bytes: &[u8]) -> Result<PathBuf, FileError> {
         .map_err(FileError::at("make", &beside))?;
     file.write_all(bytes).map_err(FileError::at("write", &beside))?;
     file.sync_all().map_err(FileError::at("make durable", &beside))?;
-    Ok(beside)
+    Ok((beside, file))
+}
+
+fn sync_in_place(path: &Path, file: &File) -> Result<(), FileError> {
+    sync_dir_of(path)?;
+    file.sync_all().map_err(FileError::at("make durable", path))
 }
 
 fn sync_dir_of(path: &Path) -> Result<(), FileError> {

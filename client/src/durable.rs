@@ -25,7 +25,9 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.write_all(bytes)?;
     file.sync_all()?;
     std::fs::rename(&temporary, path)?;
-    sync_dir(parent)
+    sync_dir(parent)?;
+    // XFS does not tell of a directory that it could not sync; see docs/decisions/0013-sync-of-directories.md.
+    file.sync_all()
 }
 
 #[cfg(test)]

@@ -5,8 +5,9 @@
 //! ```
 //!
 //! An object takes this way, and each step waits for the one before: bytes into `incoming/`, fsync of the file, fsync of
-//! the parent of its directory if that may be new, rename that never overwrites, fsync of its directory. Before the
-//! rename nobody sees it; before the last step nobody is promised it. Source: `docs/FORMAT.md`, "Store".
+//! the parent of its directory if that may be new, rename that never overwrites, fsync of its directory, fsync of the
+//! file once more. Before the rename nobody sees it; before the last step nobody is promised it. Source:
+//! `docs/FORMAT.md`, "Store"; for the last step `docs/decisions/0013-sync-of-directories.md`.
 //!
 //! The folder is held open, so that a disk taken away under a running box gives errors, not an empty store.
 
@@ -91,7 +92,7 @@ impl FolderStore {
     }
 
     /// Gives a synced file its name, or drops it where that is taken by an object that is as good.
-    fn publish(&self, name: ObjectName, mut staged: Staged) -> Result<(), StoreError> {
+    fn publish(&self, name: ObjectName, staged: &mut Staged) -> Result<(), StoreError> {
         let key = name.to_string();
         match self.rename_new(&staged.file_name, &key) {
             Ok(()) => {
@@ -165,9 +166,10 @@ impl PackStore for FolderStore {
         }
         let dirs: BTreeSet<String> = objects.iter().map(|(name, _)| dir_of(*name)).collect();
         self.make_durable_dirs(&dirs)?;
-        objects.into_iter().try_for_each(|(name, staged)| self.publish(name, staged))?;
+        objects.iter_mut().try_for_each(|(name, staged)| self.publish(*name, staged))?;
         // Also where an object was there before: the process that put it may have died before it synced.
-        dirs.iter().try_for_each(|dir| self.sync_dir(dir))
+        dirs.iter().try_for_each(|dir| self.sync_dir(dir))?;
+        objects.iter().try_for_each(|(_, staged)| self.staging.confirm(&staged.file, &staged.path))
     }
 
     fn read_range(&self, name: ObjectName, offset_bytes: u64, len_bytes: usize) -> Result<Vec<u8>, StoreError> {
@@ -400,18 +402,19 @@ mod tests {
         let dirs = |keys: &[&str]| keys.iter().map(|key| dir.path().join(key)).collect::<Vec<_>>();
         let objects = vec![(pack(7, 1), a), (pack(7, 2), b), (snapshot(8), c)];
         store.put_new_many(objects).expect("put");
-        assert_eq!(seen::take(), [files, dirs(&["packs", "snapshots", "packs/07", "snapshots/08"])].concat());
+        let new_dirs = dirs(&["packs", "snapshots", "packs/07", "snapshots/08"]);
+        assert_eq!(seen::take(), [files.clone(), new_dirs, files].concat());
         // The directory is known by now; what was synced early is not synced again.
         let mut early = staged(&store, b"d");
         early.sync().expect("sync");
         let file = early.path.clone();
         store.put_new(pack(7, 3), early).expect("put");
-        assert_eq!(seen::take(), [vec![file], dirs(&["packs/07"])].concat());
+        assert_eq!(seen::take(), [vec![file.clone()], dirs(&["packs/07"]), vec![file]].concat());
         // An object left by a process that died before it synced becomes durable when it is put again.
         let again = staged(&store, b"d");
         let file = again.path.clone();
         store.put_new(pack(7, 3), again).expect("put");
-        assert_eq!(seen::take(), [vec![file], dirs(&["packs/07"])].concat());
+        assert_eq!(seen::take(), [vec![file.clone()], dirs(&["packs/07"]), vec![file]].concat());
         store.delete(pack(7, 3)).expect("delete");
         store.delete(pack(7, 3)).expect("delete");
         store.delete(ObjectName::Vault).expect("delete");
@@ -420,7 +423,7 @@ mod tests {
         let reopened = FolderStore::open(dir.path()).expect("open");
         seen::take();
         reopened.put_new_many(vec![(pack(7, 4), staged(&reopened, b"e"))]).expect("put");
-        assert_eq!(seen::take()[1..], dirs(&["packs", "packs/07"]));
+        assert_eq!(seen::take()[1..3], dirs(&["packs", "packs/07"]));
     }
 
     #[test]
