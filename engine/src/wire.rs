@@ -46,11 +46,18 @@ pub trait Message: Encode<()> + for<'b> Decode<'b, ()> {
 }
 
 macro_rules! message {
-    ($request:ty => $response:ty, $path:literal $(, $max:expr)?) => {
+    ($request:ty => $response:ty, $path:literal $(, $max:expr $(, $parts:path)?)?) => {
         impl Message for $request {
             type Response = $response;
             const PATH: &'static str = $path;
-            $(const RESPONSE_MAX: usize = $max;)?
+            $(
+                const RESPONSE_MAX: usize = $max;
+                $(
+                    fn parts(response: $response) -> [Vec<u8>; 2] {
+                        $parts(response)
+                    }
+                )?
+            )?
         }
     };
 }
@@ -428,21 +435,7 @@ pub struct ReadSegment {
     #[cbor(with = "minicbor::bytes")]
     pub ids: Vec<u8>,
 }
-
-impl Message for ReadSegment {
-    type Response = SegmentFrame;
-    const PATH: &'static str = "/v1/read";
-    const RESPONSE_MAX: usize = SEGMENT_PLAIN_MAX + 4_096;
-
-    /// The frame stays where it is.
-    fn parts(SegmentFrame { whole, plain_len, frame }: SegmentFrame) -> [Vec<u8>; 2] {
-        let mut head = Encoder::new(Vec::new());
-        match head.array(3).and_then(|e| e.bool(whole)?.u32(plain_len)?.bytes_len(frame.len() as u64)) {
-            Ok(_) => [head.into_writer(), frame],
-            Err(_) => unreachable!("encoding into memory cannot fail"),
-        }
-    }
-}
+message!(ReadSegment => SegmentFrame, "/v1/read", SEGMENT_PLAIN_MAX + 4_096, SegmentFrame::into_parts);
 
 /// The bytes that were asked for.
 #[derive(Debug, Clone, Encode, Decode)]
@@ -457,6 +450,18 @@ pub struct SegmentFrame {
     #[n(2)]
     #[cbor(with = "minicbor::bytes")]
     pub frame: Vec<u8>,
+}
+
+impl SegmentFrame {
+    /// See [`Message::parts`]: the frame stays where it is.
+    fn into_parts(self) -> [Vec<u8>; 2] {
+        let Self { whole, plain_len, frame } = self;
+        let mut head = Encoder::new(Vec::new());
+        match head.array(3).and_then(|e| e.bool(whole)?.u32(plain_len)?.bytes_len(frame.len() as u64)) {
+            Ok(_) => [head.into_writer(), frame],
+            Err(_) => unreachable!("encoding into memory cannot fail"),
+        }
+    }
 }
 
 /// As [`SegmentFrame`], left where it was received: it is nearly all of what crosses the line in a restore.
