@@ -446,8 +446,8 @@ impl Link {
     }
 }
 
-/// Replaces `answer` by a whole body of at most `max` bytes. Each piece is moved there while the processor still has it
-/// near: for the long answers of a restore that costs half of what gathering them first does.
+/// Replaces `answer` by a whole body of at most `max` bytes. Each piece is moved there as it comes, while the processor
+/// still has it near; gathered first and joined at the end, the long answers of a restore would cost more.
 async fn receive<B>(mut body: B, max: usize, answer: &mut Vec<u8>) -> Result<(), B::Error>
 where
     B: Body<Data = Bytes> + Unpin,

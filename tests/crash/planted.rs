@@ -62,7 +62,7 @@ fn a_missing_sync_of_directories_is_caught_by_power_cuts_of_the_packs() {
 
 #[test]
 fn an_acknowledgement_before_the_commit_is_caught_by_kills() {
-    // What nobody was promised may be there or not, but not come later: that too tells of a commit that is still to come.
+    // Where a collection runs, a snapshot that cannot be seen yet is taken for expired; then its coming later tells of it.
     is_caught("ack-before-commit", kill_boxes, 160, &[Broken::Loss, Broken::HalfWritten]);
 }
 

@@ -206,7 +206,11 @@ pub(super) fn finish_announced(site: &Site) -> Result<(), OperationError> {
             Ok(()) => tracing::info!(snapshot = %id, "A commit that was cut off is complete now"),
             Err(Failure::Fault(error)) if error.is_durability() => return Err(error),
             Err(failure) => {
-                tracing::warn!(snapshot = %id, ?failure, "A commit that was cut off cannot be completed");
+                let reason = match &failure {
+                    Failure::Refused(refusal) => refusal.sentence.clone(),
+                    Failure::Fault(error) => chain(error),
+                };
+                tracing::warn!(snapshot = %id, reason, "A commit that was cut off cannot be completed");
                 match site.catalog.writer().write(|tx| snapshots::retract(tx, &id)).map_err(OperationError::from) {
                     Err(error) if error.is_durability() => return Err(error),
                     // Where the disk is full, the next start tries again.

@@ -188,6 +188,7 @@ impl Fetcher {
         let plain = match uncompressed(answer.frame, expected, SEGMENT_PLAIN_MAX) {
             // A short one is copied, so that it does not keep far more memory than it fills.
             Ok(Some(payload)) if payload.len() >= self.answer.capacity() / 2 => {
+                // Where in the answer: it is a part of it.
                 let start = payload.as_ptr().addr() - self.answer.as_ptr().addr();
                 let at = start..start + payload.len();
                 Ok(Plain::Received { answer: std::mem::replace(&mut self.answer, buffer()), at })

@@ -4,7 +4,7 @@
 //! workstation: compressors have lost data before (restic issue 4523).
 
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
-use zstd::zstd_safe::{CParameter, Strategy};
+use zstd::zstd_safe::CParameter;
 
 use crate::ids::SourceKind;
 use crate::keys::PackKey;
@@ -83,25 +83,23 @@ impl Effort {
         }
     }
 
-    /// Level, then window, chain table and hash table as powers of two, the shortest match in bytes, and the strategy as
-    /// zstd numbers it (1: "fast", 2: "dfast"). 0: as the level has it.
-    const fn parameters(self) -> (i32, [u32; 4], Strategy) {
+    /// The level and what differs from it. All parameters are named by each, since one encoder serves several efforts; 0 is
+    /// what the level has.
+    const fn parameters(self) -> (i32, [CParameter; 5]) {
+        use CParameter::{ChainLog, HashLog, MinMatch, Strategy, WindowLog};
+        use zstd::zstd_safe::Strategy::{ZSTD_dfast, ZSTD_fast};
         match self {
-            Self::Mixed => (3, [21, 13, 16, 0], Strategy::ZSTD_dfast),
-            Self::Small => (3, [21, 0, 13, 6], Strategy::ZSTD_fast),
-            Self::Rows => (1, [17, 0, 12, 7], Strategy::ZSTD_fast),
-            Self::Passing => (1, [0; 4], Strategy::ZSTD_fast),
+            Self::Mixed => (3, [WindowLog(21), ChainLog(13), HashLog(16), MinMatch(0), Strategy(ZSTD_dfast)]),
+            Self::Small => (3, [WindowLog(21), ChainLog(0), HashLog(13), MinMatch(6), Strategy(ZSTD_fast)]),
+            Self::Rows => (1, [WindowLog(17), ChainLog(0), HashLog(12), MinMatch(7), Strategy(ZSTD_fast)]),
+            Self::Passing => (1, [WindowLog(0), ChainLog(0), HashLog(0), MinMatch(0), Strategy(ZSTD_fast)]),
         }
     }
 
     fn tune(self, compressor: &mut zstd::bulk::Compressor<'static>) -> std::io::Result<()> {
-        let (level, [window, chain, hash, shortest], strategy) = self.parameters();
+        let (level, parameters) = self.parameters();
         compressor.set_compression_level(level)?;
-        compressor.set_parameter(CParameter::WindowLog(window))?;
-        compressor.set_parameter(CParameter::ChainLog(chain))?;
-        compressor.set_parameter(CParameter::HashLog(hash))?;
-        compressor.set_parameter(CParameter::MinMatch(shortest))?;
-        compressor.set_parameter(CParameter::Strategy(strategy))
+        parameters.into_iter().try_for_each(|parameter| compressor.set_parameter(parameter))
     }
 }
 
