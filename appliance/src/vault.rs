@@ -111,7 +111,6 @@ impl Vault {
         })?;
         let recipients = Recipients::parse(file.recipients()).map_err(|source| VaultError::Key { path, source })?;
 
-        // Machines remember the receipt key, and they exist only when the catalog does.
         let receipt_key = SigningKey::from_pkcs8(&signing_key(dir, KeyFile::Receipt, step)?)
             .map_err(|source| VaultError::Key { path: KeyFile::Receipt.path(dir), source })?;
         let id = file.vault();
@@ -167,7 +166,8 @@ impl KeyFile {
     }
 }
 
-/// Reads an Ed25519 key (PKCS#8, DER); makes it on a box that has no catalog yet, so that no machine knows another one.
+/// Reads an Ed25519 key (PKCS#8, DER); makes it on a box that has neither catalog nor packs yet, so that no machine knows
+/// another one and no record in the store is signed with another one.
 pub(crate) fn signing_key(
     dir: &DataDir,
     which: KeyFile,
@@ -177,7 +177,7 @@ pub(crate) fn signing_key(
     if let Some(der) = files::read_if_there(&path, KEY_FILE_MAX)? {
         return Ok(Zeroizing::new(der));
     }
-    if dir.catalog_file().exists() {
+    if dir.catalog_file().exists() || has_packs(dir) {
         return Err(VaultError::Missing { path });
     }
     let document = ring::signature::Ed25519KeyPair::generate_pkcs8(&ring::rand::SystemRandom::new())
@@ -306,6 +306,13 @@ mod tests {
         }
         std::fs::create_dir(dir.store_dir().join("packs")).expect("packs");
         std::fs::write(dir.store_dir().join("packs/x"), b"").expect("pack");
+        // Also when the catalog is gone as well: records are signed with this key.
+        std::fs::remove_file(dir.catalog_file()).expect("remove");
+        let receipt = KeyFile::Receipt.path(&dir);
+        let bytes = std::fs::read(&receipt).expect("read");
+        std::fs::remove_file(&receipt).expect("remove");
+        assert!(matches!(open(&dir), Err(VaultError::Missing { path }) if path == receipt));
+        std::fs::write(&receipt, bytes).expect("put back");
         std::fs::remove_file(dir.vault_file()).expect("remove");
         assert!(matches!(open(&dir), Err(VaultError::Missing { .. })));
     }
