@@ -37,6 +37,11 @@ pub(crate) fn bytes(bytes: u64) -> String {
     format!("{} {unit}", scaled.digits())
 }
 
+/// `number` things: `1 pack`, `2 packs`.
+pub(crate) fn count(number: u64, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}
+
 /// How long ago something was, in the largest unit that fits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ago {

@@ -74,7 +74,7 @@ fn write_status(out: &mut String, status: &Status) -> std::fmt::Result {
         writeln!(out, "Disk: {} free of {}", figures::bytes(free), figures::bytes(total))?;
     }
     let stored = &status.stored;
-    writeln!(out, "Stored: {} in {} packs, {} chunks", figures::bytes(stored.bytes), stored.packs, stored.chunks)?;
+    writeln!(out, "Stored: {} in {}, {}", figures::bytes(stored.bytes), packs(stored.packs), chunks(stored.chunks))?;
     writeln!(
         out,
         "Packs not yet checked: {}; damaged: {}; on their way out: {}",
@@ -108,32 +108,44 @@ fn write_machine(out: &mut String, machine: &MachineStatus, now: i64) -> std::fm
     for source in &machine.sources {
         write!(
             out,
-            "    {} ({}): {} snapshots, last {}: {} entries, {}",
+            "    {} ({}): {}, last {}: {}, {}",
             source.source,
             source.kind,
-            source.snapshots,
+            snapshots(source.snapshots),
             figures::ago(Ago::between(source.last_received_at, now)),
-            source.last_entries,
+            figures::count(source.last_entries, "entry", "entries"),
             figures::bytes(source.last_bytes)
         )?;
         if source.last_problems > 0 {
-            write!(out, ", {} entries could not be read", source.last_problems)?;
+            write!(out, ", {} could not be read", figures::count(source.last_problems, "entry", "entries"))?;
         }
         if source.damaged > 0 {
-            write!(out, ", {} snapshots damaged", source.damaged)?;
+            write!(out, ", {} damaged", snapshots(source.damaged))?;
         }
         out.push('\n');
     }
     Ok(())
 }
 
+fn packs(number: u64) -> String {
+    figures::count(number, "pack", "packs")
+}
+
+fn chunks(number: u64) -> String {
+    figures::count(number, "chunk", "chunks")
+}
+
+fn snapshots(number: u64) -> String {
+    figures::count(number, "snapshot", "snapshots")
+}
+
 pub(super) fn verify(report: &VerifyReport) -> Answer {
     let mut text = format!(
-        "{} packs with {} chunks ({}) and {} snapshots were read and checked.\n",
-        report.packs,
-        report.chunks,
+        "Read and checked: {} with {} ({}) and {}.\n",
+        packs(report.packs),
+        chunks(report.chunks),
         figures::bytes(report.bytes),
-        report.snapshots
+        snapshots(report.snapshots)
     );
     for damaged in &report.damaged {
         let _ = writeln!(text, "Pack {} is damaged: {}.", damaged.pack, damaged.reason.trim_end_matches('.'));
@@ -156,14 +168,14 @@ pub(super) fn verify(report: &VerifyReport) -> Answer {
 
 pub(super) fn prune(report: &PruneReport) -> Answer {
     let mut text = String::new();
-    let (would, did) = if report.dry_run { ("would be ", "") } else { ("", "were ") };
+    let would = if report.dry_run { "that would be " } else { "" };
     for snapshot in &report.expired {
         let _ = writeln!(text, "Snapshot {} of {} on {}", snapshot.snapshot, snapshot.source, snapshot.machine);
     }
-    let _ = writeln!(text, "{} snapshots {would}{did}removed, {} stay.", report.expired.len(), report.kept_snapshots);
+    let _ = writeln!(text, "Snapshots {would}removed: {}; kept: {}.", report.expired.len(), report.kept_snapshots);
     let _ = writeln!(
         text,
-        "{} packs ({}) {would}{did}condemned, {} rewritten, {} deleted ({}).",
+        "Packs {would}condemned: {} ({}); rewritten: {}; deleted: {} ({}).",
         report.condemned_packs,
         figures::bytes(report.condemned_bytes),
         report.rewritten_packs,
@@ -177,11 +189,11 @@ pub(super) fn prune(report: &PruneReport) -> Answer {
     if report.dry_run && report.over_brake {
         let _ = writeln!(
             text,
-            "This is more than 10 % ({} of {}, {} of {} days), so a run stops before it unless it has `--force`.",
+            "This is more than 10 % ({} of {}, {} of {}), so a run stops before it unless it has `--force`.",
             figures::bytes(report.doomed_bytes),
             figures::bytes(report.stored_bytes),
             report.days_lost,
-            report.days
+            figures::count(report.days, "day", "days")
         );
     }
     let outcome = if report.held_back.is_empty() { Outcome::Done } else { Outcome::Attention };
@@ -191,12 +203,12 @@ pub(super) fn prune(report: &PruneReport) -> Answer {
 /// What a rebuild found.
 pub(crate) fn rebuild(report: &RebuildReport) -> Answer {
     let mut text = format!(
-        "The new catalog has {} packs ({}) with {} chunks, {} snapshots and {} machines.\n",
-        report.packs,
+        "The new catalog has {} ({}) with {}, {} and {}.\n",
+        packs(report.packs),
         figures::bytes(report.bytes),
-        report.chunks,
-        report.snapshots,
-        report.machines.len()
+        chunks(report.chunks),
+        snapshots(report.snapshots),
+        figures::count(report.machines.len() as u64, "machine", "machines")
     );
     for machine in report.machines.iter().filter(|machine| machine.origin == MachineOrigin::Snapshots) {
         let _ = writeln!(

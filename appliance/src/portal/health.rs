@@ -16,7 +16,7 @@ pub(super) enum Health {
     Incomplete,
     /// It was enrolled a short time ago and has not backed up yet.
     Empty,
-    /// It has a recent, whole backup of every source.
+    /// Its last backup is recent, and the last one of every source is whole.
     Current,
     /// It may not come in any more.
     Retired,

@@ -89,6 +89,9 @@ impl Worker {
                     rewritten_packs = report.rewritten_packs,
                     "Collection done"
                 );
+                for machine in &report.held_back {
+                    tracing::warn!(machine = %machine.machine, reason = %machine.reason, "Nothing of a machine was collected");
+                }
                 Ok(Done::Everything)
             }
             Self::Compaction => {
