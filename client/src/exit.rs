@@ -16,11 +16,11 @@ pub enum Exit {
     Usage,
     /// It was done but for some entries; the message lists them.
     Incomplete,
-    /// Not done now, will be done later: on battery, metered, paused.
+    /// Not done now, will be done later; no command ends with it yet.
     Postponed,
     /// There is no enrolment in the state directory.
     NotEnrolled,
-    /// Another run has the source or the state directory.
+    /// Another run has the source or the state directory, or the box has too much to do just now.
     Busy,
     /// The box's key is another one, or the box does not accept this machine's certificate.
     KeyRefused,

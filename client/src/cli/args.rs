@@ -25,7 +25,7 @@ use crate::snapshots::Selector;
     10 not enrolled · 11 busy · 12 key or certificate refused · 13 box unreachable · 14 box full · 130 interrupted."
 )]
 pub(super) struct Arguments {
-    /// Where this machine's enrolment and caches are [default: /var/lib/datis for root, else ~/.local/state/datis]
+    /// Where this machine's enrolment and caches are [default: /var/lib/datis-client for root, else ~/.local/state/datis]
     #[arg(long, value_name = "DIR", global = true, value_hint = ValueHint::DirPath)]
     pub(super) state: Option<PathBuf>,
     #[command(subcommand)]

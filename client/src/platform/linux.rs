@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
-/// Where the state directory is by default: `/var/lib/datis` for root, else `datis` in the user's state directory.
+/// Where the state directory is by default: `/var/lib/datis-client` for root, because a box on the same computer has
+/// `/var/lib/datis`; else `datis` in the user's state directory.
 #[must_use]
 pub fn default_state_dir() -> Option<PathBuf> {
     if rustix::process::geteuid().is_root() {
-        return Some(PathBuf::from("/var/lib/datis"));
+        return Some(PathBuf::from("/var/lib/datis-client"));
     }
     let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     absolute("XDG_STATE_HOME")
