@@ -60,7 +60,8 @@ programs-release: tools-build
 soak: tools-test programs-release ## thousands of crashes and power cuts (CYCLES=); hours
 	$(TEST_ENVIRONMENT) DATIS_CYCLES=$(CYCLES) cargo test --release --locked --package datis-tests --test crash -- --nocapture
 
-bench: tools-test ## compares speed, size and memory with restic, rustic, borg and bupstash; an hour and 25 GB of disk
+bench: tools-test ## a catalog of 16 Mi chunks, then speed, size and memory beside restic, rustic, borg and bupstash; one to two hours, 25 GB
+	cargo run --release --locked --package datis-appliance --features bench --example big_catalog
 	cargo build --release --locked --workspace --bins
 	python3 tests/bench/bench.py
 
