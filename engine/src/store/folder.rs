@@ -6,7 +6,8 @@
 //!
 //! An object takes this way, and each step waits for the one before: bytes into `incoming/`, fsync of the file, fsync of
 //! the parent of its directory if that may be new, rename that never overwrites, fsync of its directory, fsync of the
-//! file once more. Before the rename nobody sees it; before the last step nobody is promised it. Source:
+//! file once more. Before the rename nobody sees it; before the last step nobody is promised it. A deletion is synced the
+//! same way: the directory, then the file that was in it. Source:
 //! `docs/FORMAT.md`, "Store"; for the last step `docs/decisions/0013-sync-of-directories.md`.
 //!
 //! The folder is held open, so that a disk taken away under a running box gives errors, not an empty store.
@@ -223,6 +224,8 @@ impl PackStore for FolderStore {
     fn delete(&self, name: ObjectName) -> Result<(), StoreError> {
         self.staging.check_syncs(&self.path)?;
         let key = name.to_string();
+        // Held open to be synced after its directory, as after a put. What cannot be opened can be deleted all the same.
+        let file = self.open_object(name).ok();
         match rustix::fs::unlinkat(&self.root, key.as_str(), AtFlags::empty()) {
             Ok(()) => {}
             Err(Errno::NOENT) => self.check_present(name.kind())?,
@@ -231,10 +234,11 @@ impl PackStore for FolderStore {
         // Also where it was absent: the process that deleted it may have died before it synced.
         match self.sync_dir(&dir_of(name)) {
             Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-                self.check_present(name.kind())
+                self.check_present(name.kind())?;
             }
-            done => done,
+            done => done?,
         }
+        file.map_or(Ok(()), |file| self.staging.confirm(&file, &self.shown(&key)))
     }
 
     fn space(&self) -> Result<Option<Space>, StoreError> {
@@ -418,7 +422,8 @@ mod tests {
         store.delete(pack(7, 3)).expect("delete");
         store.delete(pack(7, 3)).expect("delete");
         store.delete(ObjectName::Vault).expect("delete");
-        assert_eq!(seen::take(), dirs(&["packs/07", "packs/07", "."]));
+        let deleted = store.shown(&pack(7, 3).to_string());
+        assert_eq!(seen::take(), [dirs(&["packs/07"]), vec![deleted], dirs(&["packs/07", "."])].concat());
         // A directory made by another process may not be durable: its parent is synced once more.
         let reopened = FolderStore::open(dir.path()).expect("open");
         seen::take();
