@@ -10,11 +10,16 @@ use crate::rig::disk::{Disk, Format, scratch, tool};
 use crate::rig::finding::Outcome;
 use crate::rig::fleet::{Beside, Fleet, Setting};
 use crate::rig::medium::{Access, Failure, Medium};
-use crate::rig::seed::{cycles, moment};
+use crate::rig::seed::{cycles, in_parts, moment};
 use crate::rig::writer::{Switch, UnderWay};
 
 /// What `datis` ends with when the box has no room.
 const BOX_FULL: i32 = 14;
+
+/// Rounds on one disk: every round stores something, and the disks are small.
+const ROUNDS_PER_DISK: u32 = 5;
+/// The same where most backups fail.
+const FAILING_ROUNDS_PER_DISK: u32 = 16;
 
 /// What the box ends with when it could not make data durable.
 const DURABILITY: i32 = 70;
@@ -94,13 +99,17 @@ fn make_room(fleet: &mut Fleet) {
 #[test]
 fn a_disk_that_others_have_filled_to_the_last_byte_costs_nothing_that_was_acknowledged() {
     let mut random = Random::from_environment();
+    in_parts(cycles(4), ROUNDS_PER_DISK, |rounds| fill_from_outside(rounds, &mut random));
+}
+
+fn fill_from_outside(rounds: u32, random: &mut Random) {
     let folder = scratch();
     let disk = Disk::make(folder.path(), "disk", Format::Ext4, 96);
-    let mut fleet = fleet_on(&disk, folder.path(), &mut random);
+    let mut fleet = fleet_on(&disk, folder.path(), random);
     sound(fleet.writers[0].write());
     sound(fleet.writers[1].write());
     let ballast = disk.path().join("ballast");
-    for round in 0..cycles(4) {
+    for round in 0..rounds {
         // Either before a backup begins, or in the middle of it.
         if round % 2 == 0 {
             fill_to_the_last_byte(&ballast);
@@ -144,13 +153,17 @@ fn revive(fleet: &mut Fleet) -> Outcome {
 }
 
 /// The disk goes away while everybody writes; no backup that begins afterwards may be acknowledged.
-fn lose_the_disk(lose: fn(&Disk)) {
+fn lose_disks(lose: fn(&Disk)) {
     let mut random = Random::from_environment();
+    in_parts(cycles(5), ROUNDS_PER_DISK, |rounds| lose_the_disk(lose, rounds, &mut random));
+}
+
+fn lose_the_disk(lose: fn(&Disk), rounds: u32, random: &mut Random) {
     let folder = scratch();
     let mut disk = Disk::make(folder.path(), "disk", Format::Ext4, 128);
-    let mut fleet = fleet_on(&disk, folder.path(), &mut random);
-    for _ in 0..cycles(5) {
-        let life = moment(&mut random, 200);
+    let mut fleet = fleet_on(&disk, folder.path(), random);
+    for _ in 0..rounds {
+        let life = moment(random, 200);
         fleet.write_until(UnderWay::Killed, Beside::Nothing, |switch, _| {
             std::thread::sleep(life);
             switch.announce_cut();
@@ -177,12 +190,12 @@ fn lose_the_disk(lose: fn(&Disk)) {
 
 #[test]
 fn a_disk_that_vanishes_under_the_running_box_brings_no_false_acknowledgement() {
-    lose_the_disk(Disk::cut);
+    lose_disks(Disk::cut);
 }
 
 #[test]
 fn a_disk_that_turns_read_only_under_the_running_box_brings_no_false_acknowledgement() {
-    lose_the_disk(Disk::freeze_read_only);
+    lose_disks(Disk::freeze_read_only);
 }
 
 /// A box on a disk that breaks when told to.
@@ -224,12 +237,19 @@ impl Fragile {
 #[test]
 fn errors_of_the_disk_while_writing_are_never_reported_as_success() {
     let mut random = Random::from_environment();
-    let mut fragile = Fragile::start(&mut random);
     let mut failed = 0;
-    for round in 0..cycles(16) {
+    in_parts(cycles(16), FAILING_ROUNDS_PER_DISK, |rounds| failed += fail_writes(rounds, &mut random));
+    assert!(failed > 0, "the disk never failed");
+}
+
+/// Gives how many accesses failed.
+fn fail_writes(rounds: u32, random: &mut Random) -> u64 {
+    let mut fragile = Fragile::start(random);
+    let mut failed = 0;
+    for round in 0..rounds {
         let access = if round % 2 == 0 { Access::Write } else { Access::Flush };
         let failure = Failure { access, skip: random.below(30), forever: random.one_in(2) };
-        let (medium, before) = (&fragile.medium, moment(&mut random, 200));
+        let (medium, before) = (&fragile.medium, moment(random, 200));
         fragile.fleet.write_until(UnderWay::Killed, Beside::Nothing, |switch, _| {
             std::thread::sleep(before);
             medium.break_at(failure);
@@ -239,9 +259,9 @@ fn errors_of_the_disk_while_writing_are_never_reported_as_success() {
         failed += fragile.recover();
         sound(fragile.fleet.check(1));
     }
-    assert!(failed > 0, "the disk never failed");
     let tally = fragile.fleet.conclude().unwrap_or_else(|finding| panic!("{finding}"));
     println!("errors while writing: {failed} accesses failed, {tally}");
+    failed
 }
 
 #[test]

@@ -4,6 +4,16 @@ use std::time::Duration;
 
 use harness::Random;
 
+/// Runs `total` rounds in parts of at most `most`, each on a disk or a box of its own: a long run fills neither.
+pub(crate) fn in_parts(total: u32, most: u32, mut part: impl FnMut(u32)) {
+    let mut left = total;
+    while left > 0 {
+        let rounds = left.min(most);
+        part(rounds);
+        left -= rounds;
+    }
+}
+
 /// How many cycles a scenario runs: `DATIS_CYCLES`, or `usual`.
 pub(crate) fn cycles(usual: u32) -> u32 {
     match std::env::var("DATIS_CYCLES") {
