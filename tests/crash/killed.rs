@@ -8,7 +8,7 @@ use harness::Random;
 use crate::rig::disk::scratch;
 use crate::rig::finding::Outcome;
 use crate::rig::fleet::{Beside, Fleet, Setting, Tally};
-use crate::rig::seed::{cycles, moment};
+use crate::rig::seed::{cycles, in_parts, moment};
 use crate::rig::writer::{Switch, UnderWay};
 
 /// Cycles on one box; then a fresh one takes over, so that a long run stays as fast as it begins.
@@ -79,11 +79,11 @@ pub(crate) fn collect_while_writing(setting: &Setting, cycles: u32, random: &mut
 
 fn in_boxes(total: u32, mut part: impl FnMut(&Path, u32) -> Outcome<Tally>) -> Tally {
     let mut sum = Tally::default();
-    while sum.cycles < total {
+    in_parts(total, CYCLES_PER_BOX, |cycles| {
         let folder = scratch();
-        let tally = part(folder.path(), (total - sum.cycles).min(CYCLES_PER_BOX));
+        let tally = part(folder.path(), cycles);
         sum.add(&tally.unwrap_or_else(|finding| panic!("after {} sound cycles: {finding}", sum.cycles)));
-    }
+    });
     sum
 }
 

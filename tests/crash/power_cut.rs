@@ -9,7 +9,7 @@ use crate::rig::disk::{Format, scratch};
 use crate::rig::finding::Outcome;
 use crate::rig::fleet::{Beside, Fleet, Setting, Tally};
 use crate::rig::ground::{Blow, Ground};
-use crate::rig::seed::{cycles, fork, moment};
+use crate::rig::seed::{cycles, fork, in_parts, moment};
 use crate::rig::writer::UnderWay;
 
 /// What shares the disk whose power goes.
@@ -102,11 +102,10 @@ pub(crate) fn cut_power(
 fn many_cuts(blow: Blow, on: OnTheDisk, total: u32) {
     let mut random = Random::from_environment();
     let mut sum = Tally::default();
-    while sum.cycles < total {
-        let cycles = (total - sum.cycles).min(CYCLES_PER_BOX);
+    in_parts(total, CYCLES_PER_BOX, |cycles| {
         let tally = cut_power(blow, on, &Setting::unplaced(3), cycles, &mut fork(&mut random));
         sum.add(&tally.unwrap_or_else(|finding| panic!("after {} sound cycles: {finding}", sum.cycles)));
-    }
+    });
     println!("power cut, {blow:?} of {on:?}: {sum}");
 }
 

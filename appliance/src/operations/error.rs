@@ -70,7 +70,7 @@ pub enum OperationError {
     },
     /// The store has snapshots that the catalog does not know: collection would take what they rest on.
     #[error(
-        "nothing was deleted: the store has {snapshots} snapshots that the catalog does not know, so the catalog is older \
+        "nothing was deleted: the store has snapshots that the catalog does not know ({snapshots}), so the catalog is older \
          than the store; stop the box and run `datisd rebuild`, which brings them back"
     )]
     CatalogBehind {
