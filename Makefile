@@ -47,15 +47,15 @@ deny: tools-python
 # run does not change what they test.
 programs: tools-build ## builds the programs under test, as they are shipped and with planted bugs
 	cargo build --locked --workspace --bins --features $(PLANT)
-	install -D -t $(PROGRAMS)/planted target/debug/datisd target/debug/datis
+	install -D -t $(PROGRAMS)/planted target/debug/datisd target/debug/datis-probe target/debug/datis
 	cargo build --locked --workspace --bins
-	install -D -t $(PROGRAMS)/plain target/debug/datisd target/debug/datis
+	install -D -t $(PROGRAMS)/plain target/debug/datisd target/debug/datis-probe target/debug/datis
 
 programs-release: tools-build
 	cargo build --release --locked --workspace --bins --features $(PLANT)
-	install -D -t $(PROGRAMS)/planted target/release/datisd target/release/datis
+	install -D -t $(PROGRAMS)/planted target/release/datisd target/release/datis-probe target/release/datis
 	cargo build --release --locked --workspace --bins
-	install -D -t $(PROGRAMS)/plain target/release/datisd target/release/datis
+	install -D -t $(PROGRAMS)/plain target/release/datisd target/release/datis-probe target/release/datis
 
 soak: tools-test programs-release ## thousands of crashes and power cuts (CYCLES=); hours
 	$(TEST_ENVIRONMENT) DATIS_CYCLES=$(CYCLES) cargo test --release --locked --package datis-tests --test crash -- --nocapture
@@ -82,6 +82,6 @@ tools-python:
 	$(call install-packages,gcc libc6-dev python3 python3-venv python3-pip)
 
 tools-test: tools-build tools-python
-	$(call install-packages,acl age attr e2fsprogs faketime fuse3 mount rsync util-linux xfsprogs)
+	$(call install-packages,acl age attr busybox dnsmasq-base e2fsprogs faketime fuse3 iproute2 mount nftables nut-client nut-server procps rsync util-linux xfsprogs)
 	@[ -x $(TOOLS)/bin/pip ] || python3 -m venv $(TOOLS)
 	@$(TOOLS)/bin/pip install --quiet --disable-pip-version-check --requirement tests/tools/requirements.txt

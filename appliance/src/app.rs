@@ -148,6 +148,7 @@ pub(crate) fn command(dir: &DataDir, command: &Command, progress: &mut dyn FnMut
                 site: Arc::clone(&opened.site),
                 certs: Arc::clone(&opened.certs),
                 look: Arc::new(|| serde_json::json!({ "running": false })),
+                commissioning: opened.config.commissioning.clone(),
             };
             desk.execute(command, progress)
         }

@@ -12,6 +12,7 @@ use datis_engine::units::Seconds;
 use tracing_subscriber::EnvFilter;
 
 use crate::app::{self, RunOptions};
+use crate::commissioning::Check;
 use crate::config::DataDir;
 use crate::control::{Address, Answer, Command, Failed, FailedKind, Outcome};
 
@@ -93,6 +94,15 @@ enum Verb {
         /// For tests: unused packs wait this many seconds before they go.
         #[arg(long, value_name = "SECONDS", hide = true)]
         grace: Option<u64>,
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Check whether the box is where it can do its work: cable, address, DHCP, gateway, names, clock, room, power.
+    /// Ends with 3 when a check fails.
+    Commission {
+        /// Only this check; may be given several times.
+        #[arg(long, value_name = "ID")]
+        only: Vec<Check>,
         #[command(flatten)]
         form: Form,
     },
@@ -181,6 +191,7 @@ pub fn main() -> ExitCode {
         Verb::Policy { machine, every, local, external, form } => {
             (Command::Policy { machine, every, local, external }, form)
         }
+        Verb::Commission { only, form } => (Command::Commission { only }, form),
         Verb::Machines { form } => (Command::Machines, form),
         Verb::Retire { machine, form } => (Command::Retire { machine }, form),
     };
@@ -274,6 +285,7 @@ mod tests {
             "datisd policy --every 1h",
             "datisd policy --machine a --local 30d",
             "datisd run --machine-port 70000",
+            "datisd commission --only lan",
             "datisd forget",
         ] {
             let refused = Cli::try_parse_from(line.split(' ')).expect_err(line);

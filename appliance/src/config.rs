@@ -2,7 +2,7 @@
 //!
 //! The file is read strictly: an unknown key or an impossible value is refused with a sentence before anything is applied.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use datis_engine::wire::MACHINE_PORT;
@@ -10,6 +10,9 @@ use serde::Deserialize;
 
 /// The portal's default port: the one that needs no privilege.
 pub const PORTAL_PORT: u16 = 8443;
+
+/// The most time servers that can be set.
+pub const TIME_SERVERS_MAX: usize = 8;
 
 /// The box's folder: everything it has is in it, and only one process works in it at a time.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,6 +129,8 @@ pub struct Config {
     pub portal: PortalConfig,
     /// How the disk is used.
     pub storage: StorageConfig,
+    /// How the site is checked.
+    pub commissioning: CommissioningConfig,
 }
 
 /// Section `machine_port`.
@@ -173,6 +178,82 @@ pub struct StorageConfig {
     pub reserve_bytes: Option<u64>,
 }
 
+/// Section `commissioning`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CommissioningConfig {
+    /// Whether the box checks its site by itself, after each start and from time to time; default: yes.
+    pub automatic: bool,
+    /// Time servers that the clock is compared with, at most [`TIME_SERVERS_MAX`]; default: three of the public pool.
+    /// Setting the clock is the system's business.
+    pub time_servers: Vec<TimeServer>,
+    /// Where the NUT server listens that knows the UPS; default: its usual port on this computer.
+    pub nut_server: SocketAddr,
+}
+
+/// The port of NUT (network UPS tools).
+const NUT_PORT: u16 = 3493;
+
+
+impl Default for CommissioningConfig {
+    fn default() -> Self {
+        let of_pool = |number: u8| TimeServer { host: format!("{number}.pool.ntp.org"), port: TimeServer::PORT };
+        Self { automatic: true, time_servers: (0..3).map(of_pool).collect(), nut_server: (Ipv4Addr::LOCALHOST, NUT_PORT).into() }
+    }
+}
+
+/// A time server: `HOST` or `HOST:PORT`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct TimeServer {
+    host: String,
+    port: u16,
+}
+
+impl TimeServer {
+    /// The port of NTP.
+    pub const PORT: u16 = 123;
+
+    /// Name or address.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// Port.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+}
+
+impl TryFrom<String> for TimeServer {
+    type Error = String;
+
+    fn try_from(raw: String) -> Result<Self, String> {
+        let (host, port) = match raw.split_once(':') {
+            Some((host, port)) => (host, port.parse().ok().filter(|port| *port != 0)),
+            None => (raw.as_str(), Some(Self::PORT)),
+        };
+        let is_host = |host: &str| {
+            (1..=253).contains(&host.len()) && host.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-'))
+        };
+        match port {
+            Some(port) if is_host(host) => Ok(Self { host: host.to_owned(), port }),
+            _ => Err(format!("`{raw}` is no time server; write a host name or an IPv4 address, with `:PORT` if need be")),
+        }
+    }
+}
+
+impl std::fmt::Display for TimeServer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.port {
+            Self::PORT => f.write_str(&self.host),
+            port => write!(f, "{}:{port}", self.host),
+        }
+    }
+}
+
 impl Config {
     /// Reads and checks the folder's configuration; a file that is not there means the defaults.
     ///
@@ -211,6 +292,9 @@ impl Config {
         if self.machine_port.address.as_deref().is_some_and(|host| !printable(host, 253) || !host_characters(host)) {
             return refuse("machine_port.address", "must be a host name or an address, without a port");
         }
+        if !(1..=TIME_SERVERS_MAX).contains(&self.commissioning.time_servers.len()) {
+            return refuse("commissioning.time_servers", "must name 1 to 8 time servers");
+        }
         Ok(())
     }
 }
@@ -241,6 +325,9 @@ mod tests {
         assert_eq!(config.box_name.as_deref(), Some("cellar"));
         assert_eq!(config.machine_port.port, 30000);
         assert_eq!(config.portal, PortalConfig::default());
+        let config = read("[commissioning]\ntime_servers = [\"10.0.0.1:1123\", \"ntp.lan\"]\n").expect("config");
+        let servers: Vec<_> = config.commissioning.time_servers.iter().map(ToString::to_string).collect();
+        assert_eq!(servers, ["10.0.0.1:1123", "ntp.lan"]);
     }
 
     #[test]
@@ -255,6 +342,9 @@ mod tests {
             ("box_name = \"a b\"", "box_name"),
             ("[machine_port]\naddress = \"a/b\"", "machine_port.address"),
             ("[storage]\nreserve_bytes = -1", "-1"),
+            ("[commissioning]\ntime_servers = []", "commissioning.time_servers"),
+            ("[commissioning]\ntime_servers = [\"a b\"]", "a b"),
+            ("[commissioning]\ntime_servers = [\"ntp.lan:0\"]", "ntp.lan:0"),
             ("box_name", "1"),
         ] {
             let message = read(text).expect_err(text).to_string();

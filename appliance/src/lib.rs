@@ -2,19 +2,23 @@
 //!
 //! The arrows go one way and `tests/tidy` holds them: `app` builds everything and starts the edges (`portal`, `intake`,
 //! `control`, `workers`), which never import one another. Every change is one verb in `operations`, in one transaction;
-//! every look goes through `catalog`'s readers. `vault`, `certs`, `config`, `files` and `meters` stand below all of them.
+//! every look goes through `catalog`'s readers. `commissioning` looks at the box and at the network around it; what
+//! needs a privilege for that, the program `datis-probe` does (`probe`). `vault`, `certs`, `config`, `files` and `meters` stand below all of them.
 
 mod app;
 pub mod catalog;
 pub mod certs;
 pub mod cli;
+pub mod commissioning;
 pub mod config;
 mod control;
 mod figures;
 mod files;
 mod intake;
+pub mod locale;
 mod meters;
 pub mod operations;
 mod portal;
+pub mod probe;
 pub mod vault;
 pub mod workers;

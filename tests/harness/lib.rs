@@ -3,6 +3,7 @@
 //! Nothing in here knows how the product works inside: it starts the two programs and looks at what they print and write.
 //! A helper that cannot do its work panics with a sentence, because the test is then worth nothing.
 
+mod lab;
 mod machine;
 mod process;
 mod programs;
@@ -13,6 +14,7 @@ pub mod tree;
 
 use std::time::{Duration, Instant};
 
+pub use lab::Lab;
 pub use machine::{Machine, SnapshotRow, Summary, within};
 pub use process::{Finished, Invocation, Running};
 pub use programs::{Programs, repository};

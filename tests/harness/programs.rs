@@ -44,7 +44,7 @@ impl Programs {
         let folder =
             folder.canonicalize().unwrap_or_else(|e| panic!("{}: {e}; `make programs` builds it", folder.display()));
         let programs = Self { folder };
-        for program in [programs.datisd(), programs.datis()] {
+        for program in [programs.datisd(), programs.datis(), programs.folder.join("datis-probe")] {
             assert!(program.is_file(), "{} is missing; `make programs` builds it", program.display());
         }
         programs

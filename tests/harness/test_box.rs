@@ -4,6 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -18,6 +19,9 @@ const START: Duration = Duration::from_secs(30);
 
 /// How long a box may take to stop after SIGTERM.
 const STOP: Duration = Duration::from_secs(30);
+
+/// The site is checked in a laboratory, not wherever the tests run.
+const NO_SITE: &str = "[commissioning]\nautomatic = false\n";
 
 /// What a box is started with.
 #[derive(Debug)]
@@ -110,9 +114,12 @@ impl BoxOptions {
     pub fn prepare(self) -> TestBox {
         let folder = scratch();
         let data = self.data.clone().unwrap_or_else(|| folder.path().join("box"));
-        if let Some(config) = &self.config {
-            std::fs::create_dir_all(&data).expect("the box's folder can be made");
-            std::fs::write(data.join("datisd.toml"), config).expect("datisd.toml can be written");
+        let config = data.join("datisd.toml");
+        if self.config.is_some() || !config.exists() {
+            let set = self.config.as_deref().unwrap_or_default();
+            let as_the_box_would = std::fs::DirBuilder::new().mode(0o700).recursive(true).create(&data);
+            as_the_box_would.expect("the box's folder can be made");
+            std::fs::write(config, format!("{set}\n{NO_SITE}")).expect("datisd.toml can be written");
         }
         let log = folder.path().join("datisd.log");
         TestBox { options: self, folder, data, log, daemon: None, ports: None }

@@ -13,12 +13,15 @@ type Arrows = &'static [(&'static str, &'static [&'static str])];
 /// `operations`, every look through the readers of `catalog`.
 const APPLIANCE: Arrows = &[
     ("main", &["cli"]),
-    ("cli", &["app", "config", "control"]),
+    ("cli", &["app", "commissioning", "config", "control"]),
     ("app", &["certs", "config", "control", "files", "intake", "meters", "operations", "portal", "vault", "workers"]),
-    ("portal", &["catalog", "config", "figures", "meters", "operations", "vault"]),
+    ("portal", &["catalog", "commissioning", "config", "figures", "locale", "meters", "operations", "vault"]),
     ("intake", &["catalog", "certs", "config", "meters", "operations", "vault"]),
-    ("control", &["catalog", "certs", "config", "figures", "operations", "vault"]),
-    ("workers", &["catalog", "meters", "operations"]),
+    ("control", &["catalog", "certs", "commissioning", "config", "figures", "locale", "operations", "vault"]),
+    ("workers", &["catalog", "commissioning", "config", "meters", "operations"]),
+    ("commissioning", &["config", "locale", "operations", "probe"]),
+    ("probe", &[]),
+    ("bin", &["probe"]),
     ("operations", &["catalog", "config", "vault"]),
     ("catalog", &[]),
     ("certs", &["config", "files", "vault"]),
@@ -26,6 +29,7 @@ const APPLIANCE: Arrows = &[
     ("files", &[]),
     ("config", &[]),
     ("figures", &[]),
+    ("locale", &["figures"]),
     ("meters", &[]),
 ];
 

@@ -9,8 +9,10 @@ use harness::repository;
 use crate::sources::sources;
 
 /// Every migration that was released, with the BLAKE3 of its text. Boxes have run it: a change comes as a new file.
-const MIGRATIONS: &[(&str, &str)] =
-    &[("0001_initial.sql", "ab50769569db0edff78f66a2f34e4d6e2cfb27ca4ae7f0fac1d95fc9522e54e2")];
+const MIGRATIONS: &[(&str, &str)] = &[
+    ("0001_initial.sql", "ab50769569db0edff78f66a2f34e4d6e2cfb27ca4ae7f0fac1d95fc9522e54e2"),
+    ("0002_checks.sql", "03074f8a87827d8c606a72066b14cbf0d58daecac7eef231b088502648c17d8f"),
+];
 
 #[test]
 fn migrations_that_boxes_have_run_are_not_edited() {
@@ -38,6 +40,7 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("machine", "state", "MachineState"),
     ("enrolment_code", "profile", "Profile"),
     ("pack", "state", "PackState"),
+    ("check_outcome", "state", "CheckState"),
     ("snapshot", "kind", "SourceKind"),
     ("snapshot", "state", "SnapshotState"),
     ("snapshot", "lifecycle", "Lifecycle"),

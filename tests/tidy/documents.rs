@@ -1,10 +1,10 @@
 //! Documents, the Makefile and the portal's languages against the tree.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use harness::repository;
 
-use crate::sources::files;
+use crate::sources::{files, sources};
 
 fn read(path: &str) -> String {
     std::fs::read_to_string(repository().join(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
@@ -81,28 +81,94 @@ fn every_exit_code_is_in_the_operating_guide() {
     assert!(count >= 11, "{count} codes");
 }
 
+/// The sentences of a language by their keys, `key` or `key.attribute`; those that run over several lines are joined.
+fn sentences(language: &str) -> BTreeMap<String, String> {
+    let mut found: BTreeMap<String, String> = BTreeMap::new();
+    let mut last: Option<(String, String)> = None;
+    for table in ["checks", "portal"] {
+        for line in read(&format!("portal-templates/locales/{language}/{table}.ftl")).lines() {
+            let key = line.split_once(" = ").filter(|(key, _)| !key.starts_with([' ', '#']) || key.trim().starts_with('.'));
+            match (key, &mut last) {
+                (Some((key, text)), last) => {
+                    let key = match (key.trim().strip_prefix('.'), &*last) {
+                        (Some(attribute), Some((message, _))) => {
+                            format!("{}.{attribute}", message.split('.').next().unwrap_or_default())
+                        }
+                        _ => key.to_owned(),
+                    };
+                    assert!(!found.contains_key(&key), "{language}: {key} is there twice");
+                    found.insert(key.clone(), text.to_owned());
+                    *last = Some((key, String::new()));
+                }
+                (None, Some((key, _))) if line.starts_with(' ') => {
+                    let text = found.entry(key.clone()).or_default();
+                    text.push(' ');
+                    text.push_str(line.trim());
+                }
+                _ => {}
+            }
+        }
+    }
+    found
+}
+
 #[test]
-fn the_portal_says_the_same_in_every_language() {
-    let keys = |language: &str| -> BTreeSet<String> {
-        let table = read(&format!("portal-templates/locales/{language}.toml"));
-        table.lines().filter_map(|line| Some(line.split_once(" = ")?.0.trim().to_owned())).collect()
+fn the_product_says_the_same_in_every_language() {
+    let variables = |text: &str| -> BTreeSet<String> {
+        let names = text.split('$').skip(1);
+        names.map(|rest| rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '-').collect()).collect()
     };
-    let english = keys("en");
-    assert!(english.len() > 20, "{}", english.len());
+    let english = sentences("en");
+    assert!(english.len() > 120, "{}", english.len());
     for language in ["fr", "ru"] {
-        let other = keys(language);
-        let missing: Vec<_> = english.symmetric_difference(&other).collect();
-        assert!(missing.is_empty(), "{language}.toml and en.toml differ in {missing:?}");
+        let other = sentences(language);
+        let keys = |table: &BTreeMap<String, String>| table.keys().cloned().collect::<BTreeSet<_>>();
+        let missing: Vec<_> = keys(&english).symmetric_difference(&keys(&other)).cloned().collect();
+        assert!(missing.is_empty(), "{language} and English differ in {missing:?}");
+        for (key, text) in &english {
+            assert_eq!(variables(text), variables(&other[key]), "{key} speaks of other things in {language}");
+            // A sentence that was copied and not translated.
+            assert!(text.split(' ').count() <= 3 || *text != other[key], "{key} is not translated into {language}");
+        }
     }
-    // A sentence that was copied and not translated.
-    let value = |language: &str, key: &str| {
-        let table = read(&format!("portal-templates/locales/{language}.toml"));
-        let line =
-            table.lines().find(|line| line.split_once(" = ").is_some_and(|(k, _)| k.trim() == key)).map(str::to_owned);
-        line.and_then(|line| Some(line.split_once(" = ")?.1.to_owned())).unwrap_or_default()
-    };
-    for key in english.iter().filter(|key| value("en", key).split(' ').count() > 3) {
-        assert_ne!(value("en", key), value("ru", key), "{key} is not translated");
-        assert_ne!(value("en", key), value("fr", key), "{key} is not translated");
+}
+
+#[test]
+fn every_sentence_is_said_somewhere_and_every_one_that_is_said_exists() {
+    let page = read("portal-templates/pages/status.html");
+    let mut code = page.clone();
+    for source in sources("appliance") {
+        code.push_str(&source.text);
     }
+    let english = sentences("en");
+    for said in page.split("locale.word(\"").skip(1) {
+        let key = said.split('"').next().unwrap_or_default();
+        assert!(english.contains_key(key), "the page says {key}, which is in no table");
+    }
+    // Keys that are put together: by the id of a check, the word of a state, and so on.
+    let put_together = ["check-", "fact-", "state-", "unit-", "work-"];
+    for key in english.keys().filter(|key| !key.contains('.')) {
+        let is_said = code.contains(&format!("\"{key}\"")) || put_together.iter().any(|prefix| key.starts_with(prefix));
+        assert!(is_said, "nobody says {key}");
+    }
+}
+
+#[test]
+fn every_piece_of_evidence_has_a_name_in_the_tables() {
+    let english = sentences("en");
+    let mut count = 0;
+    for source in sources("appliance/src/commissioning/checks") {
+        for call in ["Fact::text(\"", "Fact::number(\"", "Fact::lines(\""] {
+            for name in source.text.split(call).skip(1) {
+                let name = name.split('"').next().unwrap_or_default();
+                // These two are words that sentences choose by, and are not shown.
+                if ["direction", "duplex"].contains(&name) {
+                    continue;
+                }
+                assert!(english.contains_key(&format!("fact-{name}")), "{}: {name} has no name", source.path);
+                count += 1;
+            }
+        }
+    }
+    assert!(count > 20, "{count}");
 }

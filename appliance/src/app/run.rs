@@ -9,7 +9,7 @@ use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{AppError, Lock, Opened, advertised_host};
-use crate::config::{DataDir, PortalConfig};
+use crate::config::{CommissioningConfig, DataDir, PortalConfig};
 use crate::control::{self, Desk};
 use crate::files;
 use crate::intake::{Intake, Patience};
@@ -58,7 +58,7 @@ async fn serve(dir: &DataDir, opened: &Opened, machines: Listening, portal: List
     let mut terminate = signal(SignalKind::terminate()).map_err(system("watch for signals"))?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(system("watch for signals"))?;
 
-    let workers = RunningWorkers::start(&site).map_err(system("start a thread"))?;
+    let workers = RunningWorkers::start(&site, &opened.config.commissioning).map_err(system("start a thread"))?;
     let intake = Intake::new(Arc::clone(&site), Arc::clone(&opened.certs), meters.clone(), Patience::default());
     let machine_server = intake.serve(machines.listener).map_err(|e| AppError::Serve(control::with_causes(&e)))?;
     let states = workers.clone();
@@ -76,6 +76,7 @@ async fn serve(dir: &DataDir, opened: &Opened, machines: Listening, portal: List
             let (addresses, workers) = (addresses.clone(), workers.clone());
             Arc::new(move || json!({ "running": true, "addresses": addresses, "workers": workers.states() }))
         },
+        commissioning: opened.config.commissioning.clone(),
     };
     control::socket::serve(&dir.control_socket(), Arc::new(move |command, progress| desk.execute(command, progress)))
         .map_err(system("open its control socket"))?;
@@ -118,8 +119,8 @@ async fn serve(dir: &DataDir, opened: &Opened, machines: Listening, portal: List
 struct RunningWorkers(Arc<Mutex<Option<Workers>>>);
 
 impl RunningWorkers {
-    fn start(site: &Arc<Site>) -> std::io::Result<Self> {
-        Ok(Self(Arc::new(Mutex::new(Some(workers::start(Arc::clone(site))?)))))
+    fn start(site: &Arc<Site>, config: &CommissioningConfig) -> std::io::Result<Self> {
+        Ok(Self(Arc::new(Mutex::new(Some(workers::start(Arc::clone(site), config)?)))))
     }
 
     fn states(&self) -> Vec<WorkerState> {

@@ -4,9 +4,10 @@
 //! [`Writer::write`] returns, its transaction survives a power cut. After a failed commit nothing is tried again: the
 //! process stops and starts from what is on disk.
 //!
-//! Nothing here looks into packs or knows the wire. Except for machines' names and policies, all of it can be made again
-//! from the store (`operations::rebuild`).
+//! Nothing here looks into packs or knows the wire. Except for machines' names and policies and what commissioning found, all of it can
+//! be made again from the store (`operations::rebuild`).
 
+pub mod checks;
 pub mod chunks;
 pub mod closure;
 #[cfg(any(test, feature = "bench"))]

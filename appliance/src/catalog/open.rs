@@ -10,7 +10,8 @@ use super::CatalogError;
 use super::pool::is_damage;
 
 /// All migrations in order; `user_version` counts those that were applied. Released ones are never edited.
-pub const MIGRATIONS: &[&str] = &[include_str!("../../migrations/0001_initial.sql")];
+pub const MIGRATIONS: &[&str] =
+    &[include_str!("../../migrations/0001_initial.sql"), include_str!("../../migrations/0002_checks.sql")];
 
 /// The version of the present schema.
 pub const SCHEMA_VERSION: u32 = MIGRATIONS.len() as u32;
@@ -77,7 +78,8 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, CatalogError> {
 pub(super) fn open_old(path: &Path, vault: VaultId) -> Result<Connection, CatalogError> {
     let connection = open_reader(path)?;
     let found: u32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(|e| at(path, e))?;
-    if found != SCHEMA_VERSION {
+    // What is salvaged is in the tables of every version until now.
+    if found > SCHEMA_VERSION {
         return Err(CatalogError::Newer { path: path.to_owned(), found, known: SCHEMA_VERSION });
     }
     match vault_of(&connection, path)? {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::address::Address;
 use super::text;
+use crate::commissioning::Check;
 
 /// A command.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +47,8 @@ pub(crate) enum Command {
         #[serde(with = "text::optional")]
         external: Option<RetentionPolicy>,
     },
+    /// Whether the box is where it can do its work; only these checks, when any are named.
+    Commission { only: Vec<Check> },
     /// The machines.
     Machines,
     /// From now on the machine may not come in; its snapshots stay.
@@ -123,6 +126,7 @@ mod tests {
             text.replace("every", "ever"),
             text.replace("1h", "1 fortnight"),
             r#"{"command":"enrol-code","machine":"a","profile":"server","address":"a b"}"#.to_owned(),
+            r#"{"command":"commission","only":["lan.lnk"]}"#.to_owned(),
             r#"{"command":"format-disk"}"#.to_owned(),
         ] {
             assert!(serde_json::from_str::<Command>(&bad).is_err(), "{bad}");

@@ -10,7 +10,9 @@ use super::address::Address;
 use super::command::{Answer, Command, Failed, FailedKind, Outcome};
 use super::show;
 use crate::certs::Certs;
-use crate::config::DataDir;
+use crate::commissioning::{self, Surroundings};
+use crate::config::{CommissioningConfig, DataDir};
+use crate::locale::{Language, Locale};
 use crate::operations::{self, OperationError, PolicyChange, Progress, PruneOptions, Site};
 use crate::vault::VaultError;
 
@@ -27,6 +29,8 @@ pub(crate) struct Desk {
     /// The machine port; `None` while no daemon runs and the port is chosen anew at each start.
     pub(crate) machine_port: Option<u16>,
     pub(crate) look: Arc<Look>,
+    /// How the site is checked.
+    pub(crate) commissioning: CommissioningConfig,
 }
 
 /// Passes on how far a long operation is, once a second, so that neither the socket nor the reader is flooded.
@@ -84,6 +88,15 @@ impl Desk {
                 let grace = grace.unwrap_or(usual.grace);
                 let options = PruneOptions { dry_run: *dry_run, force: *force, grace, ..usual };
                 Ok(show::prune(&operations::prune(site, &options)?))
+            }
+            Command::Commission { only } => {
+                let locale = Locale::open(Language::English)
+                    .map_err(|e| Failed { sentence: e.to_string(), kind: FailedKind::Failed })?;
+                let around = Surroundings::look(site, &self.commissioning);
+                let outcomes = commissioning::commission(&around, only, &mut |outcome| {
+                    progress(&show::outcome_line(outcome, &locale));
+                })?;
+                Ok(show::commission(&outcomes, &locale))
             }
             Command::Kit => Ok(show::kit(&site.vault.recovery_kit(&self.dir)?)),
             Command::Policy { machine: None, .. } => {

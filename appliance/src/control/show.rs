@@ -8,7 +8,9 @@ use datis_engine::units::UnixMillis;
 use serde_json::{Value, json};
 
 use super::command::{Answer, Outcome};
+use crate::commissioning::{self, CheckState, Verdict};
 use crate::figures::{self, Ago};
+use crate::locale::Locale;
 use crate::operations::{
     Machine, MachineOrigin, MachinePolicy, MachineState, MachineStatus, Progress, PruneReport, RebuildReport, Status,
     VerifyReport,
@@ -275,4 +277,77 @@ pub(super) fn machines(machines: &[Machine], now: UnixMillis) -> Answer {
         text.push_str("No machine is enrolled yet.\n");
     }
     Answer { text, json: Value::Array(all), outcome: Outcome::Done }
+}
+
+/// `lan.link: ok`, as soon as a check has ended.
+pub(super) fn outcome_line(outcome: &commissioning::Outcome, locale: &Locale) -> String {
+    format!("{}: {}", outcome.check.word(), commissioning::state_word(outcome.state(), locale))
+}
+
+/// What commissioning found: a block of lines a check, then a sentence.
+pub(super) fn commission(outcomes: &[commissioning::Outcome], locale: &Locale) -> Answer {
+    let mut text = String::new();
+    for outcome in outcomes {
+        // Writing to a string does not fail.
+        let _ = write_outcome(&mut text, outcome, locale);
+    }
+    let of_state = |state| outcomes.iter().filter(move |outcome| outcome.state() == state);
+    let failed = of_state(CheckState::Fail).count() as u64;
+    let blocking = of_state(CheckState::Fail).filter(|outcome| outcome.check.blocks_activation()).count() as u64;
+    let warned = of_state(CheckState::Warn).count() as u64;
+    text.push_str(&match (blocking, failed, warned) {
+        (0, 0, 0) => locale.word("commission-well"),
+        (0, 0, warned) => locale.count("commission-look", warned),
+        (0, failed, _) => locale.count("commission-mend-later", failed),
+        (blocking, ..) => locale.count("commission-mend-first", blocking),
+    });
+    text.push('\n');
+    let outcome = if failed == 0 { Outcome::Done } else { Outcome::Attention };
+    Answer { text, json: outcomes.iter().map(|outcome| outcome_json(outcome, locale)).collect(), outcome }
+}
+
+fn write_outcome(out: &mut String, outcome: &commissioning::Outcome, locale: &Locale) -> std::fmt::Result {
+    let title = commissioning::title(outcome.check, locale);
+    writeln!(out, "{:<7} {:<12} {title}", commissioning::state_word(outcome.state(), locale), outcome.check.word())?;
+    let mut indented = |text: &str| writeln!(out, "        {text}");
+    if let Verdict::Skipped { because } = outcome.verdict {
+        return indented(&format!("{} {}", locale.word("site-waits"), commissioning::title(because, locale)));
+    }
+    indented(&commissioning::message(outcome, locale))?;
+    if let Some(remedy) = commissioning::remedy(outcome, locale) {
+        indented(&format!("{}: {remedy}", locale.word("site-to-do")))?;
+    }
+    match commissioning::evidence(outcome, locale) {
+        evidence if evidence.is_empty() => Ok(()),
+        evidence => indented(&evidence),
+    }
+}
+
+/// `id`, `state`, `title`, `depends_on`, `blocks_activation`, `started_at`, `took_ms`, `evidence`; of a check that was
+/// made also `finding`, `message` and `remedy`, of one that was skipped `because`.
+fn outcome_json(outcome: &commissioning::Outcome, locale: &Locale) -> Value {
+    let evidence: serde_json::Map<String, Value> =
+        outcome.facts.iter().map(|fact| (fact.name.to_string(), json!(fact.value))).collect();
+    let mut json = json!({
+        "id": outcome.check,
+        "state": outcome.state(),
+        "title": commissioning::title(outcome.check, locale),
+        "depends_on": outcome.check.rests_on(),
+        "blocks_activation": outcome.check.blocks_activation(),
+        "started_at": outcome.started_at.0,
+        "took_ms": outcome.took_ms,
+        "evidence": evidence,
+    });
+    let more = match outcome.verdict {
+        Verdict::Found(finding) => json!({
+            "finding": finding.word(),
+            "message": commissioning::message(outcome, locale),
+            "remedy": commissioning::remedy(outcome, locale),
+        }),
+        Verdict::Skipped { because } => json!({ "because": because }),
+    };
+    if let (Some(json), Value::Object(more)) = (json.as_object_mut(), more) {
+        json.extend(more);
+    }
+    json
 }

@@ -4,6 +4,7 @@
 //! results below. All functions block; callers in async code hop to a blocking thread first.
 
 mod check;
+mod checks;
 mod commit;
 mod compact;
 mod copier;
@@ -30,8 +31,10 @@ mod tests;
 mod verify;
 mod walk;
 
+pub use crate::catalog::checks::{CheckOutcome, CheckState, KnownOutcome};
 pub use crate::catalog::machines::{Machine, MachinePolicy, MachineState};
 pub use crate::catalog::packs::PackTotals;
+pub use checks::{keep_outcomes, known_outcomes};
 pub use commit::commit;
 pub(crate) use compact::count_compactable;
 pub use compact::{CompactReport, compact};
@@ -50,6 +53,6 @@ pub use restore::{list_snapshots, locate, read_segment};
 pub(crate) use scrub::{next_unscrubbed, scrub_pack};
 pub use sessions::{Sessions, abandon, begin};
 pub use site::{Clock, Limits, OpenError, Site};
-pub use status::{MachineStatus, Status, status};
+pub use status::{MachineStatus, Status, room, status};
 pub use verify::{DamagedPack, Progress, VerifyReport, verify};
 pub(crate) use verify::{next_unverified, verify_pack};

@@ -1,5 +1,6 @@
 //! What the box has and how it is, at a glance.
 
+use datis_engine::store::Space;
 use serde::Serialize;
 
 use super::OperationError;
@@ -102,6 +103,14 @@ pub fn status(site: &Site) -> Result<Status, OperationError> {
             })
         })
         .map_err(OperationError::from)
+}
+
+/// What the place of the packs holds and has free; `None` where that cannot be asked for.
+///
+/// # Errors
+/// [`OperationError`].
+pub fn room(site: &Site) -> Result<Option<Space>, OperationError> {
+    Ok(site.store.space()?)
 }
 
 fn machine_status(machine: Machine, stored: PackTotals, sources: Vec<SourceTotals>) -> MachineStatus {

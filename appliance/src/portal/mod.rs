@@ -4,7 +4,6 @@
 //! it. Requests under another host name are refused, so that no page from elsewhere can read this one through a browser.
 
 mod health;
-mod locale;
 mod page;
 mod supervision;
 #[cfg(test)]
@@ -24,10 +23,11 @@ use askama::Template;
 use prometheus_client::registry::Registry;
 use serde::Deserialize;
 
+use crate::commissioning;
+use crate::locale::{Locale, LocaleError, Locales};
 use crate::meters::{Meters, WorkerView};
 use crate::operations::{self, OperationError, Site};
 
-use locale::{Languages, Words};
 use page::{Scene, StatusPage};
 
 /// Connections at a time; there is one computer to serve.
@@ -50,14 +50,14 @@ pub(crate) struct Portal {
     site: Arc<Site>,
     workers: Workers,
     counters: Registry,
-    languages: Languages,
+    locales: Locales,
 }
 
 /// Why the portal cannot be served.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PortalError {
-    #[error("a table of the portal's words is not whole")]
-    Words(#[from] toml::de::Error),
+    #[error("the portal has no words")]
+    Words(#[from] LocaleError),
     #[error("the portal port cannot be listened on")]
     Listen(#[from] std::io::Error),
 }
@@ -66,7 +66,7 @@ impl Portal {
     pub(crate) fn new(site: Arc<Site>, meters: &Meters, workers: Workers) -> Result<Arc<Self>, PortalError> {
         let mut counters = Registry::default();
         meters.register(&mut counters);
-        Ok(Arc::new(Self { site, workers, counters, languages: Languages::read()? }))
+        Ok(Arc::new(Self { site, workers, counters, locales: Locales::open()? }))
     }
 
     /// Serves the portal until the server's handle stops it.
@@ -93,12 +93,13 @@ impl Portal {
             status: operations::status(&self.site)?,
             machines: operations::list_machines(&self.site)?,
             workers: (self.workers)(),
+            checks: commissioning::remembered(&self.site)?,
         })
     }
 
-    fn words(&self, request: &HttpRequest, asked: Option<&str>) -> Option<&Words> {
+    fn locale(&self, request: &HttpRequest, asked: Option<&str>) -> &Locale {
         let accepted = request.headers().get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
-        self.languages.choose(asked, accepted)
+        self.locales.choose(asked, accepted)
     }
 }
 
@@ -118,7 +119,7 @@ fn app(
         .app_data(portal)
         .wrap_fn(move |request, service| {
             let foreign = (!is_this_computer(request.connection_info().host()))
-                .then(|| guard.words(request.request(), None).map_or("", |words| &words.foreign_host).to_owned());
+                .then(|| guard.locale(request.request(), None).word("foreign-host"));
             let answered = match foreign {
                 None => Ok(service.call(request)),
                 Some(sentence) => Err(request.into_response(refused(StatusCode::MISDIRECTED_REQUEST, sentence))),
@@ -152,18 +153,18 @@ struct Asked {
 }
 
 async fn status(portal: web::Data<Portal>, request: HttpRequest, asked: web::Query<Asked>) -> HttpResponse {
-    let Some(words) = portal.words(&request, asked.lang.as_deref()).cloned() else {
-        return refused(StatusCode::INTERNAL_SERVER_ERROR, String::new());
-    };
-    let sentence = words.unavailable.clone();
+    let language = portal.locale(&request, asked.lang.as_deref()).language;
     let looking = portal.clone();
     let rendered = web::block(move || {
         let scene = looking.look().map_err(|e| log_failure(&e))?;
-        StatusPage::new(&scene, &looking.languages, &words).render().map_err(|e| log_failure(&e))
+        let page = StatusPage::new(&scene, &looking.locales, looking.locales.of(language));
+        page.render().map_err(|e| log_failure(&e))
     });
     match rendered.await {
         Ok(Ok(page)) => HttpResponse::Ok().content_type("text/html; charset=utf-8").body(page),
-        Ok(Err(())) | Err(_) => refused(StatusCode::INTERNAL_SERVER_ERROR, sentence),
+        Ok(Err(())) | Err(_) => {
+            refused(StatusCode::INTERNAL_SERVER_ERROR, portal.locales.of(language).word("unavailable"))
+        }
     }
 }
 

@@ -6,8 +6,9 @@ use askama::Template;
 use datis_engine::ids::Profile;
 
 use super::health::Health;
-use super::locale::{Languages, Words, with_number};
+use crate::commissioning::{self, CheckState, Remembered, Verdict};
 use crate::figures::Ago;
+use crate::locale::{Locale, Locales};
 use crate::meters::{WorkerMood, WorkerView};
 use crate::operations::{Machine, MachineStatus, Status};
 
@@ -15,21 +16,22 @@ use crate::operations::{Machine, MachineStatus, Status};
 #[derive(Template)]
 #[template(path = "status.html")]
 pub(super) struct StatusPage<'w> {
-    words: &'w Words,
-    languages: Vec<LanguageLink<'w>>,
+    locale: &'w Locale,
+    languages: Vec<LanguageLink>,
     box_name: &'w str,
     vault: &'w str,
     version: &'static str,
     notices: Vec<Notice>,
     disk: Option<Disk>,
-    tiles: Vec<Tile<'w>>,
+    tiles: Vec<Tile>,
     machines: Vec<MachineRow<'w>>,
+    checks: Vec<CheckRow>,
     workers: Vec<WorkerRow<'w>>,
 }
 
-struct LanguageLink<'w> {
-    code: &'w str,
-    name: &'w str,
+struct LanguageLink {
+    code: &'static str,
+    name: String,
 }
 
 /// A sentence at the top.
@@ -49,18 +51,18 @@ struct Disk {
     total: String,
 }
 
-struct Tile<'w> {
-    label: &'w str,
+struct Tile {
+    label: String,
     value: String,
     alarm: bool,
 }
 
 struct MachineRow<'w> {
     name: &'w str,
-    profile: &'w str,
+    profile: String,
     seen: String,
     health: &'static str,
-    health_word: &'w str,
+    health_word: String,
     sources: Vec<SourceRow<'w>>,
 }
 
@@ -73,10 +75,27 @@ struct SourceRow<'w> {
     size: String,
 }
 
+/// A check of the site.
+struct CheckRow {
+    id: &'static str,
+    /// Style class.
+    state: &'static str,
+    word: String,
+    title: String,
+    /// Empty when it was skipped.
+    message: String,
+    remedy: Option<String>,
+    evidence: String,
+    /// What it was skipped for.
+    because: Option<String>,
+    ago: String,
+    at: String,
+}
+
 struct WorkerRow<'w> {
-    name: &'w str,
+    name: String,
     mood: &'static str,
-    word: &'w str,
+    word: String,
     progress: &'w str,
     last_error: &'w str,
 }
@@ -86,6 +105,7 @@ pub(super) struct Scene {
     pub(super) status: Status,
     pub(super) machines: Vec<Machine>,
     pub(super) workers: Vec<WorkerView>,
+    pub(super) checks: Vec<Remembered>,
 }
 
 impl Scene {
@@ -100,64 +120,69 @@ impl Scene {
 }
 
 impl<'w> StatusPage<'w> {
-    pub(super) fn new(scene: &'w Scene, languages: &'w Languages, words: &'w Words) -> Self {
+    pub(super) fn new(scene: &'w Scene, locales: &Locales, locale: &'w Locale) -> Self {
         let status = &scene.status;
         let mut machines: Vec<_> = scene.machines_by_health().collect();
         // What needs somebody comes first.
         machines.sort_by_key(|(health, machine, _)| (*health, machine.name.clone()));
         let healths: Vec<Health> = machines.iter().map(|(health, ..)| *health).collect();
         Self {
-            words,
-            languages: languages
+            locale,
+            languages: locales
                 .all()
-                .iter()
-                .map(|other| LanguageLink { code: &other.language, name: &other.language_name })
+                .map(|other| LanguageLink { code: other.language.code(), name: other.word("language-name") })
                 .collect(),
             box_name: &status.box_name,
             vault: &status.vault,
             version: env!("CARGO_PKG_VERSION"),
-            notices: notices(status, &healths, words),
-            disk: disk(status, words),
-            tiles: tiles(status, words),
+            notices: notices(scene, &healths, locale),
+            disk: disk(status, locale),
+            tiles: tiles(status, locale),
             machines: machines
                 .iter()
-                .map(|(health, machine, of)| row(*health, machine, of, status.now, words))
+                .map(|(health, machine, of)| row(*health, machine, of, status.now, locale))
                 .collect(),
-            workers: scene.workers.iter().map(|worker| worker_row(worker, words)).collect(),
+            checks: scene.checks.iter().map(|check| check_row(check, status.now, locale)).collect(),
+            workers: scene.workers.iter().map(|worker| worker_row(worker, locale)).collect(),
         }
     }
 }
 
-fn notices(status: &Status, healths: &[Health], words: &Words) -> Vec<Notice> {
+fn notices(scene: &Scene, healths: &[Health], locale: &Locale) -> Vec<Notice> {
+    let status = &scene.status;
     let mut all = Vec::new();
     let mut say = |tone, text| all.push(Notice { tone, text });
     if status.poisoned.is_some() {
-        say("bad", words.must_restart.clone());
+        say("bad", locale.word("notice-must-restart"));
     }
     if status.damaged.packs > 0 {
-        say("bad", with_number(&words.some_damaged, status.damaged.packs));
+        say("bad", locale.count("notice-damaged", status.damaged.packs));
+    }
+    let failed = scene.checks.iter().filter(|check| check.outcome.state() == CheckState::Fail).count() as u64;
+    if failed > 0 {
+        say("bad", locale.count("notice-site", failed));
     }
     // Backups are refused at 2 %; this leaves time to act.
     if let (Some(free), Some(total)) = (status.disk_free_bytes, status.disk_total_bytes)
         && free < total / 20
     {
-        say("warn", words.disk_low.clone());
+        say("warn", locale.word("notice-disk-low"));
     }
     let count = |health| healths.iter().filter(|h| **h == health).count() as u64;
-    for (health, pattern) in [(Health::Late, &words.some_late), (Health::Incomplete, &words.some_incomplete)] {
+    for (health, key) in [(Health::Late, "notice-late"), (Health::Incomplete, "notice-incomplete")] {
         if count(health) > 0 {
-            say("warn", with_number(pattern, count(health)));
+            say("warn", locale.count(key, count(health)));
         }
     }
     if healths.iter().all(|health| *health == Health::Retired) {
-        say("plain", words.nobody.clone());
+        say("plain", locale.word("notice-nobody"));
     } else if all.is_empty() {
-        all.push(Notice { tone: "good", text: words.all_well.clone() });
+        all.push(Notice { tone: "good", text: locale.word("notice-well") });
     }
     all
 }
 
-fn disk(status: &Status, words: &Words) -> Option<Disk> {
+fn disk(status: &Status, locale: &Locale) -> Option<Disk> {
     let (total, free) = (status.disk_total_bytes?, status.disk_free_bytes?);
     let used = total.saturating_sub(free);
     let backups = (status.stored.bytes + status.condemned.bytes + status.damaged.bytes).min(used);
@@ -165,72 +190,96 @@ fn disk(status: &Status, words: &Words) -> Option<Disk> {
     Some(Disk {
         backups_end: thousandths(backups),
         other_end: thousandths(used),
-        backups: words.bytes(backups),
-        other: words.bytes(used - backups),
-        free: words.bytes(free),
-        total: words.bytes(total),
+        backups: locale.bytes(backups),
+        other: locale.bytes(used - backups),
+        free: locale.bytes(free),
+        total: locale.bytes(total),
     })
 }
 
-fn tiles<'w>(status: &Status, words: &'w Words) -> Vec<Tile<'w>> {
-    let tile = |label: &'w str, value: String| Tile { label, value, alarm: false };
+fn tiles(status: &Status, locale: &Locale) -> Vec<Tile> {
+    let tile = |key: &str, value: String| Tile { label: locale.word(key), value, alarm: false };
     vec![
-        tile(&words.stored, words.bytes(status.stored.bytes)),
-        tile(&words.packs, status.stored.packs.to_string()),
-        tile(&words.chunks, status.stored.chunks.to_string()),
-        tile(&words.unchecked, status.unverified_packs.to_string()),
-        Tile { alarm: status.damaged.packs > 0, ..tile(&words.damaged_packs, status.damaged.packs.to_string()) },
-        tile(&words.running, status.sessions.to_string()),
+        tile("stored", locale.bytes(status.stored.bytes)),
+        tile("packs", status.stored.packs.to_string()),
+        tile("chunks", status.stored.chunks.to_string()),
+        tile("unchecked", status.unverified_packs.to_string()),
+        Tile { alarm: status.damaged.packs > 0, ..tile("damaged-packs", status.damaged.packs.to_string()) },
+        tile("running", status.sessions.to_string()),
     ]
 }
 
-fn row<'w>(health: Health, machine: &Machine, status: &'w MachineStatus, now: i64, words: &'w Words) -> MachineRow<'w> {
+fn row<'w>(
+    health: Health,
+    machine: &Machine,
+    status: &'w MachineStatus,
+    now: i64,
+    locale: &Locale,
+) -> MachineRow<'w> {
     let sources = status.sources.iter().map(|source| SourceRow {
         name: &source.source,
         kind: source.kind,
         snapshots: source.snapshots,
-        ago: words.ago(Ago::between(source.last_received_at, now)),
-        at: jiff::Timestamp::from_millisecond(source.last_received_at).map(|at| at.to_string()).unwrap_or_default(),
-        size: words.bytes(source.last_bytes),
+        ago: locale.ago(Ago::between(source.last_received_at, now)),
+        at: exactly(source.last_received_at),
+        size: locale.bytes(source.last_bytes),
     });
     MachineRow {
         name: &status.name,
-        profile: match machine.profile {
-            Profile::Server => &words.profile_server,
-            Profile::Desktop => &words.profile_desktop,
-            Profile::Laptop => &words.profile_laptop,
-        },
-        seen: status.last_sign_at().map_or_else(|| words.never.clone(), |at| words.ago(Ago::between(at, now))),
+        profile: locale.word(match machine.profile {
+            Profile::Server => "profile-server",
+            Profile::Desktop => "profile-desktop",
+            Profile::Laptop => "profile-laptop",
+        }),
+        seen: status.last_sign_at().map_or_else(|| locale.word("never"), |at| locale.ago(Ago::between(at, now))),
         health: health.word(),
-        health_word: match health {
-            Health::Damaged => &words.health_damaged,
-            Health::Late => &words.health_late,
-            Health::Incomplete => &words.health_incomplete,
-            Health::Empty => &words.health_empty,
-            Health::Current => &words.health_current,
-            Health::Retired => &words.health_retired,
-        },
+        health_word: locale.word(match health {
+            Health::Damaged => "health-damaged",
+            Health::Late => "health-late",
+            Health::Incomplete => "health-incomplete",
+            Health::Empty => "health-empty",
+            Health::Current => "health-current",
+            Health::Retired => "health-retired",
+        }),
         sources: sources.collect(),
     }
 }
 
-fn worker_row<'w>(worker: &'w WorkerView, words: &'w Words) -> WorkerRow<'w> {
-    let word = match worker.state {
-        WorkerMood::Idle => &words.mood_idle,
-        WorkerMood::Working => &words.mood_working,
-        WorkerMood::Waiting => &words.mood_waiting,
-        WorkerMood::Failed => &words.mood_failed,
+fn check_row(check: &Remembered, now: i64, locale: &Locale) -> CheckRow {
+    let outcome = &check.outcome;
+    let (because, evidence) = match outcome.verdict {
+        Verdict::Found(_) => (None, commissioning::evidence(outcome, locale)),
+        Verdict::Skipped { because } => (Some(commissioning::title(because, locale)), String::new()),
     };
+    CheckRow {
+        id: outcome.check.word(),
+        state: outcome.state().word(),
+        word: commissioning::state_word(outcome.state(), locale),
+        title: commissioning::title(outcome.check, locale),
+        message: commissioning::message(outcome, locale),
+        remedy: commissioning::remedy(outcome, locale),
+        evidence,
+        because,
+        ago: locale.ago(Ago::between(outcome.started_at.0, now)),
+        at: exactly(outcome.started_at.0),
+    }
+}
+
+/// For programs, and for those who point at it.
+fn exactly(millis: i64) -> String {
+    jiff::Timestamp::from_millisecond(millis).map(|at| at.to_string()).unwrap_or_default()
+}
+
+fn worker_row<'w>(worker: &'w WorkerView, locale: &Locale) -> WorkerRow<'w> {
     WorkerRow {
-        name: match worker.name {
-            "verifier" => &words.work_verifier,
-            "scrub" => &words.work_scrub,
-            "prune" => &words.work_prune,
-            "compaction" => &words.work_compaction,
-            other => other,
-        },
+        name: locale.word(&format!("work-{}", worker.name)),
         mood: worker.state.word(),
-        word,
+        word: locale.word(match worker.state {
+            WorkerMood::Idle => "mood-idle",
+            WorkerMood::Working => "mood-working",
+            WorkerMood::Waiting => "mood-waiting",
+            WorkerMood::Failed => "mood-failed",
+        }),
         progress: worker.progress.as_deref().unwrap_or_default(),
         last_error: worker.last_error.as_deref().unwrap_or_default(),
     }

@@ -11,6 +11,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use super::health::Health;
 use super::page::Scene;
+use crate::commissioning::{CheckState, Remembered};
 use crate::meters::WorkerMood;
 
 /// Media type of the OpenMetrics text form.
@@ -18,6 +19,12 @@ pub(super) const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct StateLabel {
+    state: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CheckLabels {
+    check: &'static str,
     state: &'static str,
 }
 
@@ -76,6 +83,7 @@ fn of_scene(scene: &Scene) -> Registry {
     registry.register("snapshots", "Snapshots that can be listed", single(live));
     registry.register("damaged_snapshots", "Snapshots that rest on damaged packs", single(damaged));
     registry.register("machines", "Machines by how they are", machines(scene));
+    registry.register("check_state", "1 for the state that a check of the site was found in", check_states(scene));
     registry.register("worker_state", "1 for the state that a background worker is in", worker_states(scene));
     registry.register(
         "worker_last_run_timestamp_seconds",
@@ -92,6 +100,17 @@ fn machines(scene: &Scene) -> Family<StateLabel, Gauge> {
     }
     for (health, ..) in scene.machines_by_health() {
         family.get_or_create(&StateLabel { state: health.word() }).inc();
+    }
+    family
+}
+
+fn check_states(scene: &Scene) -> Family<CheckLabels, Gauge> {
+    let family = Family::<CheckLabels, Gauge>::default();
+    for Remembered { outcome, .. } in &scene.checks {
+        for state in CheckState::ALL {
+            let labels = CheckLabels { check: outcome.check.word(), state: state.word() };
+            family.get_or_create(&labels).set(i64::from(*state == outcome.state()));
+        }
     }
     family
 }

@@ -3,10 +3,12 @@
 use actix_web::body::to_bytes;
 use actix_web::test::{TestRequest, call_service, init_service};
 
+use datis_engine::units::UnixMillis;
+
 use super::*;
 use crate::config::DataDir;
 use crate::meters::WorkerMood;
-use crate::operations::Limits;
+use crate::operations::{CheckOutcome, CheckState, Limits};
 use crate::vault::Vault;
 
 struct Fixture {
@@ -27,6 +29,21 @@ fn fixture() -> Fixture {
         last_run: Some(1_700_000_000_123),
     };
     let workers: Workers = Box::new(move || vec![worker.clone()]);
+    let outcome = |check: &str, state, finding: Option<&str>, because: Option<&str>, facts: &str| CheckOutcome {
+        check: check.to_owned(),
+        state,
+        finding: finding.map(str::to_owned),
+        because: because.map(str::to_owned),
+        facts: facts.to_owned(),
+        started_at: UnixMillis(1_700_000_000_000),
+        took_ms: 1,
+    };
+    let port = r#"[{"name":"port","value":"eth<0>"}]"#;
+    let outcomes = [
+        outcome("lan.link", CheckState::Fail, Some("link-down"), None, port),
+        outcome("lan.addr", CheckState::Skip, None, Some("lan.link"), "[]"),
+    ];
+    operations::keep_outcomes(&site, &outcomes).expect("keep");
     let portal = Portal::new(site, &Meters::new(), workers).expect("portal");
     Fixture { portal, _folder: folder }
 }
@@ -66,6 +83,21 @@ async fn names_and_errors_are_shown_as_text_not_as_markup() {
 }
 
 #[actix_web::test]
+async fn what_fails_at_the_site_is_told_with_what_to_do_and_what_waits_for_it() {
+    let fixture = fixture();
+    for (language, notice, remedy, waits) in [
+        ("en", "One check of the site fails", "Plug the network cable", "mended: Network cable"),
+        ("fr", "Un contrôle du site échoue", "Branchez le câble", "réparé : Câble réseau"),
+        ("ru", "Не проходит 1 проверка места", "Вставьте сетевой кабель", "исправлено: Сетевой кабель"),
+    ] {
+        let (_, _, page) = get(&fixture, "/", &[("accept-language", language)]).await;
+        for said in [notice, remedy, waits, "eth&#60;0&#62;"] {
+            assert!(page.contains(said), "{said} in {page}");
+        }
+    }
+}
+
+#[actix_web::test]
 async fn supervision_gets_figures_and_a_sign_of_life() {
     let fixture = fixture();
     let (status, _, text) = get(&fixture, "/metrics", &[]).await;
@@ -78,6 +110,8 @@ async fn supervision_gets_figures_and_a_sign_of_life() {
         "datis_worker_state{worker=\"verifier\",state=\"idle\"} 0",
         "datis_worker_last_run_timestamp_seconds{worker=\"verifier\"} 1700000000",
         "datis_connections 0",
+        "datis_check_state{check=\"lan.link\",state=\"fail\"} 1",
+        "datis_check_state{check=\"lan.link\",state=\"pass\"} 0",
     ] {
         assert!(text.lines().any(|l| l == line), "{line} in {text}");
     }

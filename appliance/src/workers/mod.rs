@@ -18,6 +18,7 @@ pub use board::{WorkState, WorkerState};
 
 use self::board::Board;
 use self::steps::{Done, Worker};
+use crate::config::CommissioningConfig;
 use crate::operations::{OperationError, Site, chain};
 
 /// A worker that gave way for so long does one step all the same.
@@ -40,12 +41,12 @@ pub struct Workers {
 ///
 /// # Errors
 /// The system gives no thread.
-pub fn start(site: Arc<Site>) -> io::Result<Workers> {
+pub fn start(site: Arc<Site>, config: &CommissioningConfig) -> io::Result<Workers> {
     let board = Arc::new(Board::new(Worker::ALL.iter().map(|worker| worker.name())));
     let mut workers = Workers { site, board, threads: Vec::new() };
     for (at, worker) in Worker::ALL.iter().enumerate() {
-        let (site, board) = (Arc::clone(&workers.site), Arc::clone(&workers.board));
-        let run = move || run(&site, &board, at, *worker);
+        let (site, board, config) = (Arc::clone(&workers.site), Arc::clone(&workers.board), config.clone());
+        let run = move || run(&site, &config, &board, at, *worker);
         workers.threads.push(std::thread::Builder::new().name(worker.name().to_owned()).spawn(run)?);
     }
     Ok(workers)
@@ -59,7 +60,8 @@ impl Workers {
     }
 
     /// Ends all of them, also long steps at their next safe point ([`Site::stop`], after which the site takes no more
-    /// requests either), and waits for that: a second or two.
+    /// requests either), and waits for that: a second or two, some more
+    /// while the site is checked.
     pub fn stop(self) {
         drop(self);
     }
@@ -78,7 +80,7 @@ impl Drop for Workers {
     }
 }
 
-fn run(site: &Site, board: &Board, at: usize, worker: Worker) {
+fn run(site: &Site, config: &CommissioningConfig, board: &Board, at: usize, worker: Worker) {
     // On Linux this is for the calling thread alone. Without it the work is done all the same.
     let _ = rustix::process::nice(19);
     let mut pause = worker.first_pause();
@@ -91,10 +93,14 @@ fn run(site: &Site, board: &Board, at: usize, worker: Worker) {
         }
         waiting_since = None;
         let began = Instant::now();
-        pause = match worker.step(site, &|progress| board.note(at, WorkState::Working, progress)) {
+        pause = match worker.step(site, config, &|progress| board.note(at, WorkState::Working, progress)) {
             Ok(Done::Everything) => {
                 board.succeeded(at, site.clock.now());
                 worker.pause()
+            }
+            Ok(Done::Again) => {
+                board.succeeded(at, site.clock.now());
+                Worker::AGAIN
             }
             Ok(Done::Part) => began.elapsed() * worker.rest(),
             Err(OperationError::Stopped) => return,

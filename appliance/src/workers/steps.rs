@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use datis_engine::units::Seconds;
 
+use crate::commissioning::{CheckState, Surroundings, Verdict, commission};
+use crate::config::CommissioningConfig;
 use crate::operations::{self, OperationError, Pace, PruneOptions, Site};
 
 /// A pack is read again when this long has passed since the last time: with what is left of 30 days to do it in.
@@ -21,6 +23,8 @@ pub(super) enum Worker {
     Prune,
     /// Makes large packs of small ones.
     Compaction,
+    /// Checks the site: what was in order when the box was installed need not stay so.
+    Commissioning,
 }
 
 /// How much a step has done.
@@ -30,10 +34,12 @@ pub(super) enum Done {
     Part,
     /// There is nothing more to do for now.
     Everything,
+    /// There is nothing more to do now, but there will be sooner than usual.
+    Again,
 }
 
 impl Worker {
-    pub(super) const ALL: &'static [Self] = &[Self::Verifier, Self::Scrub, Self::Prune, Self::Compaction];
+    pub(super) const ALL: &'static [Self] = &[Self::Verifier, Self::Scrub, Self::Prune, Self::Compaction, Self::Commissioning];
 
     pub(super) const fn name(self) -> &'static str {
         match self {
@@ -41,6 +47,7 @@ impl Worker {
             Self::Scrub => "scrub",
             Self::Prune => "prune",
             Self::Compaction => "compaction",
+            Self::Commissioning => "commissioning",
         }
     }
 
@@ -51,6 +58,7 @@ impl Worker {
             Self::Scrub => 60,
             Self::Prune => 300,
             Self::Compaction => 900,
+            Self::Commissioning => 10,
         })
     }
 
@@ -61,19 +69,28 @@ impl Worker {
             Self::Scrub => 600,
             Self::Prune => 4 * 3_600,
             Self::Compaction => 3_600,
+            Self::Commissioning => 6 * 3_600,
         })
     }
+
+    /// After a step that ended with [`Done::Again`].
+    pub(super) const AGAIN: Duration = Duration::from_secs(300);
 
     /// How many times as long as a step took the worker rests before the next one.
     pub(super) const fn rest(self) -> u32 {
         match self {
-            Self::Verifier | Self::Prune | Self::Compaction => 0,
+            Self::Verifier | Self::Prune | Self::Compaction | Self::Commissioning => 0,
             Self::Scrub => 4,
         }
     }
 
     /// Does one step; `working` hears that there is something to do, before it is done.
-    pub(super) fn step(self, site: &Site, working: &dyn Fn(Option<String>)) -> Result<Done, OperationError> {
+    pub(super) fn step(
+        self,
+        site: &Site,
+        config: &CommissioningConfig,
+        working: &dyn Fn(Option<String>),
+    ) -> Result<Done, OperationError> {
         match self {
             Self::Verifier => verify_next(site, working),
             Self::Scrub => scrub_next(site, working),
@@ -103,8 +120,31 @@ impl Worker {
                 }
                 Ok(Done::Everything)
             }
+            Self::Commissioning => {
+                if !config.automatic {
+                    return Ok(Done::Everything);
+                }
+                working(None);
+                check_site(site, config)
+            }
         }
     }
+}
+
+/// Checks the site, and says in the log what has become worse since the last time. After a power cut the router may not
+/// be there yet: while anything fails, it is looked at again soon.
+fn check_site(site: &Site, config: &CommissioningConfig) -> Result<Done, OperationError> {
+    let around = Surroundings::look(site, config);
+    let outcomes = commission(&around, &[], &mut |_| ())?;
+    let failed: Vec<_> = outcomes.iter().filter(|outcome| outcome.state() == CheckState::Fail).collect();
+    tracing::info!(checks = outcomes.len(), failed = failed.len(), "Site checked");
+    for outcome in &failed {
+        let is_new = around.last(outcome.check).is_none_or(|last| last.verdict != outcome.verdict);
+        if let (Verdict::Found(finding), true) = (outcome.verdict, is_new) {
+            tracing::warn!(check = outcome.check.word(), finding = finding.word(), "A check of the site fails");
+        }
+    }
+    Ok(if failed.is_empty() { Done::Everything } else { Done::Again })
 }
 
 fn verify_next(site: &Site, working: &dyn Fn(Option<String>)) -> Result<Done, OperationError> {

@@ -5,6 +5,11 @@ use std::time::{Duration, Instant};
 use super::*;
 use crate::operations::testing::{Client, TestBox, files};
 
+/// The site is checked in a laboratory (`tests/commissioning`), not wherever the tests run.
+fn no_site() -> CommissioningConfig {
+    CommissioningConfig { automatic: false, ..CommissioningConfig::default() }
+}
+
 fn wait_for(what: &str, done: impl Fn() -> bool) {
     let began = Instant::now();
     while !done() {
@@ -22,13 +27,13 @@ fn what_came_in_is_checked_soon_so_that_others_can_refer_to_it() {
     let test = TestBox::start();
     let site = test.site();
     let (alice, bob) = (Client::enrol(site, "alice"), Client::enrol(site, "bob"));
-    let workers = start(Arc::clone(site)).expect("start");
+    let workers = start(Arc::clone(site), &no_site()).expect("start");
     alice.back_up(site, &files(6, 1));
     wait_for("verified", || unverified(site) == 0);
     let (_, sent) = bob.back_up(site, &files(6, 1));
     assert_eq!(sent, 0);
     let states = workers.states();
-    assert_eq!(states.iter().map(|s| s.name).collect::<Vec<_>>(), ["verifier", "scrub", "prune", "compaction"]);
+    assert_eq!(states.iter().map(|s| s.name).collect::<Vec<_>>(), ["verifier", "scrub", "prune", "compaction", "commissioning"]);
     assert!(states.iter().all(|s| s.last_error.is_none()));
     wait_for("a round ended", || workers.states()[0].last_run.is_some());
     let began = Instant::now();
@@ -43,7 +48,7 @@ fn a_backup_that_goes_on_has_the_right_of_way() {
     let client = Client::enrol(site, "alice");
     client.back_up(site, &files(6, 1));
     let session = client.begin(site, None).session;
-    let workers = start(Arc::clone(site)).expect("start");
+    let workers = start(Arc::clone(site), &no_site()).expect("start");
     let began = Instant::now();
     while began.elapsed() < Duration::from_millis(2_500) {
         client.have(site, session, &[vec![1; 10]]);
@@ -64,7 +69,7 @@ fn each_worker_ends_its_round_on_a_box_in_order() {
     }
     for worker in Worker::ALL {
         let mut steps = 0;
-        while worker.step(site, &|_| ()).expect("step") == Done::Part {
+        while worker.step(site, &no_site(), &|_| ()).expect("step") == Done::Part {
             steps += 1;
             assert!(steps < 100, "{worker:?}");
         }

@@ -1,0 +1,296 @@
+//! Which checks there are, what they rest on, and what they can find.
+
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+pub use crate::operations::CheckState;
+
+/// A check. Its word is its id everywhere: in texts, on the console, towards support.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Check {
+    /// A cable is plugged in, and how fast it is.
+    LanLink,
+    /// The box has one IPv4 address in the network that leads outside (D1).
+    LanAddress,
+    /// Nobody else has that address.
+    LanDuplicate,
+    /// Not more than one DHCP server lends addresses.
+    LanDhcp,
+    /// The router keeps the address for the box, if it lends it.
+    LanReserved,
+    /// That address will not change by itself (D2).
+    LanStable,
+    /// The gateway of the network answers.
+    WanGateway,
+    /// Names are resolved, and truly.
+    LanDns,
+    /// The clock is right.
+    Time,
+    /// There is room for backups.
+    Room,
+    /// The power is protected.
+    Power,
+}
+
+impl Check {
+    /// All checks, each after those it rests on.
+    pub const ALL: [Self; 11] = [
+        Self::LanLink,
+        Self::LanAddress,
+        Self::LanDuplicate,
+        Self::LanDhcp,
+        Self::LanReserved,
+        Self::LanStable,
+        Self::WanGateway,
+        Self::LanDns,
+        Self::Time,
+        Self::Room,
+        Self::Power,
+    ];
+
+    /// Its id.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::LanLink => "lan.link",
+            Self::LanAddress => "lan.addr",
+            Self::LanDuplicate => "lan.dup",
+            Self::LanDhcp => "lan.dhcp2",
+            Self::LanReserved => "lan.reserved",
+            Self::LanStable => "lan.stable",
+            Self::WanGateway => "wan.gateway",
+            Self::LanDns => "lan.dns",
+            Self::Time => "time.ntp",
+            Self::Room => "hw.room",
+            Self::Power => "hw.ups",
+        }
+    }
+
+    /// What must not have failed for this check to say anything.
+    #[must_use]
+    pub const fn rests_on(self) -> &'static [Self] {
+        match self {
+            Self::LanLink | Self::Room | Self::Power => &[],
+            Self::LanAddress => &[Self::LanLink],
+            Self::LanDuplicate | Self::LanDhcp | Self::LanReserved | Self::LanStable | Self::WanGateway => {
+                &[Self::LanAddress]
+            }
+            Self::LanDns => &[Self::WanGateway],
+            Self::Time => &[Self::LanDns],
+        }
+    }
+
+    /// Whether the box cannot be put into service while this fails.
+    #[must_use]
+    pub const fn blocks_activation(self) -> bool {
+        match self {
+            Self::LanLink
+            | Self::LanAddress
+            | Self::LanDuplicate
+            | Self::LanDhcp
+            | Self::LanReserved
+            | Self::LanStable
+            | Self::Time
+            | Self::Room => true,
+            // Machines of the same network reach the box without either, and without a battery.
+            Self::WanGateway | Self::LanDns | Self::Power => false,
+        }
+    }
+}
+
+impl Serialize for Check {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.word())
+    }
+}
+
+impl<'de> Deserialize<'de> for Check {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
+/// A word that is no check.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no check `{0}`; `datisd commission` without `--only` runs and names them all")]
+pub struct NoSuchCheck(String);
+
+impl FromStr for Check {
+    type Err = NoSuchCheck;
+
+    fn from_str(word: &str) -> Result<Self, NoSuchCheck> {
+        Self::ALL.into_iter().find(|check| check.word() == word).ok_or_else(|| NoSuchCheck(word.to_owned()))
+    }
+}
+
+/// One line a finding: its name, its word, and what it means.
+macro_rules! findings {
+    ($($(#[doc = $doc:literal])+ $name:ident = $word:literal: $state:ident,)+) => {
+        /// What a check can find.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Finding {
+            $($(#[doc = $doc])+ $name,)+
+        }
+
+        impl Finding {
+            /// All findings, check by check.
+            pub const ALL: &[Self] = &[$(Self::$name,)+];
+
+            /// Its id, under which the texts are.
+            #[must_use]
+            pub const fn word(self) -> &'static str {
+                match self { $(Self::$name => $word,)+ }
+            }
+
+            /// What it means.
+            #[must_use]
+            pub const fn state(self) -> CheckState {
+                match self { $(Self::$name => CheckState::$state,)+ }
+            }
+        }
+    };
+}
+
+findings! {
+    /// A cable with 1 Gb/s or more, in both directions at once.
+    LinkFast = "link-fast": Pass,
+    /// A cable; the port does not tell how fast it is, as in virtual machines.
+    LinkUnmeasured = "link-unmeasured": Pass,
+    /// Less than 1 Gb/s, or one direction at a time.
+    LinkSlow = "link-slow": Warn,
+    /// No signal.
+    LinkDown = "link-down": Fail,
+    /// No network port at all.
+    LinkNone = "link-none": Fail,
+
+    /// One address.
+    AddressOne = "address-one": Pass,
+    /// Several addresses in the network that leads outside.
+    AddressSeveral = "address-several": Warn,
+    /// An address, and no way outside.
+    AddressWithoutRoute = "address-without-route": Fail,
+    /// An address that the box gave itself, since nobody gave it one (RFC 3927).
+    AddressSelfAssigned = "address-self-assigned": Fail,
+    /// No address.
+    AddressNone = "address-none": Fail,
+
+    /// Nobody else answers for it.
+    AddressUnshared = "address-unshared": Pass,
+    /// Somebody else answers for it.
+    AddressShared = "address-shared": Fail,
+
+    /// Nobody lends addresses.
+    DhcpNone = "dhcp-none": Pass,
+    /// One server does.
+    DhcpOne = "dhcp-one": Pass,
+    /// More than one does.
+    DhcpSeveral = "dhcp-several": Fail,
+
+    /// The router keeps the address for the box.
+    ReservedForBox = "reserved-for-box": Pass,
+    /// The address is not lent.
+    ReservedNotNeeded = "reserved-not-needed": Pass,
+    /// The address is lent, and the servers' answers prove nothing.
+    ReservedUnproved = "reserved-unproved": Warn,
+    /// The router would give the box another address.
+    ReservedNot = "reserved-not": Warn,
+    /// The same, and what it lends it takes back within a day.
+    ReservedNotAndShort = "reserved-not-and-short": Fail,
+
+    /// Set by hand: no lease, no end.
+    StableStatic = "stable-static": Pass,
+    /// Lent by a DHCP server; whether that keeps it for the box is another check's matter.
+    StableLent = "stable-lent": Pass,
+    /// The kernel knows of no end, and DHCP servers could not be asked.
+    StableUnproved = "stable-unproved": Warn,
+    /// Lent, and another one than a short time ago.
+    StableMoved = "stable-moved": Fail,
+
+    /// It answers.
+    GatewayAnswers = "gateway-answers": Pass,
+    /// The way out is a link to one other end.
+    GatewayNotNeeded = "gateway-not-needed": Pass,
+    /// It is there, and answers nothing.
+    GatewayMute = "gateway-mute": Warn,
+    /// Nobody has that address.
+    GatewayGone = "gateway-gone": Fail,
+
+    /// All resolvers answer, truly and soon.
+    NamesResolve = "names-resolve": Pass,
+    /// One takes its time.
+    NamesSlow = "names-slow": Warn,
+    /// One of several does not answer.
+    NamesPartly = "names-partly": Warn,
+    /// One gives addresses for names that do not exist, or wrong ones.
+    NamesLie = "names-lie": Fail,
+    /// All refuse to answer.
+    NamesRefused = "names-refused": Fail,
+    /// None answers.
+    NamesSilent = "names-silent": Fail,
+    /// No resolver is set.
+    NamesNobody = "names-nobody": Fail,
+
+    /// Off by less than half a second.
+    ClockRight = "clock-right": Pass,
+    /// Off by less than five seconds.
+    ClockOff = "clock-off": Warn,
+    /// Off by more.
+    ClockWrong = "clock-wrong": Fail,
+    /// No time server answers.
+    ClockUnchecked = "clock-unchecked": Fail,
+
+    /// Less than 70 % full.
+    RoomEnough = "room-enough": Pass,
+    /// Less than 90 % full.
+    RoomShort = "room-short": Warn,
+    /// Fuller than that.
+    RoomNone = "room-none": Fail,
+
+    /// A UPS, on line, that lasts for five minutes or more.
+    PowerProtected = "power-protected": Pass,
+    /// A UPS that does not last for five minutes.
+    PowerShort = "power-short": Warn,
+    /// A UPS on line whose battery is not charged yet.
+    PowerCharging = "power-charging": Warn,
+    /// No UPS that this computer knows of.
+    PowerUnprotected = "power-unprotected": Warn,
+    /// A UPS that does not tell how it is.
+    PowerUnknown = "power-unknown": Warn,
+    /// The power has failed, and the battery is being used up.
+    PowerOnBattery = "power-on-battery": Fail,
+    /// The battery is to be replaced.
+    PowerBatteryWorn = "power-battery-worn": Fail,
+
+    /// The helper that may send frames cannot be started.
+    ProbeMissing = "probe-missing": Warn,
+    /// The system did not answer the box's question.
+    Untold = "untold": Warn,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_check_comes_after_those_it_rests_on() {
+        for (at, check) in Check::ALL.iter().enumerate() {
+            for ground in check.rests_on() {
+                assert!(Check::ALL[..at].contains(ground), "{check:?} comes before {ground:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn words_are_unique_and_come_back() {
+        for check in Check::ALL {
+            assert_eq!(check.word().parse(), Ok(check));
+        }
+        let error = "lan.lnk".parse::<Check>().expect_err("no check").to_string();
+        assert!(error.contains("lan.lnk"), "{error}");
+        for (at, finding) in Finding::ALL.iter().enumerate() {
+            assert!(Finding::ALL[..at].iter().all(|other| other.word() != finding.word()), "{finding:?}");
+            assert_ne!(finding.state(), CheckState::Skip, "skipping is no finding: {finding:?}");
+        }
+    }
+}

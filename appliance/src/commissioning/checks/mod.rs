@@ -1,0 +1,53 @@
+//! The checks: each asks the system or the network, then decides by a plain function what the answer means.
+
+mod address;
+mod clock;
+mod gateway;
+mod lending;
+mod link;
+mod names;
+mod power;
+mod room;
+mod stability;
+
+use super::catalogue::{Check, Finding};
+use super::network::{Network, NetworkError};
+use super::outcome::Fact;
+use super::run::Surroundings;
+
+/// What a check found, and what that rests on.
+type Found = (Finding, Vec<Fact>);
+
+/// Runs one check.
+pub(super) fn look(check: Check, around: &Surroundings<'_>) -> Found {
+    match check {
+        Check::LanLink => with_network(around, link::judge),
+        Check::LanAddress => with_network(around, address::judge),
+        Check::LanDuplicate => with_network(around, lending::duplicate),
+        Check::LanDhcp => with_network(around, |network| lending::servers(around.scan(network))),
+        Check::LanReserved => with_network(around, |network| stability::reserved(network, around.scan(network))),
+        Check::LanStable => with_network(around, |network| {
+            let last = around.last(Check::LanStable).and_then(stability::Standing::of);
+            stability::look(network, around.scan(network), last, around.site.clock.now())
+        }),
+        Check::WanGateway => with_network(around, gateway::look),
+        Check::LanDns => names::look(),
+        Check::Time => clock::look(&around.config.time_servers),
+        Check::Room => room::look(around.site),
+        Check::Power => power::look(around.config.nut_server),
+    }
+}
+
+fn with_network(around: &Surroundings<'_>, look: impl FnOnce(&Network) -> Found) -> Found {
+    match &around.network {
+        Ok(network) => look(network),
+        Err(error) => untold(error),
+    }
+}
+
+/// The system does not tell what a check needs to know: no verdict, and never a reason to stop.
+fn untold(error: &NetworkError) -> Found {
+    let cause = std::error::Error::source(error);
+    let reason = cause.map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"));
+    (Finding::Untold, vec![Fact::text("reason", reason)])
+}

@@ -1,0 +1,24 @@
+//! Commissioning: is this box where it can do its work, and if not, what is to be done about it?
+//!
+//! A list of checks ([`Check`]), each of which ends in one of its named findings ([`Finding`]), with the evidence it
+//! rests on. A check whose ground has failed is skipped and names the root cause, so that a person sees one thing to
+//! mend at a time. Probes ask the system and the network; what their answers mean is decided apart from them, by plain
+//! functions. Nothing here changes the network, and in the box no more than what is remembered of the last run.
+//!
+//! What is said about a finding is in `portal-templates/locales/*/checks.ftl`, under the finding's word. Decision 0014;
+//! the catalogue follows requirements D1 to D18 of the commissioning guide.
+
+mod catalogue;
+mod checks;
+mod dhcp;
+mod memory;
+mod network;
+mod outcome;
+mod run;
+mod say;
+
+pub use catalogue::{Check, CheckState, Finding};
+pub use memory::{Remembered, remembered};
+pub use outcome::{Fact, Outcome, Value, Verdict};
+pub use run::{Surroundings, commission};
+pub use say::{evidence, message, remedy, state_word, title};

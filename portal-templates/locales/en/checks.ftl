@@ -1,0 +1,174 @@
+# What commissioning says. `check-…` names a check, `fact-…` a piece of evidence, everything else is a finding: the
+# message says what was found and what follows from it, `.remedy` what to do: what, where, which value, who.
+
+check-lan-link = Network cable
+check-lan-addr = Address in the network
+check-lan-dup = Address is the box's alone
+check-lan-dhcp2 = DHCP servers
+check-lan-reserved = Address is reserved
+check-lan-stable = Address stays the same
+check-wan-gateway = Gateway
+check-lan-dns = Names are resolved
+check-time-ntp = Clock
+check-hw-room = Room for backups
+check-hw-ups = Power
+
+state-pass = ok
+state-warn = look
+state-fail = failed
+state-skip = skipped
+
+commission-well = All is as it should be.
+commission-look = { $n ->
+        [one] The box can do its work. One thing to look at.
+       *[other] The box can do its work. { $n } things to look at.
+    }
+commission-mend-later = { $n ->
+        [one] The box can do its work in this network. One thing to mend.
+       *[other] The box can do its work in this network. { $n } things to mend.
+    }
+commission-mend-first = { $n ->
+        [one] One thing to mend before the box can do its work.
+       *[other] { $n } things to mend before the box can do its work.
+    }
+
+link-fast = Port { $port } runs at { $speed } Mb/s.
+link-unmeasured = Port { $port } has a signal; it does not tell its speed.
+link-slow = Port { $port } runs at only { $speed } Mb/s ({ $duplex ->
+        [half] one direction at a time
+       *[full] both directions at once
+    }), so backups and restores take several times as long as they need to.
+    .remedy = Change the cable for one of category 5e or better with all eight wires, and plug it into a gigabit port of the switch. If that does not help, another port of the switch.
+link-down = Port { $port } has no signal: no machine reaches the box.
+    .remedy = Plug the network cable into port { $port } of the box and into the switch, until the lamps at both ends are on. If they stay dark, take another cable, then another port of the switch.
+link-none = The box has no network port that the system knows.
+    .remedy = Switch the box off and on again. If that does not help, its network card is broken: have the reseller exchange the box.
+
+address-one = The box has the address { $address } on port { $port }.
+address-several = Port { $port } has several addresses ({ $addresses }). Machines may be told one that changes or leads elsewhere.
+    .remedy = Keep one of them: take the others out of the system's network settings for port { $port }.
+address-without-route = The box has the address { $address }, but no gateway: it reaches its own network and nothing outside.
+    .remedy = Enter the router's address as gateway (router, default route) in the network settings of the box, or in the DHCP server of the network.
+address-self-assigned = Nobody gave the box an address, so it took one (169.254.…) that no other device uses.
+    .remedy = Switch on the DHCP server of the router (page LAN or DHCP), or give the box a static address in its network settings. The box's hardware address is { $mac }.
+address-none = Port { $port } has no address: no machine reaches the box.
+    .remedy = Switch on the DHCP server of the router (page LAN or DHCP), or give the box a static address in its network settings. The box's hardware address is { $mac }.
+
+address-unshared = Nobody else uses the address { $address }.
+address-shared = Another device uses the box's address { $address } too ({ $other-macs }): connections go now to the one, now to the other.
+    .remedy = Give one of the two another address. The other device has the hardware address { $other-macs }, the box { $mac }; the router's list of devices (page DHCP or LAN) tells its name.
+
+dhcp-none = Nobody lends addresses in this network.
+dhcp-one = One DHCP server lends addresses ({ $servers }).
+dhcp-several = Several DHCP servers lend addresses ({ $servers }): devices get an address now from the one, now from the other, and some reach nothing.
+    .remedy = Switch all but one off. Usually the second one is a router that was added for its wireless network: set it to access point or bridge mode, or switch off DHCP on its page LAN.
+
+reserved-for-box = The router keeps the address { $address } for the box.
+reserved-not-needed = The address { $address } is not lent, so nothing need be reserved.
+reserved-unproved = The address { $address } is lent. Whether the router keeps it for the box cannot be told from its answers.
+    .remedy = In the router, page DHCP (reservations, static leases), look whether { $address } is reserved for the hardware address { $mac }. Then run the check again.
+reserved-not = The router would give the box another address than { $address } ({ $offers }): it is not reserved.
+    .remedy = In the router, page DHCP (reservations, static leases), reserve the address { $address } for the hardware address { $mac }.
+reserved-not-and-short = The router would give the box another address than { $address } ({ $offers }), and lends for { $lease-hours } h only: the box will lose its address when it or the router is off for that long.
+    .remedy = In the router, page DHCP (reservations, static leases), reserve the address { $address } for the hardware address { $mac }; or set it as static address on the box, outside the range that the router gives away.
+
+stable-static = The address { $address } is set on the box and stays.
+stable-lent = The address { $address } is lent by a DHCP server, and is the one it was.
+stable-unproved = The address { $address } has no end that the system knows of. Whether a DHCP server has lent it all the same could not be asked.
+    .remedy = Switch on the helper that may ask (systemctl enable --now datis-probe.socket), and run the check again.
+stable-moved = The address has changed from { $moved-from } to { $address } ({ $moved-at }): the router's DHCP server lends it. Machines that knew the old one look for this box in vain.
+    .remedy = In the router, page DHCP (reservations, static leases), reserve { $moved-from } for the box and restart it; or enter { $address } at the machines (`host` in enrolment.toml) and reserve that one.
+
+gateway-answers = The gateway answers.
+gateway-not-needed = Port { $port } leads to one other end and needs no gateway.
+gateway-mute = The gateway { $gateway } is there, but answers to nothing. That may be how it is set up.
+    .remedy = If the other checks pass, nothing is to be done. Otherwise ask whoever runs the firewall at { $gateway } whether it lets the box's traffic through.
+gateway-gone = No device has the gateway's address { $gateway }: nothing leaves this network.
+    .remedy = Switch the router on, and check its cable. If the router has another address, enter that one as gateway in the network settings of the box instead of { $gateway }.
+
+names-resolve = Names are resolved.
+names-slow = The resolver { $resolver } takes more than half a second for a name, and every connection waits for that.
+    .remedy = In the router, page DHCP or LAN, give the devices the router itself or the provider's resolver as DNS server instead of { $resolver }.
+names-partly = One of the resolvers, { $resolver }, gives no answer ({ $resolvers }): some connections begin only after seconds.
+    .remedy = Take { $resolver } out of the DNS servers that the router's DHCP server gives (page DHCP or LAN), or out of the network settings of the box.
+names-lie = The resolver { $resolver } gives wrong addresses ({ $resolvers }): what the box calls by name may be somebody else.
+    .remedy = Switch off name redirection (search help, parental control, guest log-in) for the box at { $resolver }, or give the box another DNS server.
+names-refused = The resolver { $resolver } refuses to answer ({ $resolvers }): the box cannot find anything by its name.
+    .remedy = Allow the box to ask at { $resolver }, or give it another DNS server: in the router, page DHCP or LAN, or in the network settings of the box.
+names-silent = No resolver answers ({ $resolvers }): the box cannot find anything by its name.
+    .remedy = Let UDP and TCP port 53 from the box through to { $resolver }, or give it another DNS server: in the router, page DHCP or LAN, or in the network settings of the box.
+names-nobody = The box has been given no resolver: it cannot find anything by its name.
+    .remedy = Enter the router's address as DNS server: in the router, page DHCP or LAN, or in the network settings of the box.
+
+clock-right = The clock is right ({ $offset } s off).
+clock-off = The clock is { $offset } s { $direction ->
+        [slow] slow
+       *[fast] fast
+    }.
+    .remedy = Switch on time synchronisation on the box: timedatectl set-ntp true
+clock-wrong = The clock is { $offset } s { $direction ->
+        [slow] slow
+       *[fast] fast
+    }: the dates of backups are wrong, and certificates may be refused.
+    .remedy = Switch on time synchronisation on the box (timedatectl set-ntp true) and let UDP port 123 out of the network. If the clock is wrong again after each start, the battery of its clock is empty.
+clock-unchecked = No time server answers ({ $sources }), so the clock cannot be checked, and will drift.
+    .remedy = Let UDP port 123 from the box out of the network (firewall, outgoing), or name a time server of your own in datisd.toml: [commissioning] time_servers = ["ADDRESS"]
+
+room-enough = { $free-gib } GiB of { $total-gib } GiB are free.
+room-short = The disk is { $percent } % full: { $free-gib } GiB of { $total-gib } GiB are free.
+    .remedy = Plan a larger disk, or shorten how long snapshots are kept: datisd policy --machine NAME --local POLICY
+room-none = The disk is { $percent } % full: { $free-gib } GiB of { $total-gib } GiB are free. Soon the box has to refuse backups.
+    .remedy = Put in a larger disk, take away what is not the box's, or shorten how long snapshots are kept: datisd policy --machine NAME --local POLICY
+
+power-protected = The UPS { $ups } protects the box.
+power-short = The UPS { $ups } lasts for { $ups-minutes } minutes only: a longer cut stops the box.
+    .remedy = Take off the UPS what need not run on it, or take a larger one. Five minutes outlive the usual cuts.
+power-charging = The battery of the UPS { $ups } is still being charged: until then a power cut stops the box soon.
+    .remedy = Nothing, if the power was off a short time ago. If it says so a day later, the battery is worn out.
+power-unprotected = The system knows of no UPS: a power cut stops the box, and whatever backs up at that moment.
+    .remedy = Put the box and the router behind a UPS. Connect its USB cable to the box, and set it up in NUT (packages nut-server and nut-client; nut-scanner -U prints what /etc/nut/ups.conf needs).
+power-unknown = The UPS { $ups } does not tell how it is.
+    .remedy = Check its USB cable, and restart NUT on the box: systemctl restart nut-server. upsc { $ups } shows what it tells.
+power-on-battery = The power has failed: the box runs on the battery of the UPS { $ups }.
+    .remedy = See to the mains: fuse, plug, the UPS's own switch. If the lamps in the room are on, it is the socket or the plug of the UPS.
+power-battery-worn = The battery of the UPS { $ups } is worn out: it may last for no more than seconds.
+    .remedy = Replace the battery of the UPS; its type is on its label. Then run the self-test of the UPS.
+
+probe-missing = The program that may send ARP and DHCP questions does not run ({ $reason }), so this cannot be told.
+    .remedy = Install datis-probe beside datisd, and switch it on: systemctl enable --now datis-probe.socket. Then run the check again.
+untold = The system did not tell what this check has to know ({ $reason }). That need not mean that anything is wrong.
+    .remedy = Run the check again. If it says the same, tell support these words.
+
+fact-port = Port
+fact-mac = Hardware address
+fact-speed = Mb/s
+fact-address = Address
+fact-addresses = Addresses
+fact-gateway = Gateway
+fact-metric = Metric
+fact-server = DHCP server
+fact-lease-minutes = Lease, minutes left
+fact-other-macs = The other device
+fact-servers = DHCP servers
+fact-offers = Offered to others
+fact-lease-hours = Lease, hours
+fact-moved-from = Address before
+fact-moved-at = Changed
+fact-gateway-mac = Gateway's hardware address
+fact-answered-to = Answered to
+fact-answer-ms = Answer, ms
+fact-resolvers = Resolvers
+fact-resolver = Resolver
+fact-sources = Time servers
+fact-offset = Seconds off
+fact-percent = Full, %
+fact-free-gib = Free, GiB
+fact-total-gib = In all, GiB
+fact-ups = UPS
+fact-ups-status = UPS says
+fact-ups-charge = Battery, %
+fact-ups-minutes = Battery, minutes
+fact-nut-server = NUT server
+fact-asked = Asked for
+fact-tried = Tried
+fact-reason = Reason

@@ -1,0 +1,173 @@
+# Ce que dit la mise en service. Les clés sont celles de la version anglaise.
+
+check-lan-link = Câble réseau
+check-lan-addr = Adresse dans le réseau
+check-lan-dup = Adresse du seul boîtier
+check-lan-dhcp2 = Serveurs DHCP
+check-lan-reserved = Adresse réservée
+check-lan-stable = Adresse qui ne change pas
+check-wan-gateway = Passerelle
+check-lan-dns = Résolution des noms
+check-time-ntp = Horloge
+check-hw-room = Place pour les sauvegardes
+check-hw-ups = Alimentation
+
+state-pass = ok
+state-warn = à voir
+state-fail = échec
+state-skip = passé
+
+commission-well = Tout est en ordre.
+commission-look = { $n ->
+        [one] Le boîtier peut faire son travail. Un point à voir.
+       *[other] Le boîtier peut faire son travail. { $n } points à voir.
+    }
+commission-mend-later = { $n ->
+        [one] Le boîtier peut faire son travail dans ce réseau. Un point à réparer.
+       *[other] Le boîtier peut faire son travail dans ce réseau. { $n } points à réparer.
+    }
+commission-mend-first = { $n ->
+        [one] Un point à réparer avant que le boîtier puisse faire son travail.
+       *[other] { $n } points à réparer avant que le boîtier puisse faire son travail.
+    }
+
+link-fast = Le port { $port } fonctionne à { $speed } Mb/s.
+link-unmeasured = Le port { $port } a un signal ; il n’indique pas sa vitesse.
+link-slow = Le port { $port } ne fonctionne qu’à { $speed } Mb/s ({ $duplex ->
+        [half] un sens à la fois
+       *[full] dans les deux sens
+    }) : sauvegardes et restaurations prennent plusieurs fois le temps nécessaire.
+    .remedy = Remplacez le câble par un câble de catégorie 5e ou mieux, à huit fils, et branchez-le sur un port gigabit du commutateur. Si cela ne suffit pas, essayez un autre port du commutateur.
+link-down = Le port { $port } n’a pas de signal : aucune machine ne joint le boîtier.
+    .remedy = Branchez le câble réseau sur le port { $port } du boîtier et sur le commutateur, jusqu’à ce que les voyants s’allument aux deux bouts. S’ils restent éteints, prenez un autre câble, puis un autre port du commutateur.
+link-none = Le système ne connaît aucun port réseau sur ce boîtier.
+    .remedy = Éteignez et rallumez le boîtier. Si cela ne suffit pas, sa carte réseau est en panne : faites échanger le boîtier par le revendeur.
+
+address-one = Le boîtier a l’adresse { $address } sur le port { $port }.
+address-several = Le port { $port } a plusieurs adresses ({ $addresses }). Les machines risquent d’en recevoir une qui change ou qui mène ailleurs.
+    .remedy = N’en gardez qu’une : retirez les autres des réglages réseau du système pour le port { $port }.
+address-without-route = Le boîtier a l’adresse { $address }, mais pas de passerelle : il joint son propre réseau, et rien au-dehors.
+    .remedy = Indiquez l’adresse du routeur comme passerelle (routeur, route par défaut) dans les réglages réseau du boîtier ou dans le serveur DHCP du réseau.
+address-self-assigned = Personne n’a donné d’adresse au boîtier ; il en a pris une (169.254.…) que les autres appareils n’utilisent pas.
+    .remedy = Activez le serveur DHCP du routeur (page LAN ou DHCP), ou donnez au boîtier une adresse fixe dans ses réglages réseau. L’adresse matérielle du boîtier est { $mac }.
+address-none = Le port { $port } n’a pas d’adresse : aucune machine ne joint le boîtier.
+    .remedy = Activez le serveur DHCP du routeur (page LAN ou DHCP), ou donnez au boîtier une adresse fixe dans ses réglages réseau. L’adresse matérielle du boîtier est { $mac }.
+
+address-unshared = Personne d’autre n’utilise l’adresse { $address }.
+address-shared = Un autre appareil utilise aussi l’adresse du boîtier { $address } ({ $other-macs }) : les connexions vont tantôt à l’un, tantôt à l’autre.
+    .remedy = Donnez une autre adresse à l’un des deux. L’autre appareil a l’adresse matérielle { $other-macs }, le boîtier { $mac } ; la liste des appareils du routeur (page DHCP ou LAN) indique son nom.
+
+dhcp-none = Personne ne prête d’adresses dans ce réseau.
+dhcp-one = Un seul serveur DHCP prête des adresses ({ $servers }).
+dhcp-several = Plusieurs serveurs DHCP prêtent des adresses ({ $servers }) : les appareils en reçoivent tantôt de l’un, tantôt de l’autre, et certains ne joignent plus rien.
+    .remedy = Éteignez-les tous sauf un. Le second est le plus souvent un routeur ajouté pour son réseau sans fil : passez-le en mode point d’accès ou pont, ou désactivez DHCP dans sa page LAN.
+
+reserved-for-box = Le routeur garde l’adresse { $address } pour le boîtier.
+reserved-not-needed = L’adresse { $address } n’est pas prêtée ; il n’y a rien à réserver.
+reserved-unproved = L’adresse { $address } est prêtée. Les réponses du routeur ne permettent pas de savoir s’il la garde pour le boîtier.
+    .remedy = Dans le routeur, page DHCP (réservations, baux statiques), voyez si { $address } est réservée à l’adresse matérielle { $mac }. Relancez ensuite le contrôle.
+reserved-not = Le routeur donnerait au boîtier une autre adresse que { $address } ({ $offers }) : elle n’est pas réservée.
+    .remedy = Dans le routeur, page DHCP (réservations, baux statiques), réservez l’adresse { $address } à l’adresse matérielle { $mac }.
+reserved-not-and-short = Le routeur donnerait au boîtier une autre adresse que { $address } ({ $offers }), et ne prête que pour { $lease-hours } h : le boîtier perdra son adresse si lui ou le routeur reste éteint aussi longtemps.
+    .remedy = Dans le routeur, page DHCP (réservations, baux statiques), réservez l’adresse { $address } à l’adresse matérielle { $mac } ; ou réglez-la comme adresse fixe sur le boîtier, hors de la plage que le routeur distribue.
+
+stable-static = L’adresse { $address } est réglée sur le boîtier et ne change pas.
+stable-lent = L’adresse { $address } est prêtée par un serveur DHCP, et n’a pas changé.
+stable-unproved = Le système ne connaît pas de fin à l’adresse { $address }. On n’a pas pu demander si un serveur DHCP l’a tout de même prêtée.
+    .remedy = Activez le programme qui peut le demander (systemctl enable --now datis-probe.socket), puis relancez le contrôle.
+stable-moved = L’adresse est passée de { $moved-from } à { $address } ({ $moved-at }) : elle est prêtée par le serveur DHCP du routeur. Les machines qui connaissaient l’ancienne cherchent ce boîtier en vain.
+    .remedy = Dans le routeur, page DHCP (réservations, baux statiques), réservez { $moved-from } pour le boîtier et redémarrez-le ; ou indiquez { $address } sur les machines (`host` dans enrolment.toml) et réservez celle-ci.
+
+gateway-answers = La passerelle répond.
+gateway-not-needed = Le port { $port } mène à un seul autre bout et n’a pas besoin de passerelle.
+gateway-mute = La passerelle { $gateway } est là, mais ne répond à rien. C’est peut-être voulu.
+    .remedy = Si les autres contrôles passent, il n’y a rien à faire. Sinon, demandez à la personne qui gère le pare-feu { $gateway } s’il laisse passer le trafic du boîtier.
+gateway-gone = Aucun appareil n’a l’adresse de la passerelle { $gateway } : rien ne sort de ce réseau.
+    .remedy = Allumez le routeur et vérifiez son câble. Si le routeur a une autre adresse, indiquez celle-ci comme passerelle dans les réglages réseau du boîtier au lieu de { $gateway }.
+
+names-resolve = Les noms sont résolus.
+names-slow = Le résolveur { $resolver } met plus d’une demi-seconde pour un nom, et chaque connexion l’attend.
+    .remedy = Dans le routeur, page DHCP ou LAN, donnez aux appareils le routeur lui-même ou le résolveur du fournisseur d’accès comme serveur DNS, au lieu de { $resolver }.
+names-partly = Un des résolveurs, { $resolver }, ne donne pas de réponse ({ $resolvers }) : certaines connexions ne commencent qu’après plusieurs secondes.
+    .remedy = Retirez { $resolver } des serveurs DNS que donne le serveur DHCP du routeur (page DHCP ou LAN), ou des réglages réseau du boîtier.
+names-lie = Le résolveur { $resolver } donne de fausses adresses ({ $resolvers }) : ce que le boîtier appelle par son nom est peut-être quelqu’un d’autre.
+    .remedy = Désactivez la redirection des noms (aide à la recherche, contrôle parental, portail d’invités) pour le boîtier sur { $resolver }, ou donnez au boîtier un autre serveur DNS.
+names-refused = Le résolveur { $resolver } refuse de répondre ({ $resolvers }) : le boîtier ne trouve rien par son nom.
+    .remedy = Autorisez le boîtier à interroger { $resolver }, ou donnez-lui un autre serveur DNS : dans le routeur, page DHCP ou LAN, ou dans les réglages réseau du boîtier.
+names-silent = Aucun résolveur ne répond ({ $resolvers }) : le boîtier ne trouve rien par son nom.
+    .remedy = Laissez passer les ports UDP et TCP 53 du boîtier vers { $resolver }, ou donnez-lui un autre serveur DNS : dans le routeur, page DHCP ou LAN, ou dans les réglages réseau du boîtier.
+names-nobody = Le boîtier n’a reçu aucun résolveur : il ne trouve rien par son nom.
+    .remedy = Indiquez l’adresse du routeur comme serveur DNS : dans le routeur, page DHCP ou LAN, ou dans les réglages réseau du boîtier.
+
+clock-right = L’horloge est à l’heure (écart { $offset } s).
+clock-off = L’horloge { $direction ->
+        [slow] retarde
+       *[fast] avance
+    } de { $offset } s.
+    .remedy = Activez la synchronisation de l’heure sur le boîtier : timedatectl set-ntp true
+clock-wrong = L’horloge { $direction ->
+        [slow] retarde
+       *[fast] avance
+    } de { $offset } s : les dates des sauvegardes sont fausses et des certificats peuvent être refusés.
+    .remedy = Activez la synchronisation de l’heure sur le boîtier (timedatectl set-ntp true) et laissez sortir le port UDP 123 du réseau. Si l’horloge est de nouveau fausse après chaque démarrage, sa pile est vide.
+clock-unchecked = Aucun serveur de temps ne répond ({ $sources }) : l’horloge ne peut pas être contrôlée et va dériver.
+    .remedy = Laissez sortir le port UDP 123 du boîtier (pare-feu, trafic sortant), ou nommez votre propre serveur de temps dans datisd.toml : [commissioning] time_servers = ["ADRESSE"]
+
+room-enough = { $free-gib } Gio sur { $total-gib } Gio sont libres.
+room-short = Le disque est plein à { $percent } % : { $free-gib } Gio sur { $total-gib } Gio sont libres.
+    .remedy = Prévoyez un disque plus grand, ou raccourcissez la durée de conservation : datisd policy --machine NOM --local RÈGLE
+room-none = Le disque est plein à { $percent } % : { $free-gib } Gio sur { $total-gib } Gio sont libres. Le boîtier devra bientôt refuser des sauvegardes.
+    .remedy = Installez un disque plus grand, retirez ce qui n’est pas au boîtier, ou raccourcissez la durée de conservation : datisd policy --machine NOM --local RÈGLE
+
+power-protected = L’onduleur { $ups } protège le boîtier.
+power-short = L’onduleur { $ups } ne tient que { $ups-minutes } minutes : une coupure plus longue arrête le boîtier.
+    .remedy = Débranchez de l’onduleur ce qui peut s’en passer, ou prenez-en un plus grand. Cinq minutes suffisent aux coupures habituelles.
+power-charging = La batterie de l’onduleur { $ups } est encore en charge : d’ici là, une coupure arrête vite le boîtier.
+    .remedy = Rien, si le courant vient de revenir. Si c’est encore le cas le lendemain, la batterie est usée.
+power-unprotected = Le système ne connaît pas d’onduleur : une coupure de courant arrête le boîtier et la sauvegarde en cours.
+    .remedy = Placez le boîtier et le routeur derrière un onduleur. Reliez son câble USB au boîtier et déclarez-le dans NUT (paquets nut-server et nut-client ; nut-scanner -U affiche ce que demande /etc/nut/ups.conf).
+power-unknown = L’onduleur { $ups } ne dit pas comment il va.
+    .remedy = Vérifiez son câble USB et relancez NUT sur le boîtier : systemctl restart nut-server. upsc { $ups } montre ce qu’il dit.
+power-on-battery = Le courant est coupé : le boîtier tourne sur la batterie de l’onduleur { $ups }.
+    .remedy = Voyez le secteur : disjoncteur, prise, interrupteur de l’onduleur. Si la pièce est éclairée, c’est la prise ou la fiche de l’onduleur.
+power-battery-worn = La batterie de l’onduleur { $ups } est usée : elle ne tient peut-être que quelques secondes.
+    .remedy = Remplacez la batterie de l’onduleur ; son type est sur l’étiquette. Lancez ensuite l’autotest de l’onduleur.
+
+probe-missing = Le programme qui peut poser des questions ARP et DHCP ne tourne pas ({ $reason }) ; on ne peut donc pas le savoir.
+    .remedy = Installez datis-probe à côté de datisd et activez-le : systemctl enable --now datis-probe.socket. Relancez ensuite le contrôle.
+untold = Le système n’a pas dit ce que ce contrôle doit savoir ({ $reason }). Cela ne veut pas dire que quelque chose ne va pas.
+    .remedy = Relancez le contrôle. S’il dit la même chose, transmettez ces mots au support.
+
+fact-port = Port
+fact-mac = Adresse matérielle
+fact-speed = Mb/s
+fact-address = Adresse
+fact-addresses = Adresses
+fact-gateway = Passerelle
+fact-metric = Métrique
+fact-server = Serveur DHCP
+fact-lease-minutes = Bail, minutes restantes
+fact-other-macs = L’autre appareil
+fact-servers = Serveurs DHCP
+fact-offers = Offert à d’autres
+fact-lease-hours = Bail, heures
+fact-moved-from = Adresse précédente
+fact-moved-at = Changée
+fact-gateway-mac = Adresse matérielle de la passerelle
+fact-answered-to = A répondu à
+fact-answer-ms = Réponse, ms
+fact-resolvers = Résolveurs
+fact-resolver = Résolveur
+fact-sources = Serveurs de temps
+fact-offset = Écart en secondes
+fact-percent = Plein, %
+fact-free-gib = Libre, Gio
+fact-total-gib = En tout, Gio
+fact-ups = Onduleur
+fact-ups-status = L’onduleur indique
+fact-ups-charge = Batterie, %
+fact-ups-minutes = Batterie, minutes
+fact-nut-server = Serveur NUT
+fact-asked = Demandé
+fact-tried = Essayé
+fact-reason = Raison

@@ -1,0 +1,5 @@
+//! Commissioning in a real laboratory: each check in the good case and in each bad one that the catalogue names must give
+//! exactly its finding, and the evidence for it.
+
+mod checks;
+mod site;
