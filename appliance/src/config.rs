@@ -194,11 +194,14 @@ pub struct CommissioningConfig {
 /// The port of NUT (network UPS tools).
 const NUT_PORT: u16 = 3493;
 
-
 impl Default for CommissioningConfig {
     fn default() -> Self {
         let of_pool = |number: u8| TimeServer { host: format!("{number}.pool.ntp.org"), port: TimeServer::PORT };
-        Self { automatic: true, time_servers: (0..3).map(of_pool).collect(), nut_server: (Ipv4Addr::LOCALHOST, NUT_PORT).into() }
+        Self {
+            automatic: true,
+            time_servers: (0..3).map(of_pool).collect(),
+            nut_server: (Ipv4Addr::LOCALHOST, NUT_PORT).into(),
+        }
     }
 }
 
@@ -240,7 +243,9 @@ impl TryFrom<String> for TimeServer {
         };
         match port {
             Some(port) if is_host(host) => Ok(Self { host: host.to_owned(), port }),
-            _ => Err(format!("`{raw}` is no time server; write a host name or an IPv4 address, with `:PORT` if need be")),
+            _ => {
+                Err(format!("`{raw}` is no time server; write a host name or an IPv4 address, with `:PORT` if need be"))
+            }
         }
     }
 }

@@ -238,7 +238,8 @@ mod tests {
     #[test]
     fn things_are_counted_by_the_rules_of_each_language() {
         let russian = Locale::open(Language::Russian).expect("tables");
-        for (n, said) in [(1, "Повреждён 1 пак."), (3, "Повреждены 3 пака."), (5, "Повреждено 5 паков."), (21, "Повреждён 21 пак.")]
+        for (n, said) in
+            [(1, "Повреждён 1 пак."), (3, "Повреждены 3 пака."), (5, "Повреждено 5 паков."), (21, "Повреждён 21 пак.")]
         {
             assert!(russian.count("notice-damaged", n).starts_with(said), "{}", russian.count("notice-damaged", n));
         }

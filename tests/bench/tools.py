@@ -155,6 +155,8 @@ class Datis(Tool):
         self.box = f"{self.bin}d"
         self.state = ("--state", self.home / "state")
         self.call_box("init")
+        # The site is not what is measured.
+        (pathlib.Path(self.repository) / "datisd.toml").write_text("[commissioning]\nautomatic = false\n")
         with self.log.open("ab") as messages:
             self.daemon = subprocess.Popen(
                 [self.box, "run", "--data", self.repository, *"--listen 127.0.0.1 --machine-port 0 --portal-port 0".split()],

@@ -50,12 +50,16 @@ impl Site {
         lab.ip("rtr", "addr add 11.22.33.2/24 dev net");
         lab.ip("net", &format!("addr add {TIME}/24 dev rtr"));
         lab.sysctl("rtr", "net.ipv4.ip_forward=1");
-        lab.nft("rtr", "table ip nat { chain post { type nat hook postrouting priority srcnat; oifname \"net\" masquerade; } }");
+        lab.nft(
+            "rtr",
+            "table ip nat { chain post { type nat hook postrouting priority srcnat; oifname \"net\" masquerade; }\n}",
+        );
         let data = lab.folder().join("data");
         std::fs::create_dir(&data).expect("folder");
         let options = ["-t", "tmpfs", "-o", "size=64m,mode=0700", "disk"];
         let _mounted = Invocation::new("mount").args(options).arg(&data).run().expect_success();
-        std::fs::write(data.join("datisd.toml"), format!("[commissioning]\ntime_servers = [\"{TIME}\"]\n")).expect("configuration");
+        std::fs::write(data.join("datisd.toml"), format!("[commissioning]\ntime_servers = [\"{TIME}\"]\n"))
+            .expect("configuration");
         Self { lab, resolvers: vec![ROUTER], data, datisd: Programs::plain().datisd() }
     }
 
@@ -69,7 +73,8 @@ impl Site {
 
     /// Starts the router's resolver.
     pub(crate) fn serve_names(&mut self, says: &[&str]) {
-        let options = ["--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts", "--user=root", "--no-ping"];
+        let options =
+            ["--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts", "--user=root", "--no-ping"];
         let pid_file = format!("--pid-file={}", self.lab.folder().join("dnsmasq.pid").display());
         let leases = format!("--dhcp-leasefile={}", self.lab.folder().join("leases").display());
         let dnsmasq = self.lab.inside("rtr", "dnsmasq").args(options).args([pid_file, leases]).args(says);
@@ -83,7 +88,8 @@ impl Site {
     }
 
     fn mac_of(&self, space: &str, port: &str) -> String {
-        let told = self.lab.inside(space, "ip").args(["-json", "link", "show", "dev", port]).run().expect_success().json();
+        let told =
+            self.lab.inside(space, "ip").args(["-json", "link", "show", "dev", port]).run().expect_success().json();
         told[0]["address"].as_str().expect("a hardware address").to_owned()
     }
 
@@ -139,12 +145,18 @@ impl Site {
         ] {
             std::fs::write(folder.join(name), text).expect("configuration");
         }
-        for (program, options) in [("/lib/nut/dummy-ups", &["-u", "root", "-F", "-a", "shop"][..]), ("/lib/nut/upsd", &["-u", "root", "-F"])] {
+        for (program, options) in
+            [("/lib/nut/dummy-ups", &["-u", "root", "-F", "-a", "shop"][..]), ("/lib/nut/upsd", &["-u", "root", "-F"])]
+        {
             let service = self.lab.inside("box", program).args(options);
             self.lab.serve(service.env("NUT_CONFPATH", &folder).env("NUT_STATEPATH", &folder));
         }
         let asked = self.lab.inside("box", "upsc").args(["shop@127.0.0.1", "ups.status"]);
-        harness::wait_for("the UPS", Duration::from_secs(15), || (asked.clone().run().code() == Some(0)).then_some(()));
+        harness::wait_for("the UPS", Duration::from_secs(15), || {
+            let answer = asked.clone().run();
+            // The server says so until the driver has told it anything.
+            (answer.code() == Some(0) && answer.text().trim() != "WAIT").then_some(())
+        });
     }
 
     fn wait_for_port(&self, space: &str, port: &str) {
@@ -226,7 +238,8 @@ impl Drop for Site {
 
 /// An answer of SNTP (RFC 5905, figure 8): version 4, server, stratum 1.
 fn time_answer(query: &[u8; 48], ahead: f64) -> [u8; 48] {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("a time after 1970").as_secs_f64() + ahead;
+    let now =
+        SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("a time after 1970").as_secs_f64() + ahead;
     // Seconds since 1900 and their 2^32nd parts; the 53 bits of the number are good for a millionth of a second.
     let since_1900 = ((now + 2_208_988_800.0) * f64::from(1 << 16)) as u64;
     let stamp = (since_1900 << 16).to_be_bytes();

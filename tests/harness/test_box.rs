@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -119,7 +119,9 @@ impl BoxOptions {
             let set = self.config.as_deref().unwrap_or_default();
             let as_the_box_would = std::fs::DirBuilder::new().mode(0o700).recursive(true).create(&data);
             as_the_box_would.expect("the box's folder can be made");
-            std::fs::write(config, format!("{set}\n{NO_SITE}")).expect("datisd.toml can be written");
+            let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(config);
+            let written = file.as_mut().map(|file| file.write_all(format!("{set}\n{NO_SITE}").as_bytes()));
+            written.expect("datisd.toml can be made").expect("datisd.toml can be written");
         }
         let log = folder.path().join("datisd.log");
         TestBox { options: self, folder, data, log, daemon: None, ports: None }

@@ -87,7 +87,8 @@ fn sentences(language: &str) -> BTreeMap<String, String> {
     let mut last: Option<(String, String)> = None;
     for table in ["checks", "portal"] {
         for line in read(&format!("portal-templates/locales/{language}/{table}.ftl")).lines() {
-            let key = line.split_once(" = ").filter(|(key, _)| !key.starts_with([' ', '#']) || key.trim().starts_with('.'));
+            let key =
+                line.split_once(" = ").filter(|(key, _)| !key.starts_with([' ', '#']) || key.trim().starts_with('.'));
             match (key, &mut last) {
                 (Some((key, text)), last) => {
                     let key = match (key.trim().strip_prefix('.'), &*last) {

@@ -249,6 +249,6 @@ mod tests {
         let network = Network::look().expect("rtnetlink");
         assert!(network.ports.iter().all(|port| !port.name.is_empty()), "{network:?}");
         assert!(network.addresses.iter().all(|address| !address.ip.is_loopback()), "{network:?}");
-        assert_eq!(neighbour(Ipv4Addr::new(192, 0, 2, 1)).expect("rtnetlink"), None);
+        assert_eq!(neighbour(Ipv4Addr::new(240, 0, 0, 1)).expect("rtnetlink"), None);
     }
 }

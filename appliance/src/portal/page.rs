@@ -209,13 +209,7 @@ fn tiles(status: &Status, locale: &Locale) -> Vec<Tile> {
     ]
 }
 
-fn row<'w>(
-    health: Health,
-    machine: &Machine,
-    status: &'w MachineStatus,
-    now: i64,
-    locale: &Locale,
-) -> MachineRow<'w> {
+fn row<'w>(health: Health, machine: &Machine, status: &'w MachineStatus, now: i64, locale: &Locale) -> MachineRow<'w> {
     let sources = status.sources.iter().map(|source| SourceRow {
         name: &source.source,
         kind: source.kind,

@@ -34,7 +34,8 @@ pub(super) fn arp_probe(from: EthernetAddress, address: Ipv4Addr) -> Vec<u8> {
 pub(super) fn holder(frame: &[u8], address: Ipv4Addr, own: EthernetAddress) -> Option<EthernetAddress> {
     let ethernet = EthernetFrame::new_checked(frame).ok()?;
     let arp = (ethernet.ethertype() == EthernetProtocol::Arp).then(|| ArpPacket::new_checked(ethernet.payload()))?;
-    let ArpRepr::EthernetIpv4 { source_hardware_addr, source_protocol_addr, .. } = ArpRepr::parse(&arp.ok()?).ok()? else {
+    let ArpRepr::EthernetIpv4 { source_hardware_addr, source_protocol_addr, .. } = ArpRepr::parse(&arp.ok()?).ok()?
+    else {
         return None;
     };
     (source_protocol_addr == address && source_hardware_addr != own).then_some(source_hardware_addr)

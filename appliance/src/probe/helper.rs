@@ -40,9 +40,7 @@ pub fn main() -> ExitCode {
 
 fn look(question: &Question) -> Result<Answer, String> {
     match question {
-        Question::Holders { port, address } => {
-            Port::open(port)?.holders(*address).map(|macs| Answer::Holders { macs })
-        }
+        Question::Holders { port, address } => Port::open(port)?.holders(*address).map(|macs| Answer::Holders { macs }),
         Question::Offers { port, free } => Port::open(port)?.offers(free),
     }
 }

@@ -39,7 +39,8 @@ pub(super) enum Done {
 }
 
 impl Worker {
-    pub(super) const ALL: &'static [Self] = &[Self::Verifier, Self::Scrub, Self::Prune, Self::Compaction, Self::Commissioning];
+    pub(super) const ALL: &'static [Self] =
+        &[Self::Verifier, Self::Scrub, Self::Prune, Self::Compaction, Self::Commissioning];
 
     pub(super) const fn name(self) -> &'static str {
         match self {

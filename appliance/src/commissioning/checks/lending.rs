@@ -47,7 +47,7 @@ pub(super) fn reserved(ip: Ipv4Addr, mac: &str, lent: bool, scan: &Result<Scan, 
         Err(reason) => return unseen(reason),
     };
     let mut facts = vec![Fact::text("address", ip), Fact::text("mac", mac)];
-    let offered = scan.unknown.iter().map(|offer| format!("{} {}", offer.server, offer.address));
+    let offered = scan.unknown.iter().map(|offer| format!("{}: {}", offer.server, offer.address));
     facts.push(Fact::lines("offers", offered.collect()));
     let lease = scan.unknown.iter().filter_map(|offer| offer.lease_seconds).min();
     facts.extend(lease.map(|seconds| Fact::number("lease-hours", (f64::from(seconds) / 360.0).round() / 10.0)));

@@ -91,7 +91,8 @@ fn judge(answers: &[(IpAddr, Resolver)]) -> Found {
 fn configured(root: &Path) -> Vec<IpAddr> {
     let read = |path: &str| fs::read_to_string(root.join(path)).map(|text| name_servers(&text)).unwrap_or_default();
     let direct = read("etc/resolv.conf");
-    let behind = if direct.iter().all(IpAddr::is_loopback) { read("run/systemd/resolve/resolv.conf") } else { Vec::new() };
+    let behind =
+        if direct.iter().all(IpAddr::is_loopback) { read("run/systemd/resolve/resolv.conf") } else { Vec::new() };
     if behind.is_empty() { direct } else { behind }
 }
 

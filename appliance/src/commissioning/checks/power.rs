@@ -25,7 +25,9 @@ pub(super) fn look(server: SocketAddr) -> Found {
         Ok(all) if all.is_empty() => (Finding::PowerUnprotected, vec![Fact::text("nut-server", server)]),
         Ok(all) => judge(&all),
         // Nobody listens: the usual state of a box without UPS.
-        Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => (Finding::PowerUnprotected, vec![Fact::text("nut-server", server)]),
+        Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
+            (Finding::PowerUnprotected, vec![Fact::text("nut-server", server)])
+        }
         Err(error) => (Finding::Untold, vec![Fact::text("reason", format!("{server}: {error}"))]),
     }
 }
@@ -72,7 +74,8 @@ fn ask(server: SocketAddr) -> std::io::Result<Vec<Ups>> {
         (&stream).write_all(format!("{question}\n").as_bytes())?;
         list(&mut lines)
     };
-    let names = talk("LIST UPS")?.into_iter().filter_map(|line| Some(line.strip_prefix("UPS ")?.split(' ').next()?.to_owned()));
+    let names =
+        talk("LIST UPS")?.into_iter().filter_map(|line| Some(line.strip_prefix("UPS ")?.split(' ').next()?.to_owned()));
     names
         .collect::<Vec<_>>()
         .into_iter()

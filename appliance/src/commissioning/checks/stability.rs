@@ -54,12 +54,7 @@ impl Standing {
     }
 }
 
-pub(super) fn look(
-    network: &Network,
-    scan: &Result<Scan, NoScan>,
-    last: Option<Standing>,
-    now: UnixMillis,
-) -> Found {
+pub(super) fn look(network: &Network, scan: &Result<Scan, NoScan>, last: Option<Standing>, now: UnixMillis) -> Found {
     let Some((_, address)) = network.main_address() else { return lending::unseen(&NoScan::gone()) };
     judge(address, lease(address, scan), scan.is_ok(), moved(address.ip, last, now))
 }
