@@ -138,3 +138,47 @@ pub(super) fn quick_check(connection: &Connection) -> rusqlite::Result<()> {
     let code = rusqlite::ffi::Error { code: ErrorCode::DatabaseCorrupt, extended_code: rusqlite::ffi::SQLITE_CORRUPT };
     Err(rusqlite::Error::SqliteFailure(code, Some(verdict)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Catalog;
+    use super::*;
+
+    /// The catalog as a box has it that was last run with the schema of `version`.
+    fn of_version(version: usize) -> (tempfile::TempDir, std::path::PathBuf, VaultId) {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("catalog.db");
+        let vault = VaultId::from_bytes([7; 16]);
+        let old = Connection::open(&path).expect("database");
+        for sql in &MIGRATIONS[..version] {
+            old.execute_batch(sql).expect("schema");
+        }
+        old.pragma_update(None, "user_version", version as i64).expect("version");
+        belongs_to(&old, &path, vault).expect("vault");
+        (folder, path, vault)
+    }
+
+    #[test]
+    fn a_catalog_of_every_earlier_version_is_brought_to_the_present_one() {
+        for version in 1..MIGRATIONS.len() {
+            let (_folder, path, vault) = of_version(version);
+            Catalog::open(&path, vault).expect("migrated");
+            let version: u32 = open_reader(&path)
+                .and_then(|c| c.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(|e| at(&path, e)))
+                .expect("version");
+            assert_eq!(version, SCHEMA_VERSION);
+        }
+    }
+
+    #[test]
+    fn machines_are_salvaged_out_of_every_earlier_version() {
+        for version in 1..=MIGRATIONS.len() {
+            let (_folder, path, vault) = of_version(version);
+            assert!(Catalog::salvage_machines(&path, vault).expect("salvaged").is_empty(), "{version}");
+        }
+        let (_folder, path, vault) = of_version(MIGRATIONS.len());
+        let newer = Connection::open(&path).expect("database");
+        newer.pragma_update(None, "user_version", 9_000).expect("version");
+        assert!(matches!(Catalog::salvage_machines(&path, vault), Err(CatalogError::Newer { .. })));
+    }
+}
