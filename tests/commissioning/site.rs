@@ -152,7 +152,7 @@ impl Site {
             self.lab.serve(service.env("NUT_CONFPATH", &folder).env("NUT_STATEPATH", &folder));
         }
         let asked = self.lab.inside("box", "upsc").args(["shop@127.0.0.1", "ups.status"]);
-        harness::wait_for("the UPS", Duration::from_secs(15), || {
+        harness::wait_for("the UPS", Duration::from_secs(30), || {
             let answer = asked.clone().run();
             // The server says so until the driver has told it anything.
             (answer.code() == Some(0) && answer.text().trim() != "WAIT").then_some(())
@@ -161,7 +161,9 @@ impl Site {
 
     fn wait_for_port(&self, space: &str, port: &str) {
         let listening = self.lab.inside(space, "ss").arg("-Hlun");
-        harness::wait_for(port, Duration::from_secs(5), || listening.clone().run().text().contains(port).then_some(()));
+        harness::wait_for(port, Duration::from_secs(20), || {
+            listening.clone().run().text().contains(port).then_some(())
+        });
     }
 
     /// Starts a time server whose clock is `ahead` seconds ahead.
