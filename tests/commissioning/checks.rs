@@ -1,11 +1,11 @@
 //! The checks, one after another, good and bad.
 
-use std::net::{Ipv4Addr, UdpSocket};
+use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::site::{BOX, HONEST, ROUTER, SERVICE_PATIENCE, Site, TIME, outcome};
+use crate::site::{BOX, HONEST, ROUTER, Site, TIME, outcome};
 
 /// What a check must say: its id, its state, its finding, and the evidence that must be shown.
 type Expected<'e> = (&'e str, &'e str, &'e str, &'e [(&'e str, Value)]);
@@ -311,28 +311,20 @@ fn resolvers_that_do_not_answer_refuse_or_are_slow_are_told_apart() {
 /// A resolver in the Internet that thinks for 700 ms, then says that what was asked for is the root server, or nothing
 /// when that was not asked for.
 fn serve_names_slowly(site: &Site) {
-    let (ready, is_ready) = std::sync::mpsc::channel();
-    site.lab.thread("net", move || {
-        let socket = UdpSocket::bind((TIME, 53)).expect("port 53");
-        socket.set_read_timeout(Some(SERVICE_PATIENCE)).expect("a timeout");
-        ready.send(()).expect("the test waits");
-        let mut query = [0; 512];
-        while let Ok((length, from)) = socket.recv_from(&mut query) {
-            std::thread::sleep(Duration::from_millis(700));
-            let question = &query[..length];
-            let is_known = question.windows(12).any(|window| window == b"root-servers");
-            let mut answer = question.to_vec();
-            // A response, recursion available; NXDOMAIN, or one record that points to the question's name (RFC 1035, 4.1).
-            (answer[2], answer[3]) = (0x81, if is_known { 0x80 } else { 0x83 });
-            if is_known {
-                answer[7] = 1;
-                answer.extend([0xC0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4]);
-                answer.extend(Ipv4Addr::new(198, 41, 0, 4).octets());
-            }
-            socket.send_to(&answer, from).expect("an answer");
+    let address = (TIME.parse::<Ipv4Addr>().expect("an address"), 53).into();
+    site.lab.answer_datagrams("net", address, |question| {
+        std::thread::sleep(Duration::from_millis(700));
+        let is_known = question.windows(12).any(|window| window == b"root-servers");
+        let mut answer = question.to_vec();
+        // A response, recursion available; NXDOMAIN, or one record that points to the question's name (RFC 1035, 4.1).
+        (answer[2], answer[3]) = (0x81, if is_known { 0x80 } else { 0x83 });
+        if is_known {
+            answer[7] = 1;
+            answer.extend([0xC0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4]);
+            answer.extend(Ipv4Addr::new(198, 41, 0, 4).octets());
         }
+        answer
     });
-    is_ready.recv().expect("the resolver runs");
 }
 
 #[test]

@@ -7,7 +7,7 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::net::UdpSocket;
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
@@ -20,9 +20,6 @@ pub(crate) const BOX: &str = "192.168.77.60";
 pub(crate) const ROUTER: &str = "192.168.77.1";
 /// The time server.
 pub(crate) const TIME: &str = "11.22.33.1";
-
-/// A service that nobody has asked for so long ends: its test is over.
-pub(crate) const SERVICE_PATIENCE: Duration = Duration::from_secs(60);
 
 /// What the router's resolver says when it is honest.
 pub(crate) const HONEST: [&str; 2] = ["--address=/a.root-servers.net/198.41.0.4", "--local=/invalid/"];
@@ -168,17 +165,8 @@ impl Site {
 
     /// Starts a time server whose clock is `ahead` seconds ahead.
     pub(crate) fn serve_time(&self, ahead: f64) {
-        let (ready, is_ready) = std::sync::mpsc::channel();
-        self.lab.thread("net", move || {
-            let socket = UdpSocket::bind((TIME, 123)).expect("port 123");
-            socket.set_read_timeout(Some(SERVICE_PATIENCE)).expect("a timeout");
-            ready.send(()).expect("the test waits");
-            let mut query = [0; 48];
-            while let Ok((48, from)) = socket.recv_from(&mut query) {
-                socket.send_to(&time_answer(&query, ahead), from).expect("an answer");
-            }
-        });
-        is_ready.recv().expect("the time server runs");
+        let address = (TIME.parse::<Ipv4Addr>().expect("an address"), 123).into();
+        self.lab.answer_datagrams("net", address, move |query| time_answer(query, ahead).to_vec());
     }
 
     /// Runs `datisd commission` in the shop.
@@ -239,7 +227,7 @@ impl Drop for Site {
 }
 
 /// An answer of SNTP (RFC 5905, figure 8): version 4, server, stratum 1.
-fn time_answer(query: &[u8; 48], ahead: f64) -> [u8; 48] {
+fn time_answer(query: &[u8], ahead: f64) -> [u8; 48] {
     let now =
         SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("a time after 1970").as_secs_f64() + ahead;
     // Seconds since 1900 and their 2^32nd parts; the 53 bits of the number are good for a millionth of a second.

@@ -3,10 +3,12 @@
 //! Everything has addresses of its own inside the namespaces and ends with the [`Lab`]. Needs root.
 
 use std::fs::File;
+use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
@@ -145,6 +147,30 @@ impl Lab {
             move_into_link_name_space(space.as_fd(), Some(LinkNameSpaceType::Network)).expect("a thread can move");
             work()
         })
+    }
+
+    /// A service that answers datagrams at an address of a namespace. It ends a minute after the last question: its
+    /// test is over then.
+    ///
+    /// # Panics
+    /// When the address is taken or there is no such namespace. The service panics when it cannot answer.
+    pub fn answer_datagrams(
+        &self,
+        space: &str,
+        address: SocketAddr,
+        mut answer: impl FnMut(&[u8]) -> Vec<u8> + Send + 'static,
+    ) {
+        let (ready, is_ready) = std::sync::mpsc::channel();
+        self.thread(space, move || {
+            let socket = UdpSocket::bind(address).expect("the address is free");
+            socket.set_read_timeout(Some(Duration::from_secs(60))).expect("a timeout");
+            ready.send(()).expect("the test waits");
+            let mut question = [0; 2_048];
+            while let Ok((length, from)) = socket.recv_from(&mut question) {
+                socket.send_to(&answer(&question[..length]), from).expect("an answer");
+            }
+        });
+        is_ready.recv().expect("the service runs");
     }
 
     fn full(&self, name: &str) -> String {

@@ -57,19 +57,20 @@ impl Scan {
     /// Whether every server that answers keeps this address for the box. `None` when none answers, and when the servers
     /// may go by hardware addresses, to whom the unknown one is the box itself.
     pub(super) fn is_reserved(&self, ip: Ipv4Addr) -> Option<bool> {
-        let keeps = !self.unknown.is_empty() && self.unknown.iter().all(|offer| offer.address == ip);
-        match (keeps, self.tells_clients_apart()) {
-            (true, true) => Some(true),
-            (false, _) if !self.unknown.is_empty() => Some(false),
-            (true, false) | (false, _) => None,
+        if self.unknown.is_empty() {
+            return None;
         }
+        if self.unknown.iter().any(|offer| offer.address != ip) {
+            return Some(false);
+        }
+        self.tells_clients_apart().then_some(true)
     }
 
-    /// Two clients with one hardware address were offered two addresses.
+    /// Every server has offered two addresses to two clients with one hardware address.
     fn tells_clients_apart(&self) -> bool {
         let [one, two] = &self.others;
-        let first = |offers: &[Offer]| offers.first().map(|offer| offer.address);
-        first(one).is_some() && first(two).is_some() && first(one) != first(two)
+        let is_apart = |offer: &Offer| two.iter().any(|b| b.server == offer.server && b.address != offer.address);
+        !one.is_empty() && one.iter().all(is_apart)
     }
 }
 
@@ -171,6 +172,8 @@ mod tests {
         assert_eq!(scan(&[offer(1, 60)], &[offer(1, 60)], &apart).is_reserved(ip), Some(true));
         assert_eq!(scan(&[offer(1, 60)], &[offer(1, 60)], &alike).is_reserved(ip), None, "it goes by hardware");
         assert_eq!(scan(&[offer(1, 60)], &[offer(1, 60)], &Default::default()).is_reserved(ip), None);
+        let two_servers = [vec![offer(1, 61), offer(2, 59)], vec![offer(2, 59), offer(1, 61)]];
+        assert_eq!(scan(&[], &[offer(1, 60)], &two_servers).is_reserved(ip), None, "each by itself goes by hardware");
         assert_eq!(scan(&[offer(1, 60)], &[offer(1, 61)], &alike).is_reserved(ip), Some(false));
         assert_eq!(scan(&[offer(1, 60)], &[offer(1, 60), offer(2, 61)], &apart).is_reserved(ip), Some(false));
         assert_eq!(scan(&[offer(1, 60)], &[offer(2, 60)], &Default::default()).servers().len(), 2);

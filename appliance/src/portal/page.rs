@@ -88,6 +88,8 @@ struct CheckRow {
     evidence: String,
     /// What it was skipped for.
     because: Option<String>,
+    /// When it was last in order, unless it is now.
+    passed: Option<String>,
     ago: String,
     at: String,
 }
@@ -254,6 +256,10 @@ fn check_row(check: &Remembered, now: i64, locale: &Locale) -> CheckRow {
         remedy: commissioning::remedy(outcome, locale),
         evidence,
         because,
+        passed: check
+            .passed_at
+            .filter(|_| outcome.state() != CheckState::Pass)
+            .map(|at| locale.ago(Ago::between(at.0, now))),
         ago: locale.ago(Ago::between(outcome.started_at.0, now)),
         at: exactly(outcome.started_at.0),
     }

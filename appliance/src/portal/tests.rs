@@ -43,6 +43,8 @@ fn fixture() -> Fixture {
         outcome("lan.link", CheckState::Fail, Some("link-down"), None, port),
         outcome("lan.addr", CheckState::Skip, None, Some("lan.link"), "[]"),
     ];
+    let before = outcome("lan.link", CheckState::Pass, Some("link-fast"), None, "[]");
+    operations::keep_outcomes(&site, &[before]).expect("keep");
     operations::keep_outcomes(&site, &outcomes).expect("keep");
     let portal = Portal::new(site, &Meters::new(), workers).expect("portal");
     Fixture { portal, _folder: folder }
@@ -85,13 +87,19 @@ async fn names_and_errors_are_shown_as_text_not_as_markup() {
 #[actix_web::test]
 async fn what_fails_at_the_site_is_told_with_what_to_do_and_what_waits_for_it() {
     let fixture = fixture();
-    for (language, notice, remedy, waits) in [
-        ("en", "One check of the site fails", "Plug the network cable", "mended: Network cable"),
-        ("fr", "Un contrôle du site échoue", "Branchez le câble", "réparé : Câble réseau"),
-        ("ru", "Не проходит 1 проверка места", "Вставьте сетевой кабель", "исправлено: Сетевой кабель"),
+    for (language, notice, remedy, waits, passed) in [
+        ("en", "One check of the site fails", "Plug the network cable", "mended: Network cable", "last in order"),
+        ("fr", "Un contrôle du site échoue", "Branchez le câble", "réparé : Câble réseau", "en ordre pour la"),
+        (
+            "ru",
+            "Не проходит 1 проверка места",
+            "Вставьте сетевой кабель",
+            "исправлено: Сетевой кабель",
+            "последний раз",
+        ),
     ] {
         let (_, _, page) = get(&fixture, "/", &[("accept-language", language)]).await;
-        for said in [notice, remedy, waits, "eth&#60;0&#62;"] {
+        for said in [notice, remedy, waits, passed, "eth&#60;0&#62;"] {
             assert!(page.contains(said), "{said} in {page}");
         }
     }

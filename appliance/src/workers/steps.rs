@@ -4,12 +4,15 @@ use std::time::Duration;
 
 use datis_engine::units::Seconds;
 
-use crate::commissioning::{CheckState, Surroundings, Verdict, commission};
+use crate::commissioning::{self, CheckState, Remembered, Surroundings, Verdict, commission};
 use crate::config::CommissioningConfig;
 use crate::operations::{self, OperationError, Pace, PruneOptions, Site};
 
 /// A pack is read again when this long has passed since the last time: with what is left of 30 days to do it in.
 const SCRUB_AFTER: Seconds = Seconds(20 * 86_400);
+
+/// What has failed for less than this may mend itself; what has failed for longer waits for somebody.
+const FAILS_LATELY: Seconds = Seconds::HOUR;
 
 /// The workers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -133,7 +136,7 @@ impl Worker {
 }
 
 /// Checks the site, and says in the log what has become worse since the last time. After a power cut the router may not
-/// be there yet: while anything fails, it is looked at again soon.
+/// be there yet: what has failed for a short time only is looked at again soon.
 fn check_site(site: &Site, config: &CommissioningConfig) -> Result<Done, OperationError> {
     let around = Surroundings::look(site, config);
     let outcomes = commission(&around, &[], &mut |_| ())?;
@@ -145,7 +148,10 @@ fn check_site(site: &Site, config: &CommissioningConfig) -> Result<Done, Operati
             tracing::warn!(check = outcome.check.word(), finding = finding.word(), "A check of the site fails");
         }
     }
-    Ok(if failed.is_empty() { Done::Everything } else { Done::Again })
+    let lately = site.clock.now().minus(FAILS_LATELY);
+    let fails_lately = |known: &Remembered| known.outcome.state() == CheckState::Fail && known.since > lately;
+    let look_again = commissioning::remembered(site)?.iter().any(fails_lately);
+    Ok(if look_again { Done::Again } else { Done::Everything })
 }
 
 fn verify_next(site: &Site, working: &dyn Fn(Option<String>)) -> Result<Done, OperationError> {

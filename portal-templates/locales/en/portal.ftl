@@ -68,6 +68,7 @@ health-retired = retired
 
 site = The site
 site-checked = Checked
+site-passed = last in order
 site-to-do = What to do
 site-waits = Waits for this to be mended:
 

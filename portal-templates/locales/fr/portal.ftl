@@ -68,6 +68,7 @@ health-retired = retirée
 
 site = Le site
 site-checked = Contrôlé
+site-passed = en ordre pour la dernière fois
 site-to-do = Que faire
 site-waits = Attend que ceci soit réparé :
 

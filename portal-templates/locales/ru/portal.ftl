@@ -72,6 +72,7 @@ health-retired = выведена
 
 site = Место установки
 site-checked = Проверено
+site-passed = последний раз было в порядке
 site-to-do = Что делать
 site-waits = Ждёт, пока будет исправлено:
 

@@ -14,6 +14,7 @@ use super::catalogue::{Check, Finding};
 use super::network::{Network, NetworkError};
 use super::outcome::Fact;
 use super::run::Surroundings;
+use crate::operations::chain;
 
 /// What a check found, and what that rests on.
 type Found = (Finding, Vec<Fact>);
@@ -47,7 +48,5 @@ fn with_network(around: &Surroundings<'_>, look: impl FnOnce(&Network) -> Found)
 
 /// The system does not tell what a check needs to know: no verdict, and never a reason to stop.
 fn untold(error: &NetworkError) -> Found {
-    let cause = std::error::Error::source(error);
-    let reason = cause.map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"));
-    (Finding::Untold, vec![Fact::text("reason", reason)])
+    (Finding::Untold, vec![Fact::text("reason", chain(error))])
 }
