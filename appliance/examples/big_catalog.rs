@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use datis_appliance::catalog::generated::Generated;
 use datis_appliance::config::DataDir;
+use datis_appliance::operations::accounts::Actor;
 use datis_appliance::operations::{
     self, Limits, Machine, PruneOptions, Site, begin, create_enrolment_code, have, redeem_enrolment_code, status,
 };
@@ -83,7 +84,7 @@ fn make(dir: &DataDir, chunks: u64) -> Result<(Machine, Generated), Box<dyn Erro
 }
 
 fn enrol(site: &Site, name: &str) -> Result<Machine, Box<dyn Error>> {
-    let code = create_enrolment_code(site, &name.parse()?, Profile::Server)?;
+    let code = create_enrolment_code(site, &Actor::console(), &name.parse()?, Profile::Server)?;
     let key = PublicKey::from_slice(&random_bytes::<32>()?).ok_or("no key")?;
     Ok(redeem_enrolment_code(site, &code, key)?)
 }

@@ -148,6 +148,7 @@ pub(crate) fn command(dir: &DataDir, command: &Command, progress: &mut dyn FnMut
                 site: Arc::clone(&opened.site),
                 certs: Arc::clone(&opened.certs),
                 look: Arc::new(|| serde_json::json!({ "running": false })),
+                portal: portal_url(&opened.config),
                 commissioning: opened.config.commissioning.clone(),
             };
             desk.execute(command, progress)
@@ -168,6 +169,15 @@ pub(crate) fn rebuild(dir: &DataDir, progress: &mut dyn FnMut(&str)) -> Result<A
 fn check_there(dir: &DataDir) -> Result<(), AppError> {
     // The vault file is the first thing that cannot be made again.
     if dir.vault_file().exists() { Ok(()) } else { Err(AppError::NoBox { folder: dir.root().display().to_string() }) }
+}
+
+/// Where people will find the portal once the box runs; its port is known then.
+fn portal_url(config: &Config) -> String {
+    let host = advertised_host(config, config.portal.listen);
+    match config.portal.port {
+        None | Some(443) => format!("https://{host}"),
+        Some(port) => format!("https://{host}:{port}"),
+    }
 }
 
 /// Where machines find the box, as far as it knows itself.

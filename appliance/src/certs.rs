@@ -2,7 +2,10 @@
 //!
 //! Only keys are kept on disk; the box's two certificates are made from them at each start and say the same every time.
 //! They have no date of expiry on purpose: a box whose clock is wrong after a long power cut must still be reachable, and
-//! what machines trust is the key. Machine certificates do expire, after [`MACHINE_CERTIFICATE_VALID`].
+//! what machines trust is the key. Machine certificates do expire, after [`MACHINE_CERTIFICATE_VALID`]. The portal has keys
+//! and an authority of its own ([`portal`]).
+
+pub mod portal;
 
 use datis_engine::ids::{MachineId, SpkiPin, VaultId};
 use datis_engine::keys::{KeyError, PublicKey, random_bytes};

@@ -14,7 +14,7 @@ use tracing_subscriber::EnvFilter;
 use crate::app::{self, RunOptions};
 use crate::commissioning::Check;
 use crate::config::DataDir;
-use crate::control::{Address, Answer, Command, Failed, FailedKind, Outcome};
+use crate::control::{AccountName, Address, Answer, AuthCommand, Command, Failed, FailedKind, Outcome};
 
 /// It failed; the message says why. Wrong usage is 2, by clap.
 const FAILED: u8 = 1;
@@ -52,7 +52,10 @@ enum Verb {
         /// Port for machines; 0 takes a free one [default: 20600].
         #[arg(long, value_name = "N")]
         machine_port: Option<u16>,
-        /// Port of the portal on the loopback address; 0 takes a free one [default: 8443].
+        /// Address of the portal [default: all].
+        #[arg(long, value_name = "ADDR")]
+        portal_listen: Option<IpAddr>,
+        /// Port of the portal; 0 takes a free one [default: 443, else 8443].
         #[arg(long, value_name = "N")]
         portal_port: Option<u16>,
     },
@@ -146,6 +149,60 @@ enum Verb {
         #[command(flatten)]
         form: Form,
     },
+    /// Decide who may sign in at the portal.
+    Auth {
+        #[command(subcommand)]
+        what: Auth,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum Auth {
+    /// List the accounts.
+    List {
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Print a link with which somebody becomes an admin, once and within three days.
+    AdminLink {
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Print a link with which somebody sets a new password, once and within three days.
+    Link {
+        /// Name of the account.
+        #[arg(long, value_name = "NAME")]
+        account: AccountName,
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Take a lost authenticator away. An admin sets another one up when signing in.
+    #[command(name = "reset-2fa")]
+    ResetSecondFactor {
+        /// Name of the account.
+        #[arg(long, value_name = "NAME")]
+        account: AccountName,
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Check that nobody has changed the audit log. Ends with 3 when somebody has.
+    VerifyLog {
+        #[command(flatten)]
+        form: Form,
+    },
+}
+
+impl Auth {
+    fn command(self) -> (Command, Form) {
+        let (what, form) = match self {
+            Self::List { form } => (AuthCommand::List, form),
+            Self::AdminLink { form } => (AuthCommand::AdminLink, form),
+            Self::Link { account, form } => (AuthCommand::Link { account }, form),
+            Self::ResetSecondFactor { account, form } => (AuthCommand::ResetSecondFactor { account }, form),
+            Self::VerifyLog { form } => (AuthCommand::VerifyLog, form),
+        };
+        (Command::Auth { what }, form)
+    }
 }
 
 /// In which form the answer is written.
@@ -176,8 +233,8 @@ pub fn main() -> ExitCode {
     keep_secrets_in();
     let (command, form) = match verb {
         Verb::Init => return init(&dir),
-        Verb::Run { listen, machine_port, portal_port } => {
-            let options = RunOptions { listen, machine_port, portal_port };
+        Verb::Run { listen, machine_port, portal_listen, portal_port } => {
+            let options = RunOptions { listen, machine_port, portal_listen, portal_port };
             return app::run(&dir, &options).map_or_else(|e| fail(&e.into()), |()| ExitCode::SUCCESS);
         }
         Verb::Rebuild { form } => return end(app::rebuild(&dir, &mut |line| eprintln!("{line}")), form),
@@ -194,6 +251,7 @@ pub fn main() -> ExitCode {
         Verb::Commission { only, form } => (Command::Commission { only }, form),
         Verb::Machines { form } => (Command::Machines, form),
         Verb::Retire { machine, form } => (Command::Retire { machine }, form),
+        Verb::Auth { what } => what.command(),
     };
     end(app::command(&dir, &command, &mut |line| eprintln!("{line}")), form)
 }

@@ -8,8 +8,11 @@ use std::path::{Path, PathBuf};
 use datis_engine::wire::MACHINE_PORT;
 use serde::Deserialize;
 
-/// The portal's default port: the one that needs no privilege.
-pub const PORTAL_PORT: u16 = 8443;
+/// The portal's ports, the first one that can be had: what browsers use by themselves, and one that needs no privilege.
+pub const PORTAL_PORTS: [u16; 2] = [443, 8443];
+
+/// The most further names of the portal that can be set.
+pub const PORTAL_NAMES_MAX: usize = 16;
 
 /// The most time servers that can be set.
 pub const TIME_SERVERS_MAX: usize = 8;
@@ -151,22 +154,57 @@ impl Default for MachinePortConfig {
     }
 }
 
-/// Section `portal`. Without accounts the portal serves this computer only, so the address cannot be set yet.
+/// Section `portal`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PortalConfig {
-    /// Port on the loopback address; default [`PORTAL_PORT`]; 0 takes a free one at each start.
-    pub port: u16,
-}
-
-impl PortalConfig {
-    /// The only address it is served on.
-    pub const LISTEN: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    /// Address to listen on; default `::`, which is every address of both families.
+    pub listen: IpAddr,
+    /// Port; default: the first of [`PORTAL_PORTS`] that can be had; 0 takes a free one at each start.
+    pub port: Option<u16>,
+    /// Further host names under which people find the portal, at most [`PORTAL_NAMES_MAX`].
+    pub names: Vec<HostName>,
+    /// Whether it also answers addresses outside the local network; default: no.
+    pub from_outside: bool,
 }
 
 impl Default for PortalConfig {
     fn default() -> Self {
-        Self { port: PORTAL_PORT }
+        Self { listen: IpAddr::V6(Ipv6Addr::UNSPECIFIED), port: None, names: Vec::new(), from_outside: false }
+    }
+}
+
+/// A host name, in lower case (RFC 1123, 2.1).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
+pub struct HostName(String);
+
+impl HostName {
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for HostName {
+    type Error = String;
+
+    fn try_from(raw: String) -> Result<Self, String> {
+        let name = raw.to_ascii_lowercase();
+        let is_label = |label: &str| {
+            (1..=63).contains(&label.len())
+                && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+                && !label.starts_with('-')
+                && !label.ends_with('-')
+        };
+        // An address is no name, and browsers take a number at the end for one.
+        let ends_in_a_number = name.rsplit('.').next().is_some_and(|label| label.chars().all(|c| c.is_ascii_digit()));
+        if name.len() <= 253 && name.split('.').all(is_label) && !ends_in_a_number {
+            Ok(Self(name))
+        } else {
+            Err(format!("`{raw}` is no host name; write one such as `backup.example.org`"))
+        }
     }
 }
 
@@ -283,7 +321,7 @@ impl Config {
         if self.machine_port.port != 0 && self.machine_port.port < 1024 {
             return refuse("machine_port.port", "must be 1024 or higher, or 0 for any free port");
         }
-        if self.machine_port.port != 0 && self.machine_port.port == self.portal.port {
+        if self.machine_port.port != 0 && self.portal.port == Some(self.machine_port.port) {
             return refuse("portal.port", "is the same as machine_port.port; choose another");
         }
         let printable = |text: &str, max: usize| {
@@ -296,6 +334,9 @@ impl Config {
             |host: &str| host.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':'));
         if self.machine_port.address.as_deref().is_some_and(|host| !printable(host, 253) || !host_characters(host)) {
             return refuse("machine_port.address", "must be a host name or an address, without a port");
+        }
+        if self.portal.names.len() > PORTAL_NAMES_MAX {
+            return refuse("portal.names", "may name 16 hosts");
         }
         if !(1..=TIME_SERVERS_MAX).contains(&self.commissioning.time_servers.len()) {
             return refuse("commissioning.time_servers", "must name 1 to 8 time servers");
@@ -320,7 +361,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("folder");
         let config = Config::read(&DataDir::new(folder.path())).expect("defaults");
         assert_eq!(config, Config::default());
-        assert_eq!((config.machine_port.port, config.portal.port), (20600, 8443));
+        assert_eq!((config.machine_port.port, config.portal.port, config.portal.from_outside), (20600, None, false));
     }
 
     #[test]
@@ -343,7 +384,10 @@ mod tests {
             ("[machine_port]\nport = 80", "machine_port.port"),
             ("[machine_port]\nport = 70000", "70000"),
             ("[portal]\nport = 20600", "portal.port"),
-            ("[portal]\nlisten = \"0.0.0.0\"", "listen"),
+            ("[portal]\nlisten = \"everywhere\"", "listen"),
+            ("[portal]\nnames = [\"a b\"]", "a b"),
+            ("[portal]\nnames = [\"-a.lan\"]", "-a.lan"),
+            ("[portal]\nnames = [\"192.0.2.1\"]", "192.0.2.1"),
             ("box_name = \"a b\"", "box_name"),
             ("[machine_port]\naddress = \"a/b\"", "machine_port.address"),
             ("[storage]\nreserve_bytes = -1", "-1"),

@@ -34,6 +34,12 @@ impl Language {
         }
     }
 
+    /// The language with this code.
+    #[must_use]
+    pub fn of_code(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|language| language.code() == code)
+    }
+
     const fn tables(self) -> [&'static str; 2] {
         match self {
             Self::English => [

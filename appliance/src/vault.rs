@@ -188,6 +188,47 @@ pub(crate) fn signing_key(
     Ok(der)
 }
 
+/// Keys of the portal (PKCS#8, DER, ECDSA P-256: the kind that every browser takes). Nothing that is stored rests on
+/// them, so they are made whenever they are missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PortalKey {
+    /// Signs the portal's certificates.
+    Authority,
+    /// The portal's own.
+    Server,
+}
+
+impl PortalKey {
+    fn path(self, dir: &DataDir) -> PathBuf {
+        dir.keys_dir().join(match self {
+            Self::Authority => "portal-ca.pkcs8",
+            Self::Server => "portal.pkcs8",
+        })
+    }
+}
+
+/// Reads a key of the portal; makes it where there is none.
+pub(crate) fn portal_key(
+    dir: &DataDir,
+    which: PortalKey,
+    step: &mut dyn FnMut(&str),
+) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+    use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair};
+    let path = which.path(dir);
+    if let Some(der) = files::read_if_there(&path, KEY_FILE_MAX)? {
+        return Ok(Zeroizing::new(der));
+    }
+    let document = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &ring::rand::SystemRandom::new())
+        .map_err(|_| VaultError::Make(KeyError::NoRandom))?;
+    let der = Zeroizing::new(document.as_ref().to_vec());
+    files::put_new(&path, &der)?;
+    step(match which {
+        PortalKey::Authority => "authority of the portal made",
+        PortalKey::Server => "key of the portal made",
+    });
+    Ok(der)
+}
+
 fn kit_path(dir: &DataDir) -> PathBuf {
     dir.keys_dir().join("kit.age-key")
 }

@@ -146,9 +146,12 @@ impl Demonstration {
         let logs = self.the_box.beside().to_owned();
         let programs = harness::Programs::plain();
         let (datisd, datis) = (programs.datisd(), programs.datis());
-        let portal = self.the_box.portal_port();
+        let link = self.the_box.command(["auth", "admin-link"]).run().expect_success().text();
         self.the_box.leave_running();
-        println!("\nThe box goes on running (process {pid}). Its status page: http://127.0.0.1:{portal}/\n");
+        println!(
+            "\nThe box goes on running (process {pid}). Open its portal with this link, once, and become its admin:\n"
+        );
+        println!("  {}\n", link.trim_end());
         println!("  export DATISD='{} --data {}'", datisd.display(), folder.join("box").display());
         println!("  export DATIS='{} --state {}'", datis.display(), machine.state().display());
         println!("  $DATISD status                      what the box has");

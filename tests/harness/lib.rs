@@ -5,6 +5,7 @@
 
 mod lab;
 mod machine;
+pub mod portal;
 mod process;
 mod programs;
 mod random;

@@ -2,8 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -12,7 +11,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use crate::process::{signal_process, wait_until};
-use crate::{Invocation, Machine, Programs, scratch, wait_for};
+use crate::{Invocation, Machine, Programs, portal, scratch, wait_for};
 
 /// How long a box may take from its start until it serves (invariant: 30 s).
 const START: Duration = Duration::from_secs(30);
@@ -234,7 +233,9 @@ impl TestBox {
         let (machine_port, portal_port) = self.ports.map_or((0, 0), |ports| (ports.machine, ports.portal));
         let mut words = self.options.launcher.clone();
         words.push(self.options.programs.datisd().into_os_string());
-        for word in ["--data", &self.data.to_string_lossy(), "run", "--listen", "127.0.0.1"] {
+        for word in
+            ["--data", &self.data.to_string_lossy(), "run", "--listen", "127.0.0.1", "--portal-listen", "127.0.0.1"]
+        {
             words.push(word.into());
         }
         for (flag, port) in [("--machine-port", machine_port), ("--portal-port", portal_port)] {
@@ -385,21 +386,19 @@ impl TestBox {
         self.command(["verify"]).run().expect_success();
     }
 
-    /// GET on the portal: status and body.
+    /// GET on the portal, from this computer and as nobody: status and body.
     ///
     /// # Panics
-    /// When it does not answer.
+    /// When it does not answer, or its certificate is not one of the box's authority for this address.
     #[track_caller]
     #[must_use]
     pub fn get(&self, path: &str) -> (u16, String) {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.portal_port())).expect("the portal accepts connections");
-        stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a timeout can be set");
-        let host = self.portal_port();
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{host}\r\nConnection: close\r\n\r\n")
+        let port = self.portal_port();
+        let authority = std::fs::read(self.data.join("keys/portal-ca.der")).expect("the portal's authority");
+        let mut stream = portal::connect(("127.0.0.1", port), authority);
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n")
             .expect("the portal reads");
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).expect("the portal answers");
-        let answer = String::from_utf8_lossy(&answer).into_owned();
+        let answer = portal::read_to_end(&mut stream);
         let (head, body) = answer.split_once("\r\n\r\n").expect("an HTTP answer has a head");
         let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("an HTTP answer has a status");
         (status, body.to_owned())

@@ -26,7 +26,8 @@ fn commands_of_a_folder_without_a_box_say_so() {
 #[test]
 fn two_daemons_do_not_share_a_folder() {
     let the_box = TestBox::start();
-    let run = ["run", "--listen", "127.0.0.1", "--machine-port", "0", "--portal-port", "0"];
+    let run =
+        ["run", "--listen", "127.0.0.1", "--machine-port", "0", "--portal-listen", "127.0.0.1", "--portal-port", "0"];
     let _refused = the_box.command(run).run().expect_code(1);
     assert_eq!(the_box.get("/healthz").0, 200, "the first one is not disturbed");
 }
@@ -165,7 +166,7 @@ fn the_newest_snapshot_of_a_source_is_never_pruned() {
 }
 
 #[test]
-fn metrics_and_the_status_page_tell_what_the_box_has() {
+fn metrics_and_status_tell_what_the_box_has_and_the_portal_asks_who_is_there() {
     let the_box = TestBox::start();
     let machine = the_box.enrol("pc");
     let folder = scratch();
@@ -177,9 +178,10 @@ fn metrics_and_the_status_page_tell_what_the_box_has() {
     let lines = metrics.lines().filter(|line| line.starts_with("datis") && !line.starts_with('#')).count();
     assert!(lines >= 8, "{metrics}");
     assert_eq!(the_box.get("/healthz").0, 200);
-    let (code, page) = the_box.get("/");
+    let (code, page) = the_box.get("/login");
     assert_eq!(code, 200);
-    assert!(page.contains("<html") && page.contains("pc"), "{page}");
+    assert!(page.contains("<html") && !page.contains("pc"), "{page}");
+    assert_eq!(the_box.get("/").0, 303, "strangers sign in first");
     let (code, _) = the_box.get("/no/such/page");
     assert_eq!(code, 404);
     let text = the_box.command(["status"]).run().expect_success().text();

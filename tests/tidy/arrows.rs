@@ -15,7 +15,7 @@ const APPLIANCE: Arrows = &[
     ("main", &["cli"]),
     ("cli", &["app", "commissioning", "config", "control"]),
     ("app", &["certs", "config", "control", "files", "intake", "meters", "operations", "portal", "vault", "workers"]),
-    ("portal", &["catalog", "commissioning", "config", "figures", "locale", "meters", "operations", "vault"]),
+    ("portal", &["catalog", "certs", "commissioning", "config", "figures", "locale", "meters", "operations", "vault"]),
     ("intake", &["catalog", "certs", "config", "meters", "operations", "vault"]),
     ("control", &["catalog", "certs", "commissioning", "config", "figures", "locale", "operations", "vault"]),
     ("workers", &["catalog", "commissioning", "config", "meters", "operations"]),

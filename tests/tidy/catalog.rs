@@ -12,6 +12,7 @@ use crate::sources::sources;
 const MIGRATIONS: &[(&str, &str)] = &[
     ("0001_initial.sql", "ab50769569db0edff78f66a2f34e4d6e2cfb27ca4ae7f0fac1d95fc9522e54e2"),
     ("0002_checks.sql", "03074f8a87827d8c606a72066b14cbf0d58daecac7eef231b088502648c17d8f"),
+    ("0003_accounts.sql", "f8710b1886b544db0bfebdabeff07a19037d672c181d460278a950a06e38d368"),
 ];
 
 #[test]
@@ -39,6 +40,11 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("machine", "profile", "Profile"),
     ("machine", "state", "MachineState"),
     ("enrolment_code", "profile", "Profile"),
+    ("account", "role", "Role"),
+    ("account", "state", "AccountState"),
+    ("account_service", "service", "Service"),
+    ("web_session", "stage", "Stage"),
+    ("api_token", "scope", "TokenScope"),
     ("pack", "state", "PackState"),
     ("check_outcome", "state", "CheckState"),
     ("snapshot", "kind", "SourceKind"),

@@ -9,13 +9,13 @@ use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{AppError, Lock, Opened, advertised_host};
-use crate::config::{CommissioningConfig, DataDir, PortalConfig};
+use crate::config::{CommissioningConfig, DataDir, PORTAL_PORTS, PortalConfig};
 use crate::control::{self, Desk};
 use crate::files;
 use crate::intake::{Intake, Patience};
 use crate::meters::{Meters, WorkerMood, WorkerView};
 use crate::operations::Site;
-use crate::portal::{Portal, PortalError};
+use crate::portal::{MachineDoor, Portal, PortalError, WorkerLook};
 use crate::workers::{self, WorkState, WorkerState, Workers};
 
 /// Running requests and workers end within this time when the box stops; what is left then is cut off.
@@ -28,6 +28,7 @@ const POISON_CHECK: Duration = Duration::from_millis(50);
 pub(crate) struct RunOptions {
     pub(crate) listen: Option<IpAddr>,
     pub(crate) machine_port: Option<u16>,
+    pub(crate) portal_listen: Option<IpAddr>,
     pub(crate) portal_port: Option<u16>,
 }
 
@@ -42,10 +43,12 @@ pub(crate) fn run(dir: &DataDir, options: &RunOptions) -> Result<(), AppError> {
     let machine_port = &mut opened.config.machine_port;
     machine_port.listen = options.listen.unwrap_or(machine_port.listen);
     machine_port.port = options.machine_port.unwrap_or(machine_port.port);
-    opened.config.portal.port = options.portal_port.unwrap_or(opened.config.portal.port);
+    let portal = &mut opened.config.portal;
+    portal.listen = options.portal_listen.unwrap_or(portal.listen);
+    portal.port = options.portal_port.or(portal.port);
 
     let machines = listen("machine port", machine_port.listen, machine_port.port)?;
-    let portal = listen("portal port", PortalConfig::LISTEN, opened.config.portal.port)?;
+    let portal = listen_for_people(&opened.config.portal)?;
     let ended = actix_web::rt::System::new().block_on(serve(dir, &opened, machines, portal));
     // Threads that did not end in time may still write: the lock has to go with the process, not before it.
     std::mem::forget(opened);
@@ -63,7 +66,13 @@ async fn serve(dir: &DataDir, opened: &Opened, machines: Listening, portal: List
     let machine_server = intake.serve(machines.listener).map_err(|e| AppError::Serve(control::with_causes(&e)))?;
     let states = workers.clone();
     let serving = |e: PortalError| AppError::Serve(control::with_causes(&e));
-    let pages = Portal::new(Arc::clone(&site), &meters, Box::new(move || states.views())).map_err(serving)?;
+    let door = MachineDoor {
+        host: advertised_host(&opened.config, machines.address.ip()),
+        port: machines.address.port(),
+        pin: opened.certs.pin(),
+    };
+    let look: WorkerLook = Box::new(move || states.views());
+    let pages = Portal::new(Arc::clone(&site), dir, &opened.config, &meters, look, door).map_err(serving)?;
     let portal_server = pages.serve(portal.listener).map_err(serving)?;
     let addresses = json!({ "machine": machines.address.to_string(), "portal": portal.address.to_string() });
     let desk = Desk {
@@ -76,6 +85,7 @@ async fn serve(dir: &DataDir, opened: &Opened, machines: Listening, portal: List
             let (addresses, workers) = (addresses.clone(), workers.clone());
             Arc::new(move || json!({ "running": true, "addresses": addresses, "workers": workers.states() }))
         },
+        portal: pages.url(portal.address.port()),
         commissioning: opened.config.commissioning.clone(),
     };
     control::socket::serve(&dir.control_socket(), Arc::new(move |command, progress| desk.execute(command, progress)))
@@ -178,6 +188,19 @@ async fn poisoned(site: &Site) -> String {
 struct Listening {
     listener: TcpListener,
     address: SocketAddr,
+}
+
+/// The first of the usual ports that can be had, unless one was set.
+fn listen_for_people(config: &PortalConfig) -> Result<Listening, AppError> {
+    let wanted: &[u16] = config.port.as_ref().map_or(&PORTAL_PORTS, std::slice::from_ref);
+    let mut last = None;
+    for port in wanted {
+        match listen("portal port", config.listen, *port) {
+            Ok(listening) => return Ok(listening),
+            Err(error) => last = Some(error),
+        }
+    }
+    Err(last.unwrap_or_else(|| AppError::Serve("there is no port for the portal".to_owned())))
 }
 
 fn listen(what: &'static str, ip: IpAddr, port: u16) -> Result<Listening, AppError> {

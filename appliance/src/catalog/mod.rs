@@ -4,17 +4,21 @@
 //! [`Writer::write`] returns, its transaction survives a power cut. After a failed commit nothing is tried again: the
 //! process stops and starts from what is on disk.
 //!
-//! Nothing here looks into packs or knows the wire. Except for machines' names and policies and what commissioning found, all of it can
-//! be made again from the store (`operations::rebuild`).
+//! Nothing here looks into packs or knows the wire. Except for machines' names and policies, accounts with what they
+//! did, and what commissioning found, all of it can be made again from the store (`operations::rebuild`).
 
+pub mod accounts;
+pub mod audit;
 pub mod checks;
 pub mod chunks;
 pub mod closure;
+pub mod entry;
 #[cfg(any(test, feature = "bench"))]
 pub mod generated;
 pub mod machines;
 mod open;
 pub mod packs;
+pub mod people;
 mod pool;
 pub mod snapshots;
 #[cfg(test)]
@@ -23,7 +27,7 @@ mod values;
 
 pub use open::{MIGRATIONS, SCHEMA_VERSION};
 pub use pool::{Reader, Writer};
-pub use values::{MachineRow, PackRow, SnapshotRow, UnknownWord};
+pub use values::{AccountRow, MachineRow, PackRow, SnapshotRow, TokenRow, UnknownWord};
 
 use std::path::{Path, PathBuf};
 
@@ -146,6 +150,24 @@ impl Catalog {
     pub fn salvage_machines(path: &Path, vault: VaultId) -> Result<Vec<machines::Machine>, CatalogError> {
         let connection = open::open_old(path, vault)?;
         machines::all(&connection)
+    }
+
+    /// The accounts in the catalog at `path`, as far as they can still be read; none where it had none yet.
+    ///
+    /// # Errors
+    /// [`CatalogError`].
+    pub fn salvage_accounts(path: &Path, vault: VaultId) -> Result<Vec<people::SavedPerson>, CatalogError> {
+        let connection = open::open_old(path, vault)?;
+        if open::has_table(&connection, "account")? { people::read_accounts(&connection) } else { Ok(Vec::new()) }
+    }
+
+    /// The audit log in the catalog at `path`, if all of it can still be read.
+    ///
+    /// # Errors
+    /// [`CatalogError`].
+    pub fn salvage_log(path: &Path, vault: VaultId) -> Result<Vec<audit::AuditEntry>, CatalogError> {
+        let connection = open::open_old(path, vault)?;
+        if open::has_table(&connection, "audit_entry")? { people::read_log(&connection) } else { Ok(Vec::new()) }
     }
 
     /// Every change.

@@ -10,8 +10,11 @@ use super::CatalogError;
 use super::pool::is_damage;
 
 /// All migrations in order; `user_version` counts those that were applied. Released ones are never edited.
-pub const MIGRATIONS: &[&str] =
-    &[include_str!("../../migrations/0001_initial.sql"), include_str!("../../migrations/0002_checks.sql")];
+pub const MIGRATIONS: &[&str] = &[
+    include_str!("../../migrations/0001_initial.sql"),
+    include_str!("../../migrations/0002_checks.sql"),
+    include_str!("../../migrations/0003_accounts.sql"),
+];
 
 /// The version of the present schema.
 pub const SCHEMA_VERSION: u32 = MIGRATIONS.len() as u32;
@@ -89,6 +92,13 @@ pub(super) fn open_old(path: &Path, vault: VaultId) -> Result<Connection, Catalo
 }
 
 /// Whether a damaged file is behind the error decides what the person is told to do.
+/// Whether there is a table of this name.
+pub(super) fn has_table(c: &Connection, name: &str) -> Result<bool, CatalogError> {
+    Ok(c.query_row("SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1)", [name], |row| {
+        row.get(0)
+    })?)
+}
+
 fn at(path: &Path, source: rusqlite::Error) -> CatalogError {
     let path = path.to_owned();
     if is_damage(&source) { CatalogError::Damaged { path, source } } else { CatalogError::Open { path, source } }

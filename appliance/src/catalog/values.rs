@@ -29,6 +29,14 @@ macro_rules! row_id {
 }
 
 row_id! {
+    /// Number of an account's row.
+    AccountRow
+}
+row_id! {
+    /// Number of a token's row.
+    TokenRow
+}
+row_id! {
     /// Number of a machine in the catalog.
     MachineRow
 }

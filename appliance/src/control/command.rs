@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::address::Address;
 use super::text;
 use crate::commissioning::Check;
+use crate::operations::accounts::AccountName;
 
 /// A command.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,6 +57,30 @@ pub(crate) enum Command {
         #[serde(with = "text")]
         machine: MachineName,
     },
+    /// Who may sign in at the portal.
+    Auth { what: AuthCommand },
+}
+
+/// What the console does about accounts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "auth", rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) enum AuthCommand {
+    /// The accounts.
+    List,
+    /// A link that makes a new admin.
+    AdminLink,
+    /// A link with which somebody sets a new password.
+    Link {
+        #[serde(with = "text")]
+        account: AccountName,
+    },
+    /// Takes a lost authenticator away.
+    ResetSecondFactor {
+        #[serde(with = "text")]
+        account: AccountName,
+    },
+    /// Whether the audit log is whole.
+    VerifyLog,
 }
 
 /// What a command gave.

@@ -7,12 +7,13 @@ use datis_engine::enrolment::EnrolmentUri;
 use datis_engine::ids::{MachineName, Profile};
 
 use super::address::Address;
-use super::command::{Answer, Command, Failed, FailedKind, Outcome};
-use super::show;
+use super::command::{Answer, AuthCommand, Command, Failed, FailedKind, Outcome};
+use super::{people, show};
 use crate::certs::Certs;
 use crate::commissioning::{self, Surroundings};
 use crate::config::{CommissioningConfig, DataDir};
 use crate::locale::{Language, Locale};
+use crate::operations::accounts::{self, AccountError, Action, Actor, Right, Secret};
 use crate::operations::{self, OperationError, PolicyChange, Progress, PruneOptions, Site};
 use crate::vault::VaultError;
 
@@ -29,6 +30,8 @@ pub(crate) struct Desk {
     /// The machine port; `None` while no daemon runs and the port is chosen anew at each start.
     pub(crate) machine_port: Option<u16>,
     pub(crate) look: Arc<Look>,
+    /// Where people find the portal, without a slash at its end.
+    pub(crate) portal: String,
     /// How the site is checked.
     pub(crate) commissioning: CommissioningConfig,
 }
@@ -60,6 +63,15 @@ impl From<OperationError> for Failed {
             _ => FailedKind::Failed,
         };
         Self { sentence: show::with_causes(&error), kind }
+    }
+}
+
+impl From<AccountError> for Failed {
+    fn from(error: AccountError) -> Self {
+        match error {
+            AccountError::Operation(error) => error.into(),
+            refused => Self { sentence: show::with_causes(&refused), kind: FailedKind::Failed },
+        }
     }
 }
 
@@ -98,7 +110,11 @@ impl Desk {
                 })?;
                 Ok(show::commission(&outcomes, &locale))
             }
-            Command::Kit => Ok(show::kit(&site.vault.recovery_kit(&self.dir)?)),
+            Command::Kit => {
+                let kit = site.vault.recovery_kit(&self.dir)?;
+                accounts::log_use(site, &Actor::console(), Right::SeeKit, Action::KitShown, "", "")?;
+                Ok(show::kit(&kit))
+            }
             Command::Policy { machine: None, .. } => {
                 let machines = operations::list_machines(site)?;
                 Ok(show::policies(machines.iter().map(|m| (&m.name, &m.policy))))
@@ -108,8 +124,9 @@ impl Desk {
                 self.policy(name, &change)
             }
             Command::Machines => Ok(show::machines(&operations::list_machines(site)?, site.clock.now())),
+            Command::Auth { what } => self.auth(what),
             Command::Retire { machine } => {
-                operations::retire_machine(site, machine)?;
+                operations::retire_machine(site, &Actor::console(), machine)?;
                 let text = format!("Machine `{machine}` cannot come in any more. Its snapshots stay.");
                 Ok(Answer {
                     text: format!("{text}\n"),
@@ -120,6 +137,24 @@ impl Desk {
         }
     }
 
+    fn auth(&self, what: &AuthCommand) -> Result<Answer, Failed> {
+        let (site, by) = (&*self.site, Actor::console());
+        Ok(match what {
+            AuthCommand::List => people::list(&accounts::list_people(site, &by)?, site.clock.now()),
+            AuthCommand::AdminLink => self.link(&accounts::admin_link(site, &by)?),
+            AuthCommand::Link { account } => self.link(&accounts::link_for(site, &by, account)?),
+            AuthCommand::ResetSecondFactor { account } => {
+                accounts::reset_second_factor(site, &by, account)?;
+                people::second_factor_reset(account)
+            }
+            AuthCommand::VerifyLog => people::log_verdict(accounts::verify_audit_log(site, &by)?),
+        })
+    }
+
+    fn link(&self, link: &Secret) -> Answer {
+        show::line(format!("{}/welcome/{}", self.portal, link.expose()))
+    }
+
     fn enrol_code(&self, machine: &MachineName, profile: Profile, address: Option<&Address>) -> Result<Answer, Failed> {
         let port = address.and_then(|a| a.port).or(self.machine_port).ok_or_else(|| Failed {
             sentence: "the machine port is chosen when the daemon starts; start it first, or name the port with \
@@ -128,7 +163,7 @@ impl Desk {
             kind: FailedKind::Failed,
         })?;
         let host = address.map_or_else(|| self.host.clone(), |a| a.host.clone());
-        let code = operations::create_enrolment_code(&self.site, machine, profile)?;
+        let code = operations::create_enrolment_code(&self.site, &Actor::console(), machine, profile)?;
         Ok(show::line(EnrolmentUri { host, port, code, pin: self.certs.pin() }.to_string()))
     }
 
@@ -136,7 +171,7 @@ impl Desk {
         let policy = if *change == PolicyChange::default() {
             operations::policy(&self.site, name)?
         } else {
-            operations::set_policy(&self.site, name, change)?
+            operations::set_policy(&self.site, &Actor::console(), name, change)?
         };
         Ok(show::policies(std::iter::once((name, &policy))))
     }

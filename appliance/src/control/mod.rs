@@ -6,11 +6,13 @@
 mod address;
 mod command;
 mod execute;
+mod people;
 mod show;
 pub(crate) mod socket;
 mod text;
 
+pub(crate) use crate::operations::accounts::AccountName;
 pub(crate) use address::Address;
-pub(crate) use command::{Answer, Command, Failed, FailedKind, Outcome};
+pub(crate) use command::{Answer, AuthCommand, Command, Failed, FailedKind, Outcome};
 pub(crate) use execute::{Desk, Paced};
 pub(crate) use show::{rebuild as show_rebuild, with_causes};

@@ -26,6 +26,12 @@ pub enum OperationError {
     /// Something cannot be sealed.
     #[error("a pack could not be sealed")]
     Seal(#[from] SealError),
+    /// Whoever asked may not do this.
+    #[error("your account may not do this; ask an admin of the box")]
+    Forbidden,
+    /// Whoever asked may do this only after giving the password again.
+    #[error("give your password again first")]
+    ConfirmFirst,
     /// No active machine of this name.
     #[error("there is no active machine `{name}`; `datisd status` shows those there are")]
     NoSuchMachine {
@@ -116,6 +122,8 @@ impl OperationError {
             Self::Poisoned { .. } => true,
             Self::Key(_)
             | Self::Seal(_)
+            | Self::Forbidden
+            | Self::ConfirmFirst
             | Self::NoSuchMachine { .. }
             | Self::NameTaken { .. }
             | Self::DamagedPack { .. }

@@ -7,6 +7,7 @@ use datis_engine::retention::RetentionPolicy;
 use datis_engine::units::{Seconds, UnixMillis};
 use datis_engine::wire::{Heartbeat, Policy, Refusal, RefusalCode};
 
+use super::accounts::{Action, Actor, Right, record};
 use super::error::{Failure, OperationError};
 use super::site::Site;
 use crate::catalog::machines::{self, CodeGrant, Machine, MachinePolicy, MachineState, NewMachine};
@@ -58,9 +59,11 @@ pub(super) fn new_machine(
 /// [`OperationError::NameTaken`]; [`OperationError`].
 pub fn create_enrolment_code(
     site: &Site,
+    by: &Actor,
     name: &MachineName,
     profile: Profile,
 ) -> Result<EnrolmentCode, OperationError> {
+    by.may(Right::EnrolMachines)?;
     let code = EnrolmentCode::generate()?;
     let now = site.clock.now();
     let grant = CodeGrant { machine_name: name.clone(), profile };
@@ -68,7 +71,8 @@ pub fn create_enrolment_code(
         if machines::active_by_name(tx, name)?.is_some() {
             return Err(OperationError::NameTaken { name: name.clone() });
         }
-        Ok(machines::insert_code(tx, &code.digest(), &grant, now, now.plus(CODE_VALID))?)
+        machines::insert_code(tx, &code.digest(), &grant, now, now.plus(CODE_VALID))?;
+        Ok(record(tx, site, by, Action::EnrolmentCode, name.as_str(), profile.word())?)
     });
     kept.map_err(|e| site.noted(e))?;
     Ok(code)
@@ -158,7 +162,13 @@ pub fn policy(site: &Site, name: &MachineName) -> Result<MachinePolicy, Operatio
 ///
 /// # Errors
 /// [`OperationError::NoSuchMachine`]; [`OperationError`].
-pub fn set_policy(site: &Site, name: &MachineName, change: &PolicyChange) -> Result<MachinePolicy, OperationError> {
+pub fn set_policy(
+    site: &Site,
+    by: &Actor,
+    name: &MachineName,
+    change: &PolicyChange,
+) -> Result<MachinePolicy, OperationError> {
+    by.may(Right::ChangeMachines)?;
     let changed = site.catalog.writer().write(|tx| {
         let machine = active(tx, name)?;
         let policy = MachinePolicy {
@@ -167,6 +177,8 @@ pub fn set_policy(site: &Site, name: &MachineName, change: &PolicyChange) -> Res
             external: change.external.clone().unwrap_or(machine.policy.external),
         };
         machines::set_policy(tx, machine.row, &policy)?;
+        let detail = format!("{}; {}; {}", policy.every, policy.local, policy.external);
+        record(tx, site, by, Action::PolicyChanged, name.as_str(), &detail)?;
         Ok(policy)
     });
     changed.map_err(|e| site.noted(e))
@@ -176,8 +188,12 @@ pub fn set_policy(site: &Site, name: &MachineName, change: &PolicyChange) -> Res
 ///
 /// # Errors
 /// [`OperationError::NoSuchMachine`]; [`OperationError`].
-pub fn retire_machine(site: &Site, name: &MachineName) -> Result<(), OperationError> {
-    let retired = site.catalog.writer().write(|tx| Ok(machines::retire(tx, active(tx, name)?.row)?));
+pub fn retire_machine(site: &Site, by: &Actor, name: &MachineName) -> Result<(), OperationError> {
+    by.may(Right::RetireMachines)?;
+    let retired = site.catalog.writer().write(|tx| {
+        machines::retire(tx, active(tx, name)?.row)?;
+        Ok(record(tx, site, by, Action::MachineRetired, name.as_str(), "")?)
+    });
     retired.map_err(|e| site.noted(e))
 }
 

@@ -11,6 +11,7 @@ use datis_engine::store::{ObjectKind, ObjectName, PackStore, Space, StoreError};
 use datis_engine::units::UnixMillis;
 use datis_engine::wire::Refusal;
 
+use super::accounts::Delays;
 use super::commit::{Claims, finish_announced};
 use super::error::{Failure, OperationError, chain, full, refusal_of};
 use super::opened::OpenedPacks;
@@ -159,6 +160,7 @@ pub struct Site {
     pub limits: Limits,
     /// Time.
     pub clock: Arc<Clock>,
+    pub(super) delays: Delays,
     pub(super) opened: OpenedPacks,
     pub(super) registrar: Registrar,
     pub(super) poison: Arc<Poison>,
@@ -219,6 +221,7 @@ impl Site {
             sessions: Sessions::default(),
             limits,
             clock,
+            delays: Delays::default(),
             opened: OpenedPacks::default(),
             registrar,
             poison,

@@ -17,6 +17,7 @@ use datis_engine::wire::{
     Begin, Begun, Commit, Have, ListSnapshots, Locate, ReadSegment, Refusal, SessionId, put_body_head,
 };
 
+use super::accounts::Actor;
 use super::{
     Limits, Machine, Site, begin, commit, create_enrolment_code, have, locate, read_segment, receive_pack,
     redeem_enrolment_code,
@@ -87,7 +88,8 @@ pub(crate) fn source() -> SourceName {
 impl Client {
     pub(crate) fn enrol(site: &Site, name: &str) -> Self {
         let key = new_key();
-        let code = create_enrolment_code(site, &name.parse().expect("name"), Profile::Server).expect("code");
+        let code = create_enrolment_code(site, &Actor::console(), &name.parse().expect("name"), Profile::Server)
+            .expect("code");
         let machine = redeem_enrolment_code(site, &code, key.public_key()).expect("redeem");
         Self { machine, key }
     }

@@ -5,6 +5,7 @@ use datis_engine::store::{ObjectKind, ObjectName};
 use datis_engine::units::UnixMillis;
 use datis_engine::wire::{Abandon, Commit, Heartbeat, ListSnapshots, Locate, ReadSegment, RefusalCode, SnapshotState};
 
+use super::accounts::Actor;
 use super::testing::{Client, TestBox, body_of, files, new_key, noise, owned, pack_of, source};
 use super::*;
 
@@ -187,7 +188,7 @@ fn a_code_enrols_one_machine_once() {
     let test = TestBox::start();
     let site = test.site();
     let name = "caisse-1".parse().expect("name");
-    let code = create_enrolment_code(site, &name, datis_engine::ids::Profile::Laptop).expect("code");
+    let code = create_enrolment_code(site, &Actor::console(), &name, datis_engine::ids::Profile::Laptop).expect("code");
     let wrong = datis_engine::enrolment::EnrolmentCode::generate().expect("random");
     let refused = |code: &_| redeem_enrolment_code(site, code, new_key().public_key()).expect_err("refused");
     let text = refused(&wrong);
@@ -196,12 +197,13 @@ fn a_code_enrols_one_machine_once() {
     assert_eq!(refused(&code), text, "used and wrong codes look alike");
     assert_eq!(machine_by_key(site, &key.public_key()).expect("known").id, machine.id);
     assert!(matches!(
-        create_enrolment_code(site, &name, datis_engine::ids::Profile::Laptop),
+        create_enrolment_code(site, &Actor::console(), &name, datis_engine::ids::Profile::Laptop),
         Err(OperationError::NameTaken { .. })
     ));
-    retire_machine(site, &name).expect("retire");
+    retire_machine(site, &Actor::console(), &name).expect("retire");
     assert_eq!(machine_by_key(site, &key.public_key()).expect_err("retired").code, RefusalCode::UnknownMachine);
-    create_enrolment_code(site, &name, datis_engine::ids::Profile::Laptop).expect("the name is free again");
+    create_enrolment_code(site, &Actor::console(), &name, datis_engine::ids::Profile::Laptop)
+        .expect("the name is free again");
 }
 
 #[test]
@@ -210,7 +212,7 @@ fn a_policy_reaches_the_machine() {
     let client = Client::enrol(test.site(), "caisse-1");
     let local: datis_engine::retention::RetentionPolicy = "7d/1d".parse().expect("policy");
     let change = PolicyChange { local: Some(local.clone()), ..PolicyChange::default() };
-    set_policy(test.site(), &client.machine.name, &change).expect("set");
+    set_policy(test.site(), &Actor::console(), &client.machine.name, &change).expect("set");
     let message = Heartbeat { client_version: "1\n2".to_owned(), now: UnixMillis(0) };
     let told = heartbeat(test.site(), &client.machine, &message).expect("heartbeat");
     assert_eq!(told.local, local);

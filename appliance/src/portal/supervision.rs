@@ -10,7 +10,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::health::Health;
-use super::page::Scene;
+use super::scene::Scene;
 use crate::commissioning::{CheckState, Remembered};
 use crate::meters::WorkerMood;
 

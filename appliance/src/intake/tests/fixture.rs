@@ -20,6 +20,7 @@ use crate::certs::{Certs, MachineRequest};
 use crate::config::DataDir;
 use crate::intake::{Intake, Patience};
 use crate::meters::Meters;
+use crate::operations::accounts::Actor;
 use crate::operations::{self, Limits, Site};
 use crate::vault::Vault;
 
@@ -69,7 +70,8 @@ impl Port {
         let key = KeyPair::generate_for(&PKCS_ED25519).expect("key");
         let request = MachineRequest::parse(&signing_request(&key)).expect("request");
         let name = name.parse().expect("name");
-        let code = operations::create_enrolment_code(&self.site, &name, Profile::Server).expect("code");
+        let code =
+            operations::create_enrolment_code(&self.site, &Actor::console(), &name, Profile::Server).expect("code");
         let public_key = request.public_key().expect("public key");
         let machine = operations::redeem_enrolment_code(&self.site, &code, public_key).expect("machine");
         let certificate = self.certs.sign_machine(&request, machine.id, self.site.clock.now()).expect("sign");

@@ -13,6 +13,7 @@ use super::fixture::{Identity, Port, Wire, post, signing_request};
 use crate::certs::Certs;
 use crate::config::DataDir;
 use crate::operations;
+use crate::operations::accounts::Actor;
 
 const MESSAGES: [&str; 9] = [
     "/v1/renew",
@@ -85,7 +86,7 @@ fn a_certificate_without_a_machine_and_a_retired_machine_are_refused() {
     let retired = port.enrol("till");
     let mut wire = port.connect(Some(&retired));
     assert_eq!(wire.message(&heartbeat()).expect("answer").status, 200);
-    operations::retire_machine(&port.site, &"till".parse().expect("name")).expect("retire");
+    operations::retire_machine(&port.site, &Actor::console(), &"till".parse().expect("name")).expect("retire");
     std::thread::sleep(Duration::from_millis(2_200));
     let answer = wire.message(&heartbeat()).expect("answer");
     assert_eq!((answer.status, answer.refusal().code), (403, RefusalCode::UnknownMachine));
@@ -136,7 +137,7 @@ fn noise_in_the_place_of_a_message_is_refused_with_a_sentence() {
 fn a_code_enrols_one_machine_once_and_wrong_codes_run_out() {
     let port = Port::serve();
     let name = "till".parse().expect("name");
-    let code = operations::create_enrolment_code(&port.site, &name, Profile::Server).expect("code");
+    let code = operations::create_enrolment_code(&port.site, &Actor::console(), &name, Profile::Server).expect("code");
     let key = KeyPair::generate_for(&PKCS_ED25519).expect("key");
     let message = Enrol { code: code.expose().to_owned(), signing_request: signing_request(&key) };
     let answer = port.connect(None).message(&message).expect("answer");

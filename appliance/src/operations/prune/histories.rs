@@ -8,6 +8,7 @@ use datis_engine::units::Seconds;
 use datis_engine::wire::ListSnapshots;
 use proptest::prelude::*;
 
+use super::super::accounts::Actor;
 use super::super::testing::{Client, TestBox, files, owned, pack_of};
 use super::super::{Pace, PolicyChange, compact, list_snapshots, rebuild, set_policy, verify};
 use super::{PruneOptions, prune};
@@ -65,7 +66,7 @@ impl History {
         let clients: Vec<_> = ["alice", "bob"].map(|name| Client::enrol(test.site(), name)).into();
         for client in &clients {
             let change = PolicyChange { local: Some("3d/1h".parse().expect("policy")), ..PolicyChange::default() };
-            set_policy(test.site(), &client.machine.name, &change).expect("policy");
+            set_policy(test.site(), &Actor::console(), &client.machine.name, &change).expect("policy");
         }
         Self { test, clients, made: HashMap::new() }
     }

@@ -7,6 +7,7 @@ use datis_engine::store::{ObjectKind, ObjectName};
 use datis_engine::units::Seconds;
 use datis_engine::wire::{ListSnapshots, RefusalCode};
 
+use super::super::accounts::Actor;
 use super::super::testing::{Client, TestBox, files, noise, owned, pack_of};
 use super::super::{PolicyChange, compact, list_snapshots, set_policy, verify};
 use super::*;
@@ -25,7 +26,7 @@ fn pass(site: &Site, time: Seconds) {
 
 fn keep(site: &Site, client: &Client, policy: &str) {
     let change = PolicyChange { local: Some(policy.parse().expect(policy)), ..PolicyChange::default() };
-    set_policy(site, &client.machine.name, &change).expect("policy");
+    set_policy(site, &Actor::console(), &client.machine.name, &change).expect("policy");
 }
 
 fn stored_packs(site: &Site) -> usize {

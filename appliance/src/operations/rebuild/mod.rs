@@ -27,7 +27,10 @@ pub use report::{MachineOrigin, RebuildReport, RebuiltMachine};
 use super::OperationError;
 use super::site::{Limits, Site};
 use super::verify::Progress;
-use crate::catalog::Catalog;
+use crate::catalog::audit::AuditEntry;
+use crate::catalog::machines::Machine;
+use crate::catalog::people::SavedPerson;
+use crate::catalog::{Catalog, CatalogError};
 use crate::config::DataDir;
 use crate::vault::Vault;
 
@@ -47,10 +50,11 @@ pub fn rebuild(
     vault: Vault,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<RebuildReport, OperationError> {
-    let old_machines = Catalog::salvage_machines(&dir.catalog_file(), vault.id).unwrap_or_else(|error| {
-        tracing::warn!(error = %super::error::chain(&error), "The machines in the old catalog cannot be read");
-        Vec::new()
-    });
+    let old = Old {
+        machines: salvaged("machines", Catalog::salvage_machines(&dir.catalog_file(), vault.id)),
+        people: salvaged("accounts", Catalog::salvage_accounts(&dir.catalog_file(), vault.id)),
+        log: salvaged("audit log", Catalog::salvage_log(&dir.catalog_file(), vault.id)),
+    };
     let new = dir.root().join(NEW);
     remove_if_there(&new)?;
     let file_name = dir.catalog_file();
@@ -58,11 +62,26 @@ pub fn rebuild(
     let report = {
         let opened = Site::assemble(dir, &file, vault, Limits::default());
         let site = opened.map_err(|e| OperationError::Open(Box::new(e)))?;
-        steps::fill(&site, old_machines, progress).map_err(|error| site.noted(error))?
+        steps::fill(&site, old, progress).map_err(|error| site.noted(error))?
         // Closing the last connection copies the log back into the database and syncs it.
     };
     swap(dir, &new)?;
     Ok(report)
+}
+
+/// What only the old catalog knew.
+struct Old {
+    machines: Vec<Machine>,
+    people: Vec<SavedPerson>,
+    log: Vec<AuditEntry>,
+}
+
+/// As much as the old catalog still gives; a damaged one gives less, and that is said.
+fn salvaged<T>(what: &'static str, read: Result<Vec<T>, CatalogError>) -> Vec<T> {
+    read.unwrap_or_else(|error| {
+        tracing::warn!(what, error = %super::error::chain(&error), "A part of the old catalog cannot be read");
+        Vec::new()
+    })
 }
 
 fn remove_if_there(folder: &Path) -> Result<(), OperationError> {

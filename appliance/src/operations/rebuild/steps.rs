@@ -13,25 +13,22 @@ use super::super::marks::ChunkIndex;
 use super::super::pace::Pace;
 use super::super::site::Site;
 use super::super::verify::{DamagedPack, Progress, read_directory};
-use super::RebuildReport;
 use super::machines::{Enrolled, Seen, enrol};
 use super::owners::{Reach, assign};
-use crate::catalog::machines::Machine;
+use super::{Old, RebuildReport};
 use crate::catalog::packs::NewPack;
 use crate::catalog::snapshots::{NewSnapshot, SnapshotBrief};
-use crate::catalog::{CatalogError, MachineRow, packs, snapshots};
+use crate::catalog::{CatalogError, MachineRow, packs, people, snapshots};
 
 /// Packs are entered in one transaction until they hold so many chunks together: some 16 MiB of memory.
 const CHUNKS_AT_A_TIME: usize = 1 << 18;
 
-pub(super) fn fill(
-    site: &Site,
-    old: Vec<Machine>,
-    progress: &mut dyn FnMut(Progress),
-) -> Result<RebuildReport, OperationError> {
+pub(super) fn fill(site: &Site, old: Old, progress: &mut dyn FnMut(Progress)) -> Result<RebuildReport, OperationError> {
     let mut report = RebuildReport::default();
     let readable = read_snapshots(site, &mut report)?;
-    let Enrolled { rows, nobody, report: machines } = enrol(site, old, &readable.machines)?;
+    let Enrolled { rows, nobody, report: machines } = enrol(site, old.machines, &readable.machines)?;
+    let put_back = site.catalog.writer().write(|tx| people::put_back(tx, &old.people, &old.log));
+    put_back.map_err(|e: CatalogError| OperationError::from(e))?;
     report.machines = machines;
     enter_packs(site, nobody, &mut report, progress)?;
     enter_snapshots(site, &readable, &rows, &mut report)?;

@@ -5,6 +5,7 @@ use datis_engine::store::{ObjectKind, ObjectName};
 use datis_engine::units::Seconds;
 use datis_engine::wire::{ListSnapshots, ReadSegment, SnapshotState};
 
+use super::super::accounts::Actor;
 use super::super::testing::{Client, TestBox, files, noise, owned, pack_of};
 use super::super::{
     OpenError, PolicyChange, PruneOptions, list_machines, list_snapshots, machine_by_key, prune, retire_machine,
@@ -42,9 +43,9 @@ fn the_new_catalog_says_what_the_old_one_said() {
     assert!(sent <= 1, "most of it is alice's");
     bob.back_up(test.site(), &files(9, 2));
     let change = PolicyChange { local: Some("7d/1d".parse().expect("policy")), ..PolicyChange::default() };
-    set_policy(test.site(), &alice.machine.name, &change).expect("policy");
+    set_policy(test.site(), &Actor::console(), &alice.machine.name, &change).expect("policy");
     let retired = Client::enrol(test.site(), "old-laptop");
-    retire_machine(test.site(), &retired.machine.name).expect("retire");
+    retire_machine(test.site(), &Actor::console(), &retired.machine.name).expect("retire");
     let before = rows(test.site());
 
     let report = rebuilt(&mut test);
@@ -89,7 +90,7 @@ fn of_two_machines_with_one_name_the_newer_one_keeps_its_access() {
     let mut test = TestBox::start();
     let old = Client::enrol(test.site(), "caisse-1");
     let (kept, _) = old.back_up(test.site(), &files(3, 1));
-    retire_machine(test.site(), &old.machine.name).expect("retire");
+    retire_machine(test.site(), &Actor::console(), &old.machine.name).expect("retire");
     std::thread::sleep(std::time::Duration::from_millis(5));
     let new = Client::enrol(test.site(), "caisse-1");
     new.back_up(test.site(), &files(3, 2));
@@ -126,7 +127,7 @@ fn a_damaged_pack_is_named_and_the_rest_comes_back() {
     assert_eq!(client.restore(site, &whole.snapshot).expect("restore"), owned(&files(4, 2)));
 
     let change = PolicyChange { local: Some("30d/1s".parse().expect("policy")), ..PolicyChange::default() };
-    set_policy(site, &client.machine.name, &change).expect("policy");
+    set_policy(site, &Actor::console(), &client.machine.name, &change).expect("policy");
     // Nothing takes its file for garbage: when the disk gives it back, so does the next rebuild.
     site.catalog.writer().write(|tx| age(tx, Seconds(90_000))).expect("age");
     prune(site, &PruneOptions { force: true, grace: Seconds(0), ..PruneOptions::default() }).expect("prune");

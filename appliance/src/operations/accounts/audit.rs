@@ -1,0 +1,190 @@
+//! The audit log: every change, who made it, and a digest over it and all before it.
+//!
+//! A changed, inserted or missing entry shows. That the newest entries were cut off does not show by this alone: it
+//! takes somebody else who remembers the last digest.
+
+use rusqlite::Transaction;
+
+use super::super::{OperationError, Site};
+use super::actor::{Actor, Right};
+use crate::catalog::CatalogError;
+use crate::catalog::audit::{self, AuditEntry};
+
+/// What separates digests of the audit log from all others.
+const CONTEXT: &str = "datis 2026-11 audit entry";
+/// The longest text of an entry, in characters; what outsiders send is cut there.
+const TEXT_MAX: usize = 200;
+
+macro_rules! actions {
+    ($($(#[$doc:meta])* $variant:ident => $word:literal,)+) => {
+        /// Something that is written into the log.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Action { $($(#[$doc])* $variant,)+ }
+
+        impl Action {
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The word of the program, which the pages have a sentence for (`audit-WORD`).
+            #[must_use]
+            pub const fn word(self) -> &'static str {
+                match self { $(Self::$variant => $word),+ }
+            }
+        }
+    };
+}
+
+actions! {
+    /// Somebody signed in.
+    SignedIn => "signed-in",
+    /// Somebody tried to, in vain.
+    SignInFailed => "sign-in-failed",
+    /// Somebody signed out.
+    SignedOut => "signed-out",
+    /// Sessions were ended.
+    SessionsEnded => "sessions-ended",
+    /// A password was changed.
+    PasswordChanged => "password-changed",
+    /// An authenticator was set up.
+    SecondFactorSet => "second-factor-set",
+    /// It was taken away.
+    SecondFactorReset => "second-factor-reset",
+    /// A recovery code was used in its place.
+    RecoveryCodeUsed => "recovery-code-used",
+    /// New recovery codes were made.
+    RecoveryCodesMade => "recovery-codes-made",
+    /// Somebody was invited.
+    Invited => "invited",
+    /// A link was made.
+    LinkMade => "link-made",
+    /// A link was used.
+    LinkUsed => "link-used",
+    /// What an account may do was changed.
+    AccountChanged => "account-changed",
+    /// An account was removed.
+    AccountRemoved => "account-removed",
+    /// A token was made.
+    TokenMade => "token-made",
+    /// A token was taken back.
+    TokenRevoked => "token-revoked",
+    /// A code for a new machine was made.
+    EnrolmentCode => "enrolment-code",
+    /// What is asked of a machine was changed.
+    PolicyChanged => "policy-changed",
+    /// A machine was shut out.
+    MachineRetired => "machine-retired",
+    /// The recovery kit was shown.
+    KitShown => "kit-shown",
+    /// Something was taken out of a backup.
+    Restored => "restored",
+    /// The site was checked.
+    Commissioned => "commissioned",
+}
+
+/// Writes into the log, in the transaction of what is done.
+pub(in super::super) fn record(
+    tx: &Transaction<'_>,
+    site: &Site,
+    by: &Actor,
+    action: Action,
+    subject: &str,
+    detail: &str,
+) -> Result<(), CatalogError> {
+    let last = audit::last(tx)?;
+    let mut entry = AuditEntry {
+        seq: last.as_ref().map_or(1, |last| last.seq + 1),
+        at: site.clock.now(),
+        actor: short(&by.name),
+        address: short(&by.address),
+        action: action.word().to_owned(),
+        subject: short(subject),
+        detail: short(detail),
+        digest: [0; 32],
+    };
+    entry.digest = digest(last.map(|last| last.digest), &entry);
+    audit::append(tx, &entry)
+}
+
+fn short(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(TEXT_MAX).collect()
+}
+
+/// Each field with its length before it, so that no two entries have the same bytes.
+fn digest(before: Option<[u8; 32]>, entry: &AuditEntry) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new_derive_key(CONTEXT);
+    hasher.update(&before.unwrap_or([0; 32]));
+    hasher.update(&entry.seq.to_le_bytes());
+    hasher.update(&entry.at.0.to_le_bytes());
+    for text in [&entry.actor, &entry.address, &entry.action, &entry.subject, &entry.detail] {
+        hasher.update(&(text.len() as u64).to_le_bytes());
+        hasher.update(text.as_bytes());
+    }
+    *hasher.finalize().as_bytes()
+}
+
+/// Lets through whoever may use this right now, and writes that they did: for looks that are worth remembering.
+///
+/// # Errors
+/// [`OperationError`].
+pub fn log_use(
+    site: &Site,
+    by: &Actor,
+    right: Right,
+    action: Action,
+    subject: &str,
+    detail: &str,
+) -> Result<(), OperationError> {
+    by.may(right)?;
+    let written = site.catalog.writer().write(|tx| record(tx, site, by, action, subject, detail));
+    written.map_err(|e| site.noted(e.into()))
+}
+
+/// At most `limit` entries before `before` (or the newest), the newest first.
+///
+/// # Errors
+/// [`OperationError`].
+pub fn audit_log(site: &Site, by: &Actor, before: Option<i64>, limit: u32) -> Result<Vec<AuditEntry>, OperationError> {
+    by.may(Right::ReadAudit)?;
+    Ok(site.catalog.reader().read(|tx| audit::newest(tx, before, limit))?)
+}
+
+/// What the verifier of the log found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogVerdict {
+    /// Every entry follows from the one before.
+    Whole {
+        /// How many there are.
+        entries: u64,
+        /// The digest of the last one, to be kept elsewhere.
+        head: [u8; 32],
+    },
+    /// The chain breaks.
+    Broken {
+        /// At this entry: it, or one before it, was changed, added or taken out.
+        seq: i64,
+    },
+}
+
+/// Reads the whole log and follows its chain.
+///
+/// # Errors
+/// [`OperationError`].
+pub fn verify_audit_log(site: &Site, by: &Actor) -> Result<LogVerdict, OperationError> {
+    by.may(Right::ReadAudit)?;
+    let (mut entries, mut before, mut broken) = (0_u64, None, None);
+    site.catalog.reader().read(|tx| {
+        audit::each(tx, &mut |entry| {
+            let follows = i64::try_from(entries).is_ok_and(|n| entry.seq == n + 1);
+            if !follows || entry.digest != digest(before, entry) {
+                broken = Some(entry.seq);
+                return false;
+            }
+            (entries, before) = (entries + 1, Some(entry.digest));
+            true
+        })
+    })?;
+    Ok(match broken {
+        Some(seq) => LogVerdict::Broken { seq },
+        None => LogVerdict::Whole { entries, head: before.unwrap_or([0; 32]) },
+    })
+}

@@ -1,0 +1,327 @@
+//! Signing in and out, and what others may do about it.
+
+use std::collections::BTreeSet;
+
+use datis_engine::units::Seconds;
+
+use super::super::testing::{Client, TestBox};
+use super::super::{OperationError, Site, retire_machine};
+use super::second_factor::code_for_tests;
+use super::*;
+
+const PASSWORD: &str = "les trois cafés du port";
+
+fn origin() -> Origin {
+    Origin { address: "192.0.2.7".parse().expect("address"), agent: "Browser/1".to_owned() }
+}
+
+fn name(text: &str) -> AccountName {
+    text.parse().expect("name")
+}
+
+fn visitor(site: &Site, signed_in: &SignedIn) -> Visitor {
+    authenticate(site, &origin(), signed_in.cookie.expose()).expect("authenticate")
+}
+
+fn actor(site: &Site, signed_in: &SignedIn) -> Actor {
+    match visitor(site, signed_in) {
+        Visitor::Known(actor) => actor,
+        other => panic!("not signed in: {other:?}"),
+    }
+}
+
+struct Admin {
+    signed_in: SignedIn,
+    secret: String,
+    codes: Vec<String>,
+}
+
+/// The first admin, who came in by the link of the console and has set an authenticator up.
+fn admin(site: &Site, who: &str) -> Admin {
+    let link = admin_link(site, &Actor::console()).expect("link");
+    let half = accept_invitation(site, &origin(), link.expose(), who, PASSWORD).expect("accept");
+    assert_eq!(half.stage, Stage::Setup, "an admin needs a second factor before anything else");
+    let pending = visitor(site, &half);
+    let secret = begin_second_factor(site, &pending).expect("begin").secret.to_string();
+    let code = code_for_tests(&secret, site.clock.now());
+    let (signed_in, codes) = finish_second_factor(site, &origin(), &pending, &secret, &code).expect("finish");
+    assert!(matches!(visitor(site, &half), Visitor::Stranger), "the half session is over");
+    Admin { signed_in, secret, codes }
+}
+
+fn invited_person(site: &Site, by: &Actor, who: &str, role: Role) -> SignedIn {
+    let person = NewPerson { name: name(who), role, services: vec![Service::Restore], machines: BTreeSet::new() };
+    let link = invite(site, by, &person).expect("invite");
+    assert_eq!(invited(site, link.expose()).expect("link"), Some(name(who)));
+    accept_invitation(site, &origin(), link.expose(), "somebody-else", PASSWORD).expect("accept")
+}
+
+#[test]
+fn the_first_admin_comes_in_by_a_link_that_works_once_and_with_a_second_factor() {
+    let test = TestBox::start();
+    let site = test.site();
+    let link = admin_link(site, &Actor::console()).expect("link");
+    for weak in ["short", "passwordpassword", "Claire-12345"] {
+        assert!(accept_invitation(site, &origin(), link.expose(), "claire", weak).is_err(), "{weak}");
+    }
+    assert_eq!(invited(site, link.expose()).expect("a refused password leaves the link"), None);
+    accept_invitation(site, &origin(), link.expose(), "Claire", PASSWORD).expect("accept");
+    for over in [link.expose(), "", "x"] {
+        let again = accept_invitation(site, &origin(), over, "paul", PASSWORD);
+        assert!(matches!(again, Err(AccountError::LinkOver)), "{again:?}");
+    }
+    let half = sign_in(site, &origin(), " CLAIRE ", PASSWORD).expect("sign in");
+    assert_eq!(half.stage, Stage::Setup);
+    let Visitor::Pending(pending) = visitor(site, &half) else { panic!("half signed in") };
+    assert!(matches!(give_code(site, &origin(), &pending, "123456"), Err(AccountError::Wrong)));
+}
+
+#[test]
+fn signing_in_takes_password_and_a_code_that_is_used_once() {
+    let test = TestBox::start();
+    let site = test.site();
+    let Admin { signed_in, secret, codes } = admin(site, "claire");
+    let by = actor(site, &signed_in);
+    assert_eq!((by.name(), by.role()), ("claire", Role::Admin));
+    assert!(by.may(Right::ManageAccounts).is_ok());
+
+    let half = sign_in(site, &origin(), "claire", PASSWORD).expect("sign in");
+    assert_eq!(half.stage, Stage::Code);
+    let Visitor::Pending(pending) = visitor(site, &half) else { panic!("half signed in") };
+    // The code that set the authenticator up has been used.
+    let used = code_for_tests(&secret, site.clock.now());
+    assert!(matches!(give_code(site, &origin(), &pending, &used), Err(AccountError::Wrong)));
+    let typed = codes[0].to_uppercase().replace('-', " ");
+    let full = give_code(site, &origin(), &pending, &typed).expect("a recovery code works");
+    assert_eq!(full.stage, Stage::Full);
+    assert!(matches!(visitor(site, &half), Visitor::Stranger), "the half session is over");
+    let half = sign_in(site, &origin(), "claire", PASSWORD).expect("sign in");
+    let Visitor::Pending(pending) = visitor(site, &half) else { panic!("half signed in") };
+    assert!(matches!(give_code(site, &origin(), &pending, &codes[0]), Err(AccountError::Wrong)), "once");
+    let later = code_for_tests(&secret, site.clock.now().plus(Seconds(30)));
+    give_code(site, &origin(), &pending, &later).expect("the next code works");
+
+    sign_out(site, &Visitor::Known(actor(site, &full))).expect("sign out");
+    assert!(matches!(visitor(site, &full), Visitor::Stranger));
+}
+
+#[test]
+fn nothing_tells_who_has_an_account_and_guessing_gets_slower() {
+    let test = TestBox::start();
+    let site = test.site();
+    admin(site, "claire");
+    for who in ["claire", "nobody", "a b", ""] {
+        let refused = sign_in(site, &origin(), who, "wrong password").expect_err(who);
+        assert!(matches!(refused, AccountError::Wrong), "{who}: {refused}");
+    }
+    let refused = sign_in(site, &origin(), "claire", PASSWORD).expect_err("the address has failed four times");
+    assert!(matches!(refused, AccountError::Wait { .. }), "{refused}");
+    let elsewhere = Origin { address: "2001:db8::1".parse().expect("address"), agent: String::new() };
+    sign_in(site, &elsewhere, "claire", PASSWORD).expect("the owner comes in from elsewhere");
+    let log = audit_log(site, &Actor::console(), None, 100).expect("log");
+    let failed: Vec<_> = log.iter().filter(|e| e.action == "sign-in-failed").map(|e| e.subject.as_str()).collect();
+    assert_eq!(failed, ["", "a b", "nobody", "claire"]);
+    assert!(log.iter().all(|entry| !format!("{entry:?}").contains("wrong password")));
+}
+
+#[test]
+fn sessions_end_with_the_password_the_role_and_the_account() {
+    let test = TestBox::start();
+    let site = test.site();
+    let by = actor(site, &admin(site, "claire").signed_in);
+    let change = |role, may_come_in| PersonChange {
+        role,
+        may_come_in,
+        services: vec![Service::Restore],
+        machines: BTreeSet::new(),
+    };
+    let paul = invited_person(site, &by, "paul", Role::Technician);
+    assert_eq!(paul.stage, Stage::Full);
+    let is_over = |signed_in: &SignedIn| matches!(visitor(site, signed_in), Visitor::Stranger);
+
+    let second = sign_in(site, &origin(), "paul", PASSWORD).expect("sign in");
+    change_password(site, &actor(site, &paul), "quatre bateaux au large").expect("change");
+    assert!(is_over(&second) && !is_over(&paul), "the session that changed it goes on");
+    assert!(matches!(sign_in(site, &origin(), "paul", PASSWORD), Err(AccountError::Wrong)));
+
+    change_person(site, &by, &name("paul"), &change(Role::Auditor, None)).expect("change");
+    assert!(is_over(&paul));
+    let paul = sign_in(site, &origin(), "paul", "quatre bateaux au large").expect("sign in");
+    change_person(site, &by, &name("paul"), &change(Role::Auditor, Some(false))).expect("change");
+    assert!(is_over(&paul));
+    assert!(matches!(sign_in(site, &origin(), "paul", "quatre bateaux au large"), Err(AccountError::Wrong)));
+    change_person(site, &by, &name("paul"), &change(Role::Member, Some(true))).expect("change");
+    let paul = sign_in(site, &origin(), "paul", "quatre bateaux au large").expect("sign in");
+    let token = make_token(site, &actor(site, &paul), "till", TokenScope::Read, Seconds::DAY).expect("token");
+    assert!(authenticate_token(site, &origin(), token.expose()).expect("token").is_some());
+    remove_person(site, &by, &name("paul")).expect("remove");
+    assert!(is_over(&paul));
+    assert!(authenticate_token(site, &origin(), token.expose()).expect("token").is_none());
+}
+
+#[test]
+fn the_last_admin_stays() {
+    let test = TestBox::start();
+    let site = test.site();
+    let by = actor(site, &admin(site, "claire").signed_in);
+    let demoted =
+        PersonChange { role: Role::Member, may_come_in: None, services: Vec::new(), machines: BTreeSet::new() };
+    let claire = name("claire");
+    let off = PersonChange { role: Role::Admin, may_come_in: Some(false), ..demoted.clone() };
+    assert!(matches!(change_person(site, &by, &claire, &demoted), Err(AccountError::LastAdmin)));
+    assert!(matches!(change_person(site, &by, &claire, &off), Err(AccountError::LastAdmin)));
+    assert!(matches!(remove_person(site, &by, &claire), Err(AccountError::LastAdmin)));
+    assert_eq!(actor(site, &sign_in_again(site)).role(), Role::Admin, "nothing of it was done");
+    let other = admin(site, "dora");
+    remove_person(site, &actor(site, &other.signed_in), &claire).expect("now there is another one");
+}
+
+fn sign_in_again(site: &Site) -> SignedIn {
+    reset_second_factor(site, &Actor::console(), &name("claire")).expect("reset");
+    let half = sign_in(site, &origin(), "claire", PASSWORD).expect("sign in");
+    assert_eq!(half.stage, Stage::Setup, "whoever lost the authenticator sets another one up");
+    let pending = visitor(site, &half);
+    let secret = begin_second_factor(site, &pending).expect("begin").secret.to_string();
+    let code = code_for_tests(&secret, site.clock.now());
+    finish_second_factor(site, &origin(), &pending, &secret, &code).expect("finish").0
+}
+
+/// What each role may do at all.
+#[test]
+fn every_role_has_the_rights_that_the_table_gives_it_and_no_other() {
+    let table = |right| match right {
+        Right::LookAtBox => "admin technician auditor",
+        Right::EnrolMachines | Right::ChangeMachines | Right::Commission | Right::ChangeBox => "admin technician",
+        Right::Restore => "admin member",
+        Right::ReadAudit => "admin auditor",
+        Right::RetireMachines | Right::ManageAccounts | Right::SeeKit => "admin",
+    };
+    let test = TestBox::start();
+    let site = test.site();
+    let by = actor(site, &admin(site, "claire").signed_in);
+    for role in [Role::Technician, Role::Member, Role::Auditor] {
+        let somebody = actor(site, &invited_person(site, &by, role.word(), role));
+        for right in Right::ALL {
+            let expected = table(right).split(' ').any(|word| word == role.word());
+            assert_eq!(somebody.may(right).is_ok(), expected, "{role:?} {right:?}");
+        }
+        let machine = Client::enrol(site, &format!("of-{}", role.word())).machine;
+        assert!(matches!(retire_machine(site, &somebody, &machine.name), Err(OperationError::Forbidden)));
+        assert!(matches!(admin_link(site, &somebody), Err(AccountError::Operation(OperationError::Forbidden))));
+        assert!(list_people(site, &somebody).is_err());
+        assert_eq!(somebody.sees(&machine.id), role != Role::Member, "a member sees own machines only");
+    }
+    for right in Right::ALL {
+        assert!(by.may(right).is_ok(), "{right:?}");
+    }
+}
+
+#[test]
+fn a_token_never_does_what_takes_a_fresh_password() {
+    let test = TestBox::start();
+    let site = test.site();
+    let by = actor(site, &admin(site, "claire").signed_in);
+    let of = |scope| {
+        let token = make_token(site, &by, "script", scope, Seconds::DAY).expect("token");
+        authenticate_token(site, &origin(), token.expose()).expect("token").expect("known").0
+    };
+    let (read, manage) = (of(TokenScope::Read), of(TokenScope::Manage));
+    assert!(read.may(Right::LookAtBox).is_ok() && read.may(Right::Commission).is_err());
+    assert!(manage.may(Right::Commission).is_ok());
+    for right in [Right::ManageAccounts, Right::SeeKit, Right::RetireMachines] {
+        assert!(matches!(manage.may(right), Err(OperationError::ConfirmFirst)), "{right:?}");
+        assert!(matches!(read.may(right), Err(OperationError::Forbidden)), "{right:?}");
+    }
+    assert!(change_password(site, &manage, "quatre bateaux au large").is_err());
+    let over = make_token(site, &by, "over", TokenScope::Read, Seconds(0)).expect("token");
+    assert!(authenticate_token(site, &origin(), over.expose()).expect("token").is_none());
+}
+
+#[test]
+fn a_change_of_the_log_shows() {
+    let test = TestBox::start();
+    let site = test.site();
+    admin(site, "claire");
+    let console = Actor::console();
+    let LogVerdict::Whole { entries, head } = verify_audit_log(site, &console).expect("verify") else {
+        panic!("the log is whole")
+    };
+    let log = audit_log(site, &console, None, 100).expect("log");
+    assert_eq!((entries, head), (log.len() as u64, log[0].digest));
+    assert!(entries >= 4, "{log:?}");
+    for change in [
+        "UPDATE audit_entry SET actor = 'paul' WHERE seq = 2",
+        "UPDATE audit_entry SET at = at + 1 WHERE seq = 2",
+        "UPDATE audit_entry SET action = actor, actor = action WHERE seq = 2",
+        "DELETE FROM audit_entry WHERE seq = 2",
+        "DELETE FROM audit_entry WHERE seq = 1",
+        "UPDATE audit_entry SET digest = zeroblob(32) WHERE seq = 2",
+    ] {
+        let judged = site.catalog.writer().write(|tx| {
+            tx.execute_batch("SAVEPOINT tampering").expect("savepoint");
+            tx.execute_batch(change).expect(change);
+            Ok::<_, OperationError>(())
+        });
+        judged.expect("change");
+        assert!(matches!(verify_audit_log(site, &console), Ok(LogVerdict::Broken { .. })), "{change}");
+        // Back to the log as it was.
+        site.catalog
+            .writer()
+            .write(|tx| {
+                tx.execute_batch("DELETE FROM audit_entry").expect("delete");
+                log.iter().rev().try_for_each(|entry| crate::catalog::audit::append(tx, entry))
+            })
+            .expect("put back");
+        assert!(matches!(verify_audit_log(site, &console), Ok(LogVerdict::Whole { .. })));
+    }
+}
+
+#[test]
+fn people_and_log_outlive_a_rebuilt_catalog() {
+    let mut test = TestBox::start();
+    let Admin { secret, codes, .. } = admin(test.site(), "claire");
+    let by = Actor::console();
+    invited_person(test.site(), &by, "paul", Role::Member);
+    let before = audit_log(test.site(), &by, None, 100).expect("log");
+    test.stop();
+    super::super::rebuild(&test.dir(), test.vault(), &mut |_| {}).expect("rebuild");
+    test.restart();
+    let site = test.site();
+    assert_eq!(audit_log(site, &by, None, 100).expect("log"), before);
+    let people = list_people(site, &by).expect("people");
+    assert_eq!(people.iter().map(|p| p.account.role).collect::<Vec<_>>(), [Role::Admin, Role::Member]);
+    assert_eq!(people[1].services, [Service::Restore]);
+    let half = sign_in(site, &origin(), "claire", PASSWORD).expect("sign in");
+    let Visitor::Pending(pending) = visitor(site, &half) else { panic!("half signed in") };
+    let later = code_for_tests(&secret, site.clock.now().plus(Seconds(30)));
+    give_code(site, &origin(), &pending, &later).expect("the authenticator still works");
+    let half = sign_in(site, &origin(), "claire", PASSWORD).expect("sign in");
+    let Visitor::Pending(pending) = visitor(site, &half) else { panic!("half signed in") };
+    give_code(site, &origin(), &pending, &codes[3]).expect("recovery codes too");
+}
+
+#[test]
+fn nothing_that_lets_in_is_kept_as_it_is() {
+    let test = TestBox::start();
+    let site = test.site();
+    let Admin { signed_in, secret, codes } = admin(site, "claire");
+    let by = actor(site, &signed_in);
+    let token = make_token(site, &by, "script", TokenScope::Read, Seconds::DAY).expect("token");
+    let link = admin_link(site, &Actor::console()).expect("link");
+    site.catalog.writer().checkpoint().expect("checkpoint");
+    let raw_secret = data_encoding::BASE32_NOPAD.decode(secret.as_bytes()).expect("base 32");
+    let mut bytes = std::fs::read(test.dir().catalog_file()).expect("read");
+    bytes.extend(std::fs::read(test.dir().catalog_file().with_extension("db-wal")).unwrap_or_default());
+    let known: [&[u8]; 7] = [
+        PASSWORD.as_bytes(),
+        signed_in.cookie.expose().as_bytes(),
+        token.expose().as_bytes(),
+        link.expose().as_bytes(),
+        secret.as_bytes(),
+        &raw_secret,
+        codes[0].as_bytes(),
+    ];
+    for canary in known {
+        assert!(!bytes.windows(canary.len()).any(|window| window == canary), "{}", String::from_utf8_lossy(canary));
+    }
+}

@@ -1,0 +1,212 @@
+//! The first page: a sentence, the two tiles, the disk, the machines.
+
+use actix_web::HttpResponse;
+use askama::Template;
+
+use super::super::answer::Reply;
+use super::super::frame::Frame;
+use super::super::health::Health;
+use super::super::scene::Scene;
+use super::super::visit::Visit;
+use super::machines::{Row, rows};
+use crate::commissioning::CheckState;
+use crate::locale::Locale;
+use crate::operations::Status;
+use crate::operations::accounts::{Actor, Right};
+
+#[derive(Template)]
+#[template(path = "dashboard.html")]
+struct DashboardPage<'p> {
+    frame: Frame<'p>,
+    notices: Vec<Notice>,
+    local: Tile,
+    external: Tile,
+    disk: Option<Disk>,
+    machines: Vec<Row>,
+    may_enrol: bool,
+}
+
+/// A sentence at the top, and where it leads.
+struct Notice {
+    /// Style class.
+    tone: &'static str,
+    text: String,
+    path: Option<&'static str>,
+}
+
+/// One of the two answers to "are we safe?".
+struct Tile {
+    /// Style class.
+    tone: &'static str,
+    word: String,
+    text: String,
+}
+
+/// Parts of the ring in thousandths of its length, and their sizes.
+struct Disk {
+    backups: u64,
+    other: u64,
+    used_percent: u64,
+    backups_size: String,
+    other_size: String,
+    free_size: String,
+    total_size: String,
+}
+
+pub(in crate::portal) async fn show(visit: Visit) -> HttpResponse {
+    visit
+        .answer(|visit| {
+            let scene = visit.portal.look()?;
+            let (locale, actor) = (visit.locale(), visit.actor()?);
+            let seen = scene.machines_seen_by(actor);
+            let healths: Vec<Health> = seen.iter().map(|(health, ..)| *health).collect();
+            let page = DashboardPage {
+                frame: Frame::new(visit, &locale.word("nav-dashboard")),
+                notices: notices(&scene, &healths, actor, locale),
+                local: local(&scene.status, &healths, locale),
+                external: Tile {
+                    tone: "plain",
+                    word: locale.word("external-none"),
+                    text: locale.word("external-none-text"),
+                },
+                disk: actor.has(Right::LookAtBox).then(|| disk(&scene.status, locale)).flatten(),
+                machines: rows(&seen, scene.status.now, locale),
+                may_enrol: actor.has(Right::EnrolMachines),
+            };
+            Ok(Reply::Page(page.render()?))
+        })
+        .await
+}
+
+/// Green only while every machine is within its own allowance and nothing stored is damaged.
+fn local(status: &Status, healths: &[Health], locale: &Locale) -> Tile {
+    let tile = |tone, word: &str, text: String| Tile { tone, word: locale.word(word), text };
+    let count = |wanted: &[Health]| healths.iter().filter(|health| wanted.contains(health)).count() as u64;
+    let in_use = healths.len() as u64 - count(&[Health::Retired]);
+    let unsafe_ones = count(&[Health::Damaged]);
+    if status.poisoned.is_some() || unsafe_ones > 0 || status.damaged.packs > 0 {
+        tile("bad", "local-bad", locale.word("local-bad-text"))
+    } else if in_use == 0 {
+        tile("plain", "local-none", locale.word("local-none-text"))
+    } else if count(&[Health::Late, Health::Incomplete, Health::Empty]) > 0 {
+        let well = count(&[Health::Current]);
+        let mut args = fluent_bundle::FluentArgs::new();
+        args.set("n", well);
+        args.set("all", in_use);
+        tile("warn", "local-warn", locale.say("local-warn-text", &args))
+    } else {
+        tile("good", "local-good", locale.count("local-good-text", in_use))
+    }
+}
+
+fn notices(scene: &Scene, healths: &[Health], actor: &Actor, locale: &Locale) -> Vec<Notice> {
+    let status = &scene.status;
+    let looks = actor.has(Right::LookAtBox);
+    let mut all = Vec::new();
+    let mut say = |tone, text, path| all.push(Notice { tone, text, path });
+    if status.poisoned.is_some() {
+        say("bad", locale.word("notice-must-restart"), None);
+    }
+    if looks && status.damaged.packs > 0 {
+        say("bad", locale.count("notice-damaged", status.damaged.packs), Some("/system"));
+    }
+    let failed = scene.checks.iter().filter(|check| check.outcome.state() == CheckState::Fail).count() as u64;
+    if looks && failed > 0 {
+        say("bad", locale.count("notice-site", failed), Some("/site"));
+    }
+    // Backups are refused at 2 %; this leaves time to act.
+    if let (true, Some(free), Some(total)) = (looks, status.disk_free_bytes, status.disk_total_bytes)
+        && free < total / 20
+    {
+        say("warn", locale.word("notice-disk-low"), None);
+    }
+    let count = |health| healths.iter().filter(|h| **h == health).count() as u64;
+    for (health, key) in [(Health::Late, "notice-late"), (Health::Incomplete, "notice-incomplete")] {
+        if count(health) > 0 {
+            say("warn", locale.count(key, count(health)), Some("/machines"));
+        }
+    }
+    if healths.iter().all(|health| *health == Health::Retired) {
+        let (key, path) = if actor.has(Right::EnrolMachines) {
+            ("notice-nobody", Some("/machines/new"))
+        } else {
+            ("notice-no-machine", None)
+        };
+        say("plain", locale.word(key), path);
+    } else if all.is_empty() {
+        all.push(Notice { tone: "good", text: locale.word("notice-well"), path: None });
+    }
+    all
+}
+
+fn disk(status: &Status, locale: &Locale) -> Option<Disk> {
+    let (total, free) = (status.disk_total_bytes?, status.disk_free_bytes?);
+    let used = total.saturating_sub(free);
+    let backups = (status.stored.bytes + status.condemned.bytes + status.damaged.bytes).min(used);
+    let of_total = |bytes: u64, parts: u128| {
+        u64::try_from(u128::from(bytes) * parts / u128::from(total.max(1))).unwrap_or(u64::MAX)
+    };
+    Some(Disk {
+        backups: of_total(backups, 1_000),
+        other: of_total(used - backups, 1_000),
+        used_percent: of_total(used, 100),
+        backups_size: locale.bytes(backups),
+        other_size: locale.bytes(used - backups),
+        free_size: locale.bytes(free),
+        total_size: locale.bytes(total),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::locale::Language;
+    use crate::operations::PackTotals;
+
+    fn status() -> Status {
+        let none = || PackTotals::default();
+        Status {
+            box_name: "cellar".to_owned(),
+            vault: String::new(),
+            now: 0,
+            machines: Vec::new(),
+            stored: none(),
+            condemned: none(),
+            damaged: none(),
+            unverified_packs: 0,
+            sessions: 0,
+            disk_total_bytes: Some(1_000),
+            disk_free_bytes: Some(100),
+            poisoned: None,
+        }
+    }
+
+    /// The original's figure 1 shows both tiles green beside a machine without a recent backup.
+    #[test]
+    fn the_local_tile_is_never_green_while_a_machine_is_not_well() {
+        let locale = Locale::open(Language::English).expect("locale");
+        for health in Health::ALL {
+            for others in [vec![], vec![Health::Current], vec![Health::Current, Health::Retired]] {
+                let healths: Vec<Health> = others.into_iter().chain([health]).collect();
+                let well = healths.iter().all(|h| matches!(h, Health::Current | Health::Retired))
+                    && healths.contains(&Health::Current);
+                assert_eq!(local(&status(), &healths, &locale).tone == "good", well, "{healths:?}");
+            }
+        }
+        let mut damaged = status();
+        damaged.damaged.packs = 1;
+        assert_eq!(local(&damaged, &[Health::Current], &locale).tone, "bad");
+        assert_eq!(local(&status(), &[], &locale).tone, "plain");
+    }
+
+    #[test]
+    fn the_parts_of_the_ring_are_those_of_the_disk() {
+        let locale = Locale::open(Language::English).expect("locale");
+        let mut status = status();
+        status.stored.bytes = 300;
+        let disk = disk(&status, &locale).expect("disk");
+        assert_eq!((disk.backups, disk.other, disk.used_percent), (300, 600, 90));
+        status.disk_total_bytes = None;
+        assert!(super::disk(&status, &locale).is_none());
+    }
+}
