@@ -12,7 +12,9 @@ pub mod chunks;
 pub mod closure;
 #[cfg(any(test, feature = "bench"))]
 pub mod generated;
+pub mod history;
 pub mod machines;
+pub mod names;
 mod open;
 pub mod packs;
 mod pool;

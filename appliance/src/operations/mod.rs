@@ -3,6 +3,7 @@
 //! Nothing here knows HTTP or a screen: requests come in as `engine::wire` types and leave as such, or as the typed
 //! results below. All functions block; callers in async code hop to a blocking thread first.
 
+pub mod browse;
 mod check;
 mod checks;
 mod commit;

@@ -1,0 +1,20 @@
+//! What people see of snapshots, and take out of them: folders, versions, bytes of files, archives.
+//!
+//! Everything here only reads. Who may see which machines is decided by the caller, who says so with a [`Scope`]; what is
+//! outside of it is answered like what is not there. Every answer is bounded in memory whatever the snapshot is, and
+//! every chunk is checked against its id before it is given on. All functions block.
+
+mod chunks;
+mod folder;
+mod listing;
+mod scope;
+mod timeline;
+
+#[cfg(test)]
+mod tests;
+
+pub use crate::catalog::history::Moment;
+pub use crate::catalog::names::EntryKind;
+pub use folder::{EntryDetail, FolderEntry, FolderPage, PAGE_MAX, PageCursor, entry, folder};
+pub use scope::{BrowseError, Scope};
+pub use timeline::timeline;
