@@ -30,6 +30,7 @@ pub(super) struct Chunks {
     /// Decoded segments, the one used last at the end.
     segments: Vec<(PackRow, u32, Vec<u8>)>,
     places: HashMap<ChunkId, ChunkAt>,
+    #[cfg(test)]
     opened: u64,
 }
 
@@ -41,6 +42,7 @@ impl Chunks {
             decoder: FrameDecoder::new()?,
             segments: Vec::new(),
             places: HashMap::new(),
+            #[cfg(test)]
             opened: 0,
         })
     }
@@ -50,6 +52,7 @@ impl Chunks {
     }
 
     /// How many segments were opened so far: what looking has cost.
+    #[cfg(test)]
     pub(super) fn opened(&self) -> u64 {
         self.opened
     }
@@ -133,7 +136,10 @@ impl Chunks {
                 let spare = if self.segments.len() >= SEGMENTS { self.segments.remove(0).2 } else { Vec::new() };
                 let mut entry = (pack, segment, spare);
                 let opened = self.site.open_pack(pack)?;
-                self.opened += 1;
+                #[cfg(test)]
+                {
+                    self.opened += 1;
+                }
                 self.site.read_plain(&opened, segment, &mut self.decoder, &mut entry.2)?;
                 entry
             }

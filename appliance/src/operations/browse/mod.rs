@@ -4,17 +4,22 @@
 //! outside of it is answered like what is not there. Every answer is bounded in memory whatever the snapshot is, and
 //! every chunk is checked against its id before it is given on. All functions block.
 
+mod bytes;
 mod chunks;
+mod content;
 mod folder;
 mod listing;
 mod scope;
 mod timeline;
+mod versions;
 
 #[cfg(test)]
 mod tests;
 
 pub use crate::catalog::history::Moment;
 pub use crate::catalog::names::EntryKind;
+pub use bytes::{FileReader, read_file};
 pub use folder::{EntryDetail, FolderEntry, FolderPage, PAGE_MAX, PageCursor, entry, folder};
 pub use scope::{BrowseError, Scope};
 pub use timeline::timeline;
+pub use versions::{Version, Versions, versions};

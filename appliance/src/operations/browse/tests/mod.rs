@@ -1,6 +1,8 @@
 //! Looks into snapshots, on a real site with real packs.
 
+mod bytes;
 mod folders;
+mod versions;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -9,6 +11,7 @@ use datis_engine::format::path::EntryPath;
 use datis_engine::ids::{MachineId, SnapshotId};
 use datis_engine::store::{ObjectKind, ObjectName};
 
+use super::versions::cost;
 use super::*;
 use crate::operations::Site;
 use crate::operations::testing::{Client, Planted, TestBox, noise, source};
