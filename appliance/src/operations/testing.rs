@@ -185,8 +185,11 @@ impl Client {
     /// Sends what the box asks for, and commits.
     pub(crate) fn send(&self, site: &Site, made: &Made) -> (Receipt, usize) {
         let session = self.begin(site, None).session;
-        let have = self.have(site, session, &made.chunks);
-        let missing: Vec<_> = made.chunks.iter().zip(have).filter(|(_, have)| !have).map(|(c, _)| c.clone()).collect();
+        let mut missing: Vec<Vec<u8>> = Vec::new();
+        for some in made.chunks.chunks(1_000) {
+            let have = self.have(site, session, some);
+            missing.extend(some.iter().zip(have).filter(|(_, have)| !have).map(|(c, _)| c.clone()));
+        }
         // Packs have limits of their own.
         for some in missing.chunks(10_000) {
             self.put(site, session, &pack_of(site, some)).expect("put");

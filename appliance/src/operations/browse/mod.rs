@@ -4,6 +4,7 @@
 //! outside of it is answered like what is not there. Every answer is bounded in memory whatever the snapshot is, and
 //! every chunk is checked against its id before it is given on. All functions block.
 
+mod archive;
 mod bytes;
 mod chunks;
 mod content;
@@ -18,6 +19,7 @@ mod tests;
 
 pub use crate::catalog::history::Moment;
 pub use crate::catalog::names::EntryKind;
+pub use archive::{ArchiveReport, archive};
 pub use bytes::{FileReader, read_file};
 pub use folder::{EntryDetail, FolderEntry, FolderPage, PAGE_MAX, PageCursor, entry, folder};
 pub use scope::{BrowseError, Scope};

@@ -1,5 +1,6 @@
 //! Looks into snapshots, on a real site with real packs.
 
+mod archives;
 mod bytes;
 mod folders;
 mod versions;
