@@ -10,8 +10,12 @@ use super::CatalogError;
 use super::pool::is_damage;
 
 /// All migrations in order; `user_version` counts those that were applied. Released ones are never edited.
-pub const MIGRATIONS: &[&str] =
-    &[include_str!("../../migrations/0001_initial.sql"), include_str!("../../migrations/0002_checks.sql")];
+pub const MIGRATIONS: &[&str] = &[
+    include_str!("../../migrations/0001_initial.sql"),
+    include_str!("../../migrations/0002_checks.sql"),
+    include_str!("../../migrations/0003_accounts.sql"),
+    include_str!("../../migrations/0004_names.sql"),
+];
 
 /// The version of the present schema.
 pub const SCHEMA_VERSION: u32 = MIGRATIONS.len() as u32;

@@ -1,5 +1,6 @@
 //! What each worker does in one step.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use datis_engine::units::Seconds;
@@ -26,6 +27,8 @@ pub(super) enum Worker {
     Prune,
     /// Makes large packs of small ones.
     Compaction,
+    /// Enters the names in new snapshots into the index, and takes those out that no snapshot has any more.
+    Index,
     /// Checks the site: what was in order when the box was installed need not stay so.
     Commissioning,
 }
@@ -43,7 +46,7 @@ pub(super) enum Done {
 
 impl Worker {
     pub(super) const ALL: &'static [Self] =
-        &[Self::Verifier, Self::Scrub, Self::Prune, Self::Compaction, Self::Commissioning];
+        &[Self::Verifier, Self::Scrub, Self::Prune, Self::Compaction, Self::Index, Self::Commissioning];
 
     pub(super) const fn name(self) -> &'static str {
         match self {
@@ -51,6 +54,7 @@ impl Worker {
             Self::Scrub => "scrub",
             Self::Prune => "prune",
             Self::Compaction => "compaction",
+            Self::Index => "index",
             Self::Commissioning => "commissioning",
         }
     }
@@ -62,6 +66,7 @@ impl Worker {
             Self::Scrub => 60,
             Self::Prune => 300,
             Self::Compaction => 900,
+            Self::Index => 5,
             Self::Commissioning => 10,
         })
     }
@@ -73,6 +78,7 @@ impl Worker {
             Self::Scrub => 600,
             Self::Prune => 4 * 3_600,
             Self::Compaction => 3_600,
+            Self::Index => 10,
             Self::Commissioning => 6 * 3_600,
         })
     }
@@ -83,7 +89,7 @@ impl Worker {
     /// How many times as long as a step took the worker rests before the next one.
     pub(super) const fn rest(self) -> u32 {
         match self {
-            Self::Verifier | Self::Prune | Self::Compaction | Self::Commissioning => 0,
+            Self::Verifier | Self::Prune | Self::Compaction | Self::Index | Self::Commissioning => 0,
             Self::Scrub => 4,
         }
     }
@@ -91,7 +97,7 @@ impl Worker {
     /// Does one step; `working` hears that there is something to do, before it is done.
     pub(super) fn step(
         self,
-        site: &Site,
+        site: &Arc<Site>,
         config: &CommissioningConfig,
         working: &dyn Fn(Option<String>),
     ) -> Result<Done, OperationError> {
@@ -123,6 +129,11 @@ impl Worker {
                     tracing::info!(packs = report.packs, written_bytes = report.written_bytes, "Compaction done");
                 }
                 Ok(Done::Everything)
+            }
+            Self::Index => {
+                let waiting = |snapshots| working(Some(format!("{snapshots} snapshots to index")));
+                let more = operations::browse::index_next(site, Pace::Yielding, &waiting)?;
+                Ok(if more { Done::Part } else { Done::Everything })
             }
             Self::Commissioning => {
                 if !config.automatic {

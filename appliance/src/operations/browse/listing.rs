@@ -48,6 +48,11 @@ impl Cursor {
         Self { levels: vec![top], leaf: Vec::new().into_iter().peekable(), last: Vec::new() }
     }
 
+    /// Before the end of a listing that has nothing.
+    pub(super) fn empty() -> Self {
+        Self { levels: Vec::new(), leaf: Vec::new().into_iter().peekable(), last: Vec::new() }
+    }
+
     /// The next entry; `None` at the end. After an error that is about some bytes only, the next call goes on behind them.
     pub(super) fn next(&mut self, chunks: &mut Chunks) -> Result<Option<(EntryPath, Entry)>, OperationError> {
         loop {

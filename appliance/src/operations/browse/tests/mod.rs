@@ -3,6 +3,7 @@
 mod archives;
 mod bytes;
 mod folders;
+mod searches;
 mod versions;
 
 use std::collections::BTreeSet;

@@ -1,0 +1,2 @@
+-- Holds the place of accounts.
+SELECT 1;
