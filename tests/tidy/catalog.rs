@@ -12,6 +12,8 @@ use crate::sources::sources;
 const MIGRATIONS: &[(&str, &str)] = &[
     ("0001_initial.sql", "ab50769569db0edff78f66a2f34e4d6e2cfb27ca4ae7f0fac1d95fc9522e54e2"),
     ("0002_checks.sql", "03074f8a87827d8c606a72066b14cbf0d58daecac7eef231b088502648c17d8f"),
+    ("0003_accounts.sql", "6aae2d0ea1786f8d4e143729604c8090e34e425d2f598fd46b0ff3c1e166392e"),
+    ("0004_names.sql", "f5acf120239a97494f4eb99fcbc3dbb87f53aaa7c9622a83113efbfa26d9931c"),
 ];
 
 #[test]
@@ -41,6 +43,7 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("enrolment_code", "profile", "Profile"),
     ("pack", "state", "PackState"),
     ("check_outcome", "state", "CheckState"),
+    ("name", "kind", "EntryKind"),
     ("snapshot", "kind", "SourceKind"),
     ("snapshot", "state", "SnapshotState"),
     ("snapshot", "lifecycle", "Lifecycle"),

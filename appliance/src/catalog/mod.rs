@@ -18,6 +18,7 @@ pub mod names;
 mod open;
 pub mod packs;
 mod pool;
+pub mod proofs;
 pub mod snapshots;
 #[cfg(test)]
 pub(crate) mod testing;

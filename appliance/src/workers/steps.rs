@@ -29,6 +29,8 @@ pub(super) enum Worker {
     Compaction,
     /// Enters the names in new snapshots into the index, and takes those out that no snapshot has any more.
     Index,
+    /// Restores some files of each machine to nowhere, every week.
+    Proofs,
     /// Checks the site: what was in order when the box was installed need not stay so.
     Commissioning,
 }
@@ -46,7 +48,7 @@ pub(super) enum Done {
 
 impl Worker {
     pub(super) const ALL: &'static [Self] =
-        &[Self::Verifier, Self::Scrub, Self::Prune, Self::Compaction, Self::Index, Self::Commissioning];
+        &[Self::Verifier, Self::Scrub, Self::Prune, Self::Compaction, Self::Index, Self::Proofs, Self::Commissioning];
 
     pub(super) const fn name(self) -> &'static str {
         match self {
@@ -55,6 +57,7 @@ impl Worker {
             Self::Prune => "prune",
             Self::Compaction => "compaction",
             Self::Index => "index",
+            Self::Proofs => "proofs",
             Self::Commissioning => "commissioning",
         }
     }
@@ -67,6 +70,7 @@ impl Worker {
             Self::Prune => 300,
             Self::Compaction => 900,
             Self::Index => 5,
+            Self::Proofs => 1_200,
             Self::Commissioning => 10,
         })
     }
@@ -79,6 +83,7 @@ impl Worker {
             Self::Prune => 4 * 3_600,
             Self::Compaction => 3_600,
             Self::Index => 10,
+            Self::Proofs => 3_600,
             Self::Commissioning => 6 * 3_600,
         })
     }
@@ -89,7 +94,7 @@ impl Worker {
     /// How many times as long as a step took the worker rests before the next one.
     pub(super) const fn rest(self) -> u32 {
         match self {
-            Self::Verifier | Self::Prune | Self::Compaction | Self::Index | Self::Commissioning => 0,
+            Self::Verifier | Self::Prune | Self::Compaction | Self::Index | Self::Proofs | Self::Commissioning => 0,
             Self::Scrub => 4,
         }
     }
@@ -133,6 +138,10 @@ impl Worker {
             Self::Index => {
                 let waiting = |snapshots| working(Some(format!("{snapshots} snapshots to index")));
                 let more = operations::browse::index_next(site, Pace::Yielding, &waiting)?;
+                Ok(if more { Done::Part } else { Done::Everything })
+            }
+            Self::Proofs => {
+                let more = operations::browse::prove_next(site, Pace::Yielding, &|| working(None))?;
                 Ok(if more { Done::Part } else { Done::Everything })
             }
             Self::Commissioning => {

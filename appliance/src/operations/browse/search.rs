@@ -1,8 +1,8 @@
 //! Search by name, over all dates and all machines that the one who asks may see.
 //!
 //! The index finds names that have all the three letters of what is searched for, and here is looked whether they stand
-//! there as asked. How much is looked at is bounded for each source, so that nobody learns from how long it takes, or
-//! from what is cut off, what others have.
+//! there as asked. Only sources that may be seen are asked, and how much is looked at is bounded for them alone: so nobody
+//! learns from how long it takes, or from what is cut off, what others have.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,9 +26,12 @@ const WORD_LETTERS_MAX: usize = 64;
 /// Groups of three letters that the index is asked for; whether all is there is looked at afterwards.
 const THREES_MAX: usize = 64;
 
-/// Names of one source that are looked at. A search for one or two letters, which the index does not help with, sees no
-/// more of a source than this.
+/// Names that one search looks at, shared out evenly between the sources that it may see. A search for one or two
+/// letters, which the index does not help with, sees no more than this: about half a second's worth.
 const LOOKED_AT_MAX: usize = 200_000;
+
+/// Each source gets at least this many.
+const LOOKED_AT_MIN: usize = 500;
 
 /// Matches of one source that are put into order; beyond that the first found are good enough.
 const MATCHES_MAX: usize = 5_000;
@@ -75,16 +78,18 @@ pub struct Search {
 pub fn search(site: &Arc<Site>, scope: &Scope, words: &str, limit: usize) -> Result<Search, BrowseError> {
     let limit = limit.clamp(1, HITS_MAX);
     let Some(question) = Question::of(words) else { return Ok(Search::default()) };
-    let (sources, machines) = site.catalog.reader().read(|tx| {
+    let seen = site.catalog.reader().read(|tx| {
         let machines: BTreeMap<MachineRow, MachineId> = history::machines(tx)?.into_iter().collect();
-        Ok::<_, BrowseError>((names::sources(tx)?, machines))
+        let sources = names::sources(tx)?.into_iter();
+        let seen = sources.filter_map(|source| Some((machines.get(&source.machine).copied()?, source)));
+        Ok::<_, BrowseError>(seen.filter(|(machine, _)| scope.holds(machine)).collect::<Vec<_>>())
     })?;
+    let share = LOOKED_AT_MAX.checked_div(seen.len()).unwrap_or(0).max(LOOKED_AT_MIN);
     let mut hits = Vec::new();
     let mut is_cut = false;
-    for source in &sources {
-        let Some(machine) = machines.get(&source.machine).filter(|machine| scope.holds(machine)) else { continue };
+    for (machine, source) in &seen {
         // A transaction for each source: no long one keeps the write-ahead log from being copied back.
-        let (found, more) = of_source(site, source, *machine, &question)?;
+        let (found, more) = of_source(site, source, *machine, &question, share)?;
         hits.extend(found);
         is_cut |= more;
         if hits.len() > MATCHES_MAX {
@@ -118,6 +123,7 @@ fn of_source(
     source: &NameSource,
     machine: MachineId,
     question: &Question,
+    looked_at_max: usize,
 ) -> Result<(Vec<Hit>, bool), BrowseError> {
     site.catalog.reader().read(|tx| {
         let (mut looked_at, mut is_cut) = (0, false);
@@ -127,7 +133,7 @@ fn of_source(
             if question.matches(&candidate.path) {
                 merge(&mut merged, candidate);
             }
-            is_cut = looked_at >= LOOKED_AT_MAX || merged.len() >= MATCHES_MAX;
+            is_cut = looked_at >= looked_at_max || merged.len() >= MATCHES_MAX;
             !is_cut
         })?;
         let mut hits = Vec::with_capacity(merged.len());

@@ -19,7 +19,7 @@ use datis_engine::ids::SnapshotId;
 use datis_engine::units::FileTime;
 
 use self::names::{PROBLEMS, safe_path};
-use self::zip::{Head, ZipWriter};
+use self::zip::{Head, Put, ZipWriter};
 use super::bytes::FileBytes;
 use super::chunks::{Chunks, is_local};
 use super::listing::Cursor;
@@ -229,7 +229,7 @@ impl<W: Write> Making<W> {
             let is_in = read.is_ok();
             (read, is_in)
         } else {
-            let mut give = |put: &mut dyn FnMut(&[u8]) -> io::Result<()>| read_all(&mut bytes, chunks, put);
+            let mut give = |put: &mut Put<'_>| read_all(&mut bytes, chunks, put);
             (self.zip.stream(&head, size, &mut give).map_err(BrowseError::Sink)?, true)
         };
         match given {
@@ -269,11 +269,7 @@ impl<W: Write> Making<W> {
 }
 
 /// Hands all bytes of a file over. The outer error is that of `put`.
-fn read_all(
-    bytes: &mut FileBytes,
-    chunks: &mut Chunks,
-    put: &mut dyn FnMut(&[u8]) -> io::Result<()>,
-) -> io::Result<Result<(), OperationError>> {
+fn read_all(bytes: &mut FileBytes, chunks: &mut Chunks, put: &mut Put<'_>) -> io::Result<Result<(), OperationError>> {
     loop {
         if let Err(stopped) = chunks.site().check_running() {
             return Ok(Err(stopped));

@@ -9,6 +9,8 @@ use std::io::{self, Write};
 use datis_engine::chunk::seal::{Effort, FrameDecoder, FrameEncoder};
 use datis_engine::units::FileTime;
 
+use crate::operations::OperationError;
+
 /// Records of the central directory are compressed in portions of about this many bytes.
 const PORTION: usize = 256 << 10;
 
@@ -33,6 +35,12 @@ pub(super) struct Head<'n> {
     pub(super) mode: u32,
     pub(super) modified: FileTime,
 }
+
+/// Takes bytes of an entry.
+pub(super) type Put<'p> = dyn FnMut(&[u8]) -> io::Result<()> + 'p;
+
+/// Hands the bytes of an entry over. The outer error is that of [`Put`].
+pub(super) type Give<'g> = dyn FnMut(&mut Put<'_>) -> io::Result<Result<(), OperationError>> + 'g;
 
 /// A ZIP file that is being written.
 pub(super) struct ZipWriter<W: Write> {
@@ -71,12 +79,12 @@ impl<W: Write> ZipWriter<W> {
     /// An entry of about `size` bytes, which `give` hands over piece by piece. Fewer may come, but not more.
     ///
     /// `Ok(Err(e))`: `give` ended with an error; what came before is in the file.
-    pub(super) fn stream<E>(
+    pub(super) fn stream(
         &mut self,
         head: &Head<'_>,
         size: u64,
-        give: &mut dyn FnMut(&mut dyn FnMut(&[u8]) -> io::Result<()>) -> io::Result<Result<(), E>>,
-    ) -> io::Result<Result<(), E>> {
+        give: &mut Give<'_>,
+    ) -> io::Result<Result<(), OperationError>> {
         let mut open = Open { flags: UTF8 | DESCRIPTOR, crc: 0, size: 0, offset: self.written };
         self.put(&local_header(head, &open, size))?;
         let mut crc = crc32fast::Hasher::new();

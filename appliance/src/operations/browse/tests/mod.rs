@@ -3,6 +3,7 @@
 mod archives;
 mod bytes;
 mod folders;
+mod proofs;
 mod searches;
 mod versions;
 
