@@ -31,8 +31,8 @@ const FILE_MAX: u64 = 4 << 30;
 /// Once so many bytes were read, no further file is drawn.
 const PROOF_MAX: u64 = 16 << 30;
 
-/// Draws for each file that is wanted: some hit folders, or the same file again.
-const DRAWS: usize = 8;
+/// Draws in a row may hit folders or what was drawn before, this many times.
+const IN_VAIN_MAX: usize = 200;
 
 /// Failures that are kept with their reasons.
 const FAILURES_KEPT: usize = 20;
@@ -147,10 +147,10 @@ impl Proving {
         let total = records.iter().fold(0_u64, |sum, (_, record)| sum.saturating_add(record.totals.entries));
         let mut drawn: BTreeSet<(usize, EntryPath)> = BTreeSet::new();
         let mut broken: BTreeSet<(usize, Vec<u8>)> = BTreeSet::new();
-        for _ in 0..sample.saturating_mul(DRAWS) {
-            if drawn.len() >= sample || self.proof.bytes >= PROOF_MAX {
-                break;
-            }
+        // Draws in a row that gave nothing new: a small machine has fewer files than are wanted.
+        let mut in_vain = 0;
+        while drawn.len() < sample && self.proof.bytes < PROOF_MAX && in_vain < IN_VAIN_MAX {
+            in_vain += 1;
             let mut number = self.draw.below(total);
             let mut which = records.iter().enumerate();
             let Some((at, (seen, record))) = which.find(|(_, (_, record))| {
@@ -163,6 +163,7 @@ impl Proving {
             match self.file_at(record.listing.level, record.listing.id, number) {
                 Ok(Some((path, entry))) => {
                     if drawn.insert((at, path.clone())) {
+                        in_vain = 0;
                         self.read(seen, &path, entry)?;
                     }
                 }
