@@ -13,6 +13,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("0001_initial.sql", "ab50769569db0edff78f66a2f34e4d6e2cfb27ca4ae7f0fac1d95fc9522e54e2"),
     ("0002_checks.sql", "03074f8a87827d8c606a72066b14cbf0d58daecac7eef231b088502648c17d8f"),
     ("0003_accounts.sql", "f8710b1886b544db0bfebdabeff07a19037d672c181d460278a950a06e38d368"),
+    ("0004_names.sql", "f5acf120239a97494f4eb99fcbc3dbb87f53aaa7c9622a83113efbfa26d9931c"),
 ];
 
 #[test]
@@ -47,6 +48,7 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("api_token", "scope", "TokenScope"),
     ("pack", "state", "PackState"),
     ("check_outcome", "state", "CheckState"),
+    ("name", "kind", "EntryKind"),
     ("snapshot", "kind", "SourceKind"),
     ("snapshot", "state", "SnapshotState"),
     ("snapshot", "lifecycle", "Lifecycle"),

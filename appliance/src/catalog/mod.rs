@@ -15,11 +15,14 @@ pub mod closure;
 pub mod entry;
 #[cfg(any(test, feature = "bench"))]
 pub mod generated;
+pub mod history;
 pub mod machines;
+pub mod names;
 mod open;
 pub mod packs;
 pub mod people;
 mod pool;
+pub mod proofs;
 pub mod snapshots;
 #[cfg(test)]
 pub(crate) mod testing;

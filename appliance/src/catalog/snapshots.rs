@@ -63,7 +63,7 @@ pub struct SnapshotBrief {
 }
 
 /// The word of a snapshot's state, back into the state.
-fn state_at(row: &Row<'_>, index: usize) -> rusqlite::Result<SnapshotState> {
+pub(super) fn state_at(row: &Row<'_>, index: usize) -> rusqlite::Result<SnapshotState> {
     let word = row.get_ref(index)?.as_str()?;
     let known = SnapshotState::ALL.iter().find(|state| state.word() == word);
     known.copied().ok_or_else(|| rusqlite::Error::InvalidColumnType(index, "state".to_owned(), Type::Text))

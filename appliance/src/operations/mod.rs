@@ -4,6 +4,7 @@
 //! results below. All functions block; callers in async code hop to a blocking thread first.
 
 pub mod accounts;
+pub mod browse;
 mod check;
 mod checks;
 mod commit;

@@ -6,8 +6,8 @@ use datis_engine::chunk::seal::{Effort, FrameDecoder, FrameEncoder, SEGMENT_PLAI
 use datis_engine::format::VERSION;
 use datis_engine::format::content::{Content, ContentBuilder, ContentNode, Ref};
 use datis_engine::format::directory::ChunkInfo;
-use datis_engine::format::listing::{Entry, ListingBuilder, ListingNode, Node};
-use datis_engine::format::path::EntryPath;
+use datis_engine::format::listing::{Entry, HardLink, ListingBuilder, ListingNode, Node};
+use datis_engine::format::path::{EntryPath, compare};
 use datis_engine::format::snapshot::{Receipt, SignedRecord, SnapshotRecord};
 use datis_engine::ids::{ChunkId, PackId, Profile, RunId, SnapshotId, SourceKind, SourceName};
 use datis_engine::keys::{ChunkKeys, SigningKey, random_bytes};
@@ -132,6 +132,13 @@ impl Client {
 
     /// A snapshot of small files: path and content of each, in the order of a walk.
     pub(crate) fn make(&self, keys: &ChunkKeys, files: &[(&str, Vec<u8>)]) -> Made {
+        let planted = files.iter().map(|(path, content)| (path.as_bytes().to_vec(), Planted::File(content.clone())));
+        self.make_tree(keys, planted.collect())
+    }
+
+    /// A snapshot of any entries, in any order.
+    pub(crate) fn make_tree(&self, keys: &ChunkKeys, mut entries: Vec<(Vec<u8>, Planted)>) -> Made {
+        entries.sort_by(|a, b| compare(&a.0, &b.0));
         let mut chunks = Vec::new();
         let mut store = |bytes: Vec<u8>| {
             let id = keys.name(&bytes).0;
@@ -139,11 +146,10 @@ impl Client {
             id
         };
         let mut listing = ListingBuilder::new(keys);
-        for (path, content) in files {
-            let (content, size) = contents(&mut store, content);
-            let entry = file(size, content);
-            let path = EntryPath::parse(path.as_bytes().to_vec()).expect("path");
-            listing.push(&path, &entry.encode(), size, &mut store);
+        for (path, planted) in entries {
+            let entry = planted.entry(&mut store);
+            let path = EntryPath::parse(path).expect("path");
+            listing.push(&path, &entry.encode(), entry.size(), &mut store);
         }
         let (root, totals) = listing.finish(&mut store);
         let record = SnapshotRecord {
@@ -164,20 +170,33 @@ impl Client {
         Made { signed: record.sign(&self.key), chunks }
     }
 
+    /// A whole backup of any entries.
+    pub(crate) fn back_up_tree(&self, site: &Site, entries: Vec<(Vec<u8>, Planted)>) -> Receipt {
+        self.send(site, &self.make_tree(&site.vault.keys, entries)).0
+    }
+
     pub(crate) fn commit(&self, site: &Site, session: SessionId, made: &Made) -> Result<Receipt, Refusal> {
         commit(site, &self.machine, &Commit { session, signed: made.signed.clone() })
     }
 
     /// A whole backup that sends only what the box asks for; gives the receipt and how many chunks were sent.
     pub(crate) fn back_up(&self, site: &Site, files: &[(&str, Vec<u8>)]) -> (Receipt, usize) {
-        let made = self.make(&site.vault.keys, files);
+        self.send(site, &self.make(&site.vault.keys, files))
+    }
+
+    /// Sends what the box asks for, and commits.
+    pub(crate) fn send(&self, site: &Site, made: &Made) -> (Receipt, usize) {
         let session = self.begin(site, None).session;
-        let have = self.have(site, session, &made.chunks);
-        let missing: Vec<_> = made.chunks.iter().zip(have).filter(|(_, have)| !have).map(|(c, _)| c.clone()).collect();
-        if !missing.is_empty() {
-            self.put(site, session, &pack_of(site, &missing)).expect("put");
+        let mut missing: Vec<Vec<u8>> = Vec::new();
+        for some in made.chunks.chunks(1_000) {
+            let have = self.have(site, session, some);
+            missing.extend(some.iter().zip(have).filter(|(_, have)| !have).map(|(c, _)| c.clone()));
         }
-        (self.commit(site, session, &made).expect("commit"), missing.len())
+        // Packs have limits of their own.
+        for some in missing.chunks(10_000) {
+            self.put(site, session, &pack_of(site, some)).expect("put");
+        }
+        (self.commit(site, session, made).expect("commit"), missing.len())
     }
 
     /// One chunk, as a restore gets it; `None` when the box says that there is none.
@@ -263,15 +282,42 @@ fn contents(store: &mut dyn FnMut(Vec<u8>) -> ChunkId, content: &[u8]) -> (Conte
     (builder.finish(store), content.len() as u64)
 }
 
-fn file(size: u64, content: Content) -> Entry {
-    Entry {
-        mode: 0o644,
-        uid: 0,
-        gid: 0,
-        modified: FileTime::default(),
-        xattrs: Vec::new(),
-        hard_link: None,
-        node: Node::File { size, extents: None, content },
+/// What a snapshot is to hold at a path.
+#[derive(Debug, Clone)]
+pub(crate) enum Planted {
+    Dir,
+    File(Vec<u8>),
+    /// A file with these names: equal numbers are one inode.
+    Linked(u64, Vec<u8>),
+    /// Length, where the data stands, the data.
+    Sparse(u64, Vec<(u64, u64)>, Vec<u8>),
+    Symlink(&'static [u8]),
+    Fifo,
+}
+
+impl Planted {
+    fn entry(self, store: &mut dyn FnMut(Vec<u8>) -> ChunkId) -> Entry {
+        let mut hard_link = None;
+        let file = |bytes: Vec<u8>, store: &mut dyn FnMut(Vec<u8>) -> ChunkId| {
+            let (content, size) = contents(store, &bytes);
+            Node::File { size, extents: None, content }
+        };
+        let node = match self {
+            Self::Dir => Node::Directory,
+            Self::File(bytes) => file(bytes, store),
+            Self::Linked(inode, bytes) => {
+                hard_link = Some(HardLink { device: 0, inode });
+                file(bytes, store)
+            }
+            Self::Sparse(size, extents, data) => {
+                Node::File { size, extents: Some(extents), content: contents(store, &data).0 }
+            }
+            Self::Symlink(target) => Node::Symlink { target: target.to_vec() },
+            Self::Fifo => Node::Fifo,
+        };
+        let modified = FileTime { seconds: 1_700_000_000, nanoseconds: 5 };
+        let mode = if matches!(node, Node::Directory) { 0o755 } else { 0o644 };
+        Entry { mode, uid: 0, gid: 0, modified, xattrs: Vec::new(), hard_link, node }
     }
 }
 

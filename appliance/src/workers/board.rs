@@ -23,7 +23,7 @@ pub enum WorkState {
 /// A worker at a glance.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct WorkerState {
-    /// Which one: `verifier`, `scrub`, `prune`, `compaction`, `commissioning`.
+    /// Which one: `verifier`, `scrub`, `prune`, `compaction`, `index`, `proofs`, `commissioning`.
     pub name: &'static str,
     /// What it does.
     pub state: WorkState,

@@ -80,7 +80,7 @@ impl Drop for Workers {
     }
 }
 
-fn run(site: &Site, config: &CommissioningConfig, board: &Board, at: usize, worker: Worker) {
+fn run(site: &Arc<Site>, config: &CommissioningConfig, board: &Board, at: usize, worker: Worker) {
     // On Linux this is for the calling thread alone. Without it the work is done all the same.
     let _ = rustix::process::nice(19);
     let mut pause = worker.first_pause();

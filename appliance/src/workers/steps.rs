@@ -1,5 +1,6 @@
 //! What each worker does in one step.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use datis_engine::units::Seconds;
@@ -26,6 +27,10 @@ pub(super) enum Worker {
     Prune,
     /// Makes large packs of small ones.
     Compaction,
+    /// Enters the names in new snapshots into the index, and takes those out that no snapshot has any more.
+    Index,
+    /// Restores some files of each machine to nowhere, every week.
+    Proofs,
     /// Checks the site: what was in order when the box was installed need not stay so.
     Commissioning,
 }
@@ -43,7 +48,7 @@ pub(super) enum Done {
 
 impl Worker {
     pub(super) const ALL: &'static [Self] =
-        &[Self::Verifier, Self::Scrub, Self::Prune, Self::Compaction, Self::Commissioning];
+        &[Self::Verifier, Self::Scrub, Self::Prune, Self::Compaction, Self::Index, Self::Proofs, Self::Commissioning];
 
     pub(super) const fn name(self) -> &'static str {
         match self {
@@ -51,6 +56,8 @@ impl Worker {
             Self::Scrub => "scrub",
             Self::Prune => "prune",
             Self::Compaction => "compaction",
+            Self::Index => "index",
+            Self::Proofs => "proofs",
             Self::Commissioning => "commissioning",
         }
     }
@@ -62,6 +69,8 @@ impl Worker {
             Self::Scrub => 60,
             Self::Prune => 300,
             Self::Compaction => 900,
+            Self::Index => 5,
+            Self::Proofs => 1_200,
             Self::Commissioning => 10,
         })
     }
@@ -73,6 +82,8 @@ impl Worker {
             Self::Scrub => 600,
             Self::Prune => 4 * 3_600,
             Self::Compaction => 3_600,
+            Self::Index => 10,
+            Self::Proofs => 3_600,
             Self::Commissioning => 6 * 3_600,
         })
     }
@@ -83,7 +94,7 @@ impl Worker {
     /// How many times as long as a step took the worker rests before the next one.
     pub(super) const fn rest(self) -> u32 {
         match self {
-            Self::Verifier | Self::Prune | Self::Compaction | Self::Commissioning => 0,
+            Self::Verifier | Self::Prune | Self::Compaction | Self::Index | Self::Proofs | Self::Commissioning => 0,
             Self::Scrub => 4,
         }
     }
@@ -91,7 +102,7 @@ impl Worker {
     /// Does one step; `working` hears that there is something to do, before it is done.
     pub(super) fn step(
         self,
-        site: &Site,
+        site: &Arc<Site>,
         config: &CommissioningConfig,
         working: &dyn Fn(Option<String>),
     ) -> Result<Done, OperationError> {
@@ -123,6 +134,15 @@ impl Worker {
                     tracing::info!(packs = report.packs, written_bytes = report.written_bytes, "Compaction done");
                 }
                 Ok(Done::Everything)
+            }
+            Self::Index => {
+                let waiting = |snapshots| working(Some(format!("{snapshots} snapshots to index")));
+                let more = operations::browse::index_next(site, Pace::Yielding, &waiting)?;
+                Ok(if more { Done::Part } else { Done::Everything })
+            }
+            Self::Proofs => {
+                let more = operations::browse::prove_next(site, Pace::Yielding, &|| working(None))?;
+                Ok(if more { Done::Part } else { Done::Everything })
             }
             Self::Commissioning => {
                 if !config.automatic {
