@@ -148,7 +148,7 @@ pub(crate) fn command(dir: &DataDir, command: &Command, progress: &mut dyn FnMut
                 site: Arc::clone(&opened.site),
                 certs: Arc::clone(&opened.certs),
                 look: Arc::new(|| serde_json::json!({ "running": false })),
-                portal: portal_url(&opened.config),
+                portal: portal_url(&opened.config, opened.config.portal.port),
                 commissioning: opened.config.commissioning.clone(),
             };
             desk.execute(command, progress)
@@ -171,10 +171,14 @@ fn check_there(dir: &DataDir) -> Result<(), AppError> {
     if dir.vault_file().exists() { Ok(()) } else { Err(AppError::NoBox { folder: dir.root().display().to_string() }) }
 }
 
-/// Where people will find the portal once the box runs; its port is known then.
-fn portal_url(config: &Config) -> String {
-    let host = advertised_host(config, config.portal.listen);
-    match config.portal.port {
+/// Where people find the portal, without a slash at its end.
+fn portal_url(config: &Config, port: Option<u16>) -> String {
+    let host = match config.portal.names.first() {
+        Some(name) => name.as_str().to_owned(),
+        None => own_address(config.portal.listen),
+    };
+    let host = if host.contains(':') { format!("[{host}]") } else { host };
+    match port {
         None | Some(443) => format!("https://{host}"),
         Some(port) => format!("https://{host}:{port}"),
     }
@@ -182,9 +186,11 @@ fn portal_url(config: &Config) -> String {
 
 /// Where machines find the box, as far as it knows itself.
 fn advertised_host(config: &Config, listen: IpAddr) -> String {
-    if let Some(address) = &config.machine_port.address {
-        return address.clone();
-    }
+    config.machine_port.address.clone().unwrap_or_else(|| own_address(listen))
+}
+
+/// The address of the box in its network, as far as it knows itself.
+fn own_address(listen: IpAddr) -> String {
     if !listen.is_unspecified() {
         return listen.to_string();
     }

@@ -151,7 +151,19 @@ fn every_sentence_is_said_somewhere_and_every_one_that_is_said_exists() {
     }
     // Keys that are put together: by the id of a check, the word of a state, and so on.
     let put_together = [
-        "account-", "audit-", "check-", "fact-", "health-", "kind-", "role-", "scope-", "service-", "state-", "unit-",
+        "account-",
+        "audit-",
+        "check-",
+        "fact-",
+        "health-",
+        "kind-",
+        "mail-",
+        "role-",
+        "scope-",
+        "security-",
+        "service-",
+        "state-",
+        "unit-",
         "work-",
     ];
     for key in english.keys().filter(|key| !key.contains('.')) {

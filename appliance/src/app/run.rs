@@ -8,15 +8,15 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{AppError, Lock, Opened, advertised_host};
-use crate::config::{CommissioningConfig, DataDir, PORTAL_PORTS, PortalConfig};
+use super::{AppError, Lock, Opened, advertised_host, portal_url};
+use crate::config::{DataDir, PORTAL_PORTS, PortalConfig};
 use crate::control::{self, Desk};
 use crate::files;
 use crate::intake::{Intake, Patience};
 use crate::meters::{Meters, WorkerMood, WorkerView};
 use crate::operations::Site;
 use crate::portal::{MachineDoor, Portal, PortalError, WorkerLook};
-use crate::workers::{self, WorkState, WorkerState, Workers};
+use crate::workers::{self, Orders, WorkState, WorkerState, Workers};
 
 /// Running requests and workers end within this time when the box stops; what is left then is cut off.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
@@ -61,7 +61,9 @@ async fn serve(dir: &DataDir, opened: &Opened, machines: Listening, portal: List
     let mut terminate = signal(SignalKind::terminate()).map_err(system("watch for signals"))?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(system("watch for signals"))?;
 
-    let workers = RunningWorkers::start(&site, &opened.config.commissioning).map_err(system("start a thread"))?;
+    let portal_url = portal_url(&opened.config, Some(portal.address.port()));
+    let orders = Orders { commissioning: opened.config.commissioning.clone(), portal_url: portal_url.clone() };
+    let workers = RunningWorkers::start(&site, &orders).map_err(system("start a thread"))?;
     let intake = Intake::new(Arc::clone(&site), Arc::clone(&opened.certs), meters.clone(), Patience::default());
     let machine_server = intake.serve(machines.listener).map_err(|e| AppError::Serve(control::with_causes(&e)))?;
     let states = workers.clone();
@@ -72,7 +74,8 @@ async fn serve(dir: &DataDir, opened: &Opened, machines: Listening, portal: List
         pin: opened.certs.pin(),
     };
     let look: WorkerLook = Box::new(move || states.views());
-    let pages = Portal::new(Arc::clone(&site), dir, &opened.config, &meters, look, door).map_err(serving)?;
+    let pages = Portal::new(Arc::clone(&site), dir, &opened.config, &meters, look, (door, portal_url.clone()))
+        .map_err(serving)?;
     let portal_server = pages.serve(portal.listener).map_err(serving)?;
     let addresses = json!({ "machine": machines.address.to_string(), "portal": portal.address.to_string() });
     let desk = Desk {
@@ -82,10 +85,14 @@ async fn serve(dir: &DataDir, opened: &Opened, machines: Listening, portal: List
         site: Arc::clone(&site),
         certs: Arc::clone(&opened.certs),
         look: {
-            let (addresses, workers) = (addresses.clone(), workers.clone());
-            Arc::new(move || json!({ "running": true, "addresses": addresses, "workers": workers.states() }))
+            let (addresses, workers, pages) = (addresses.clone(), workers.clone(), Arc::clone(&pages));
+            let url = portal_url.clone();
+            Arc::new(move || {
+                let portal = json!({ "url": url, "authority_sha256": pages.fingerprint() });
+                json!({ "running": true, "addresses": addresses, "workers": workers.states(), "portal": portal })
+            })
         },
-        portal: pages.url(portal.address.port()),
+        portal: portal_url,
         commissioning: opened.config.commissioning.clone(),
     };
     control::socket::serve(&dir.control_socket(), Arc::new(move |command, progress| desk.execute(command, progress)))
@@ -129,8 +136,8 @@ async fn serve(dir: &DataDir, opened: &Opened, machines: Listening, portal: List
 struct RunningWorkers(Arc<Mutex<Option<Workers>>>);
 
 impl RunningWorkers {
-    fn start(site: &Arc<Site>, config: &CommissioningConfig) -> std::io::Result<Self> {
-        Ok(Self(Arc::new(Mutex::new(Some(workers::start(Arc::clone(site), config)?)))))
+    fn start(site: &Arc<Site>, orders: &Orders) -> std::io::Result<Self> {
+        Ok(Self(Arc::new(Mutex::new(Some(workers::start(Arc::clone(site), orders)?)))))
     }
 
     fn states(&self) -> Vec<WorkerState> {

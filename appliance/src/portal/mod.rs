@@ -8,7 +8,6 @@ mod access;
 mod answer;
 mod frame;
 mod gate;
-mod health;
 mod pages;
 mod qr;
 mod routes;
@@ -29,11 +28,11 @@ use prometheus_client::registry::Registry;
 
 use crate::certs::CertError;
 use crate::certs::portal::PortalCerts;
-use crate::commissioning;
 use crate::config::{CommissioningConfig, Config, DataDir};
 use crate::locale::{LocaleError, Locales};
 use crate::meters::{Meters, WorkerView};
-use crate::operations::{self, OperationError, Site};
+use crate::operations::{OperationError, Site};
+use crate::reports::Standing;
 
 use pages::site::Checking;
 use scene::Scene;
@@ -68,6 +67,8 @@ pub(crate) struct Portal {
     locales: Locales,
     tls: Arc<PortalTls>,
     door: MachineDoor,
+    /// Where people find it.
+    url: String,
     from_outside: bool,
     commissioning: CommissioningConfig,
     checking: Arc<Checking>,
@@ -93,7 +94,7 @@ impl Portal {
         config: &Config,
         meters: &Meters,
         workers: WorkerLook,
-        door: MachineDoor,
+        (door, url): (MachineDoor, String),
     ) -> Result<Arc<Self>, PortalError> {
         let mut counters = Registry::default();
         meters.register(&mut counters);
@@ -107,16 +108,16 @@ impl Portal {
             locales: Locales::open()?,
             tls: Arc::new(tls),
             door,
+            url,
             from_outside: config.portal.from_outside,
             commissioning: config.commissioning.clone(),
             checking: Arc::default(),
         }))
     }
 
-    /// Where people find it: by the box's name where that is one, else by an address.
-    pub(crate) fn url(&self, port: u16) -> String {
-        let host = self.tls.best_host();
-        if port == 443 { format!("https://{host}") } else { format!("https://{host}:{port}") }
+    /// SHA-256 of the certificate of the portal's authority, as browsers show it.
+    pub(crate) fn fingerprint(&self) -> String {
+        self.tls.fingerprint()
     }
 
     /// Serves the portal until the server's handle stops it.
@@ -143,12 +144,7 @@ impl Portal {
 
     /// Blocks on the catalog.
     fn look(&self) -> Result<Scene, OperationError> {
-        Ok(Scene {
-            status: operations::status(&self.site)?,
-            machines: operations::list_machines(&self.site)?,
-            workers: (self.workers)(),
-            checks: commissioning::remembered(&self.site)?,
-        })
+        Ok(Scene { standing: Standing::look(&self.site)?, workers: (self.workers)() })
     }
 }
 

@@ -5,7 +5,9 @@ use actix_web::http::Method;
 use actix_web::web;
 
 use super::access::Access;
-use super::pages::{account, assets, audit, dashboard, entry, figures, machines, people, site, system, welcome};
+use super::pages::{
+    account, assets, audit, dashboard, entry, figures, machines, people, reports, site, system, welcome,
+};
 use crate::operations::accounts::Right;
 
 /// A row of the table.
@@ -72,6 +74,9 @@ routes! {
     post "/machines/{id}/retire" Access::Has(Right::RetireMachines) => machines::retire,
     get "/site" Access::Has(Right::LookAtBox) => site::show,
     post "/site/run" Access::Has(Right::Commission) => site::run,
+    get "/reports" Access::Has(Right::LookAtBox) => reports::show,
+    post "/reports" Access::Has(Right::ChangeBox) => reports::set,
+    post "/reports/test" Access::Has(Right::ChangeBox) => reports::test,
     get "/people" Access::Has(Right::ManageAccounts) => people::list,
     get "/people/new" Access::Has(Right::ManageAccounts) => people::new_form,
     post "/people/new" Access::Has(Right::ManageAccounts) => people::invite,

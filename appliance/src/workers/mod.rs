@@ -5,6 +5,7 @@
 //! for anything for a second, or when they have waited long enough.
 
 mod board;
+mod post;
 mod steps;
 #[cfg(test)]
 mod tests;
@@ -37,16 +38,25 @@ pub struct Workers {
     threads: Vec<JoinHandle<()>>,
 }
 
+/// What workers have to know besides the site.
+#[derive(Debug, Clone, Default)]
+pub struct Orders {
+    /// How the site is checked.
+    pub commissioning: CommissioningConfig,
+    /// Where people find the portal: mails lead there.
+    pub portal_url: String,
+}
+
 /// Starts all workers, each on a thread of its own.
 ///
 /// # Errors
 /// The system gives no thread.
-pub fn start(site: Arc<Site>, config: &CommissioningConfig) -> io::Result<Workers> {
+pub fn start(site: Arc<Site>, orders: &Orders) -> io::Result<Workers> {
     let board = Arc::new(Board::new(Worker::ALL.iter().map(|worker| worker.name())));
     let mut workers = Workers { site, board, threads: Vec::new() };
     for (at, worker) in Worker::ALL.iter().enumerate() {
-        let (site, board, config) = (Arc::clone(&workers.site), Arc::clone(&workers.board), config.clone());
-        let run = move || run(&site, &config, &board, at, *worker);
+        let (site, board, orders) = (Arc::clone(&workers.site), Arc::clone(&workers.board), orders.clone());
+        let run = move || run(&site, &orders, &board, at, *worker);
         workers.threads.push(std::thread::Builder::new().name(worker.name().to_owned()).spawn(run)?);
     }
     Ok(workers)
@@ -80,20 +90,21 @@ impl Drop for Workers {
     }
 }
 
-fn run(site: &Arc<Site>, config: &CommissioningConfig, board: &Board, at: usize, worker: Worker) {
+fn run(site: &Arc<Site>, orders: &Orders, board: &Board, at: usize, worker: Worker) {
     // On Linux this is for the calling thread alone. Without it the work is done all the same.
     let _ = rustix::process::nice(19);
     let mut pause = worker.first_pause();
     let mut waiting_since: Option<Instant> = None;
     while board.sleep(pause) {
-        if !site.is_quiet() && waiting_since.get_or_insert_with(Instant::now).elapsed() < PATIENCE {
+        if worker.gives_way() && !site.is_quiet() && waiting_since.get_or_insert_with(Instant::now).elapsed() < PATIENCE
+        {
             board.note(at, WorkState::Waiting, None);
             pause = LOOK_AGAIN;
             continue;
         }
         waiting_since = None;
         let began = Instant::now();
-        pause = match worker.step(site, config, &|progress| board.note(at, WorkState::Working, progress)) {
+        pause = match worker.step(site, orders, &|progress| board.note(at, WorkState::Working, progress)) {
             Ok(Done::Everything) => {
                 board.succeeded(at, site.clock.now());
                 worker.pause()

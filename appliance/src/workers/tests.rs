@@ -6,8 +6,9 @@ use super::*;
 use crate::operations::testing::{Client, TestBox, files};
 
 /// The site is checked in a laboratory (`tests/commissioning`), not wherever the tests run.
-fn no_site() -> CommissioningConfig {
-    CommissioningConfig { automatic: false, ..CommissioningConfig::default() }
+fn no_site() -> Orders {
+    let commissioning = CommissioningConfig { automatic: false, ..CommissioningConfig::default() };
+    Orders { commissioning, ..Orders::default() }
 }
 
 fn wait_for(what: &str, done: impl Fn() -> bool) {

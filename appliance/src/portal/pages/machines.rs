@@ -10,7 +10,6 @@ use serde::Deserialize;
 
 use super::super::answer::{self, PageError, Reply};
 use super::super::frame::Frame;
-use super::super::health::Health;
 use super::super::qr;
 use super::super::visit::Visit;
 use super::{Choice, When};
@@ -18,6 +17,7 @@ use crate::figures::Ago;
 use crate::locale::Locale;
 use crate::operations::accounts::{AccountError, Right};
 use crate::operations::{self, Machine, MachineState, MachineStatus, OperationError, PolicyChange};
+use crate::reports::Health;
 
 /// A machine in a list.
 pub(super) struct Row {

@@ -8,6 +8,7 @@ pub(super) mod entry;
 pub(super) mod figures;
 pub(super) mod machines;
 pub(super) mod people;
+pub(super) mod reports;
 pub(super) mod site;
 pub(super) mod system;
 pub(super) mod welcome;
