@@ -14,6 +14,7 @@ use crate::config::{Config, ConfigError, DataDir};
 use crate::control::{self, Answer, Command, Desk, Failed, FailedKind, Paced};
 use crate::files;
 use crate::operations::{self, Limits, OpenError, Site};
+use crate::partner::{Arrivals, Door, server_config};
 use crate::vault::{Vault, VaultError};
 
 pub(crate) use lock::{Lock, LockError, Way};
@@ -149,6 +150,7 @@ pub(crate) fn command(dir: &DataDir, command: &Command, progress: &mut dyn FnMut
                 certs: Arc::clone(&opened.certs),
                 look: Arc::new(|| serde_json::json!({ "running": false })),
                 commissioning: opened.config.commissioning.clone(),
+                door: door(&opened.config, &opened.certs, None, Arrivals::default())?,
             };
             desk.execute(command, progress)
         }
@@ -168,6 +170,22 @@ pub(crate) fn rebuild(dir: &DataDir, progress: &mut dyn FnMut(&str)) -> Result<A
 fn check_there(dir: &DataDir) -> Result<(), AppError> {
     // The vault file is the first thing that cannot be made again.
     if dir.vault_file().exists() { Ok(()) } else { Err(AppError::NoBox { folder: dir.root().display().to_string() }) }
+}
+
+/// The machine port as somebody outside has to find it. `served`: the port on which the daemon listens, if it runs.
+fn door(config: &Config, certs: &Certs, served: Option<u16>, arrivals: Arrivals) -> Result<Door, AppError> {
+    let port = served.or((config.machine_port.port != 0).then_some(config.machine_port.port));
+    Ok(Door {
+        port: port.unwrap_or(datis_engine::wire::MACHINE_PORT),
+        outside_port: config.machine_port.outside_port,
+        is_served: served.is_some(),
+        keep_open: config.machine_port.keep_open,
+        name: config.machine_port.address.clone(),
+        pin: certs.pin(),
+        nonce: certs.router_nonce(),
+        tls: server_config(certs.server()).map_err(|e| AppError::Serve(control::with_causes(&e)))?,
+        arrivals,
+    })
 }
 
 /// Where machines find the box, as far as it knows itself.

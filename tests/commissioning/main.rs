@@ -2,4 +2,6 @@
 //! exactly its finding, and the evidence for it.
 
 mod checks;
+mod outside;
+mod partners;
 mod site;

@@ -9,17 +9,37 @@ use crate::sources::{Source, sources};
 /// A module, and what it may import of its crate.
 type Arrows = &'static [(&'static str, &'static [&'static str])];
 
-/// `portal`, `intake`, `control` and `workers` are the edges: they never import one another. Every change goes through
+/// `portal`, `intake`, `control`, `coordinator` and `workers` are the edges: they never import one another. Every change goes through
 /// `operations`, every look through the readers of `catalog`.
 const APPLIANCE: Arrows = &[
     ("main", &["cli"]),
     ("cli", &["app", "commissioning", "config", "control"]),
-    ("app", &["certs", "config", "control", "files", "intake", "meters", "operations", "portal", "vault", "workers"]),
+    (
+        "app",
+        &[
+            "certs",
+            "config",
+            "control",
+            "coordinator",
+            "files",
+            "intake",
+            "meters",
+            "operations",
+            "partner",
+            "portal",
+            "vault",
+            "workers",
+        ],
+    ),
     ("portal", &["catalog", "commissioning", "config", "figures", "locale", "meters", "operations", "vault"]),
-    ("intake", &["catalog", "certs", "config", "meters", "operations", "vault"]),
-    ("control", &["catalog", "certs", "commissioning", "config", "figures", "locale", "operations", "vault"]),
-    ("workers", &["catalog", "commissioning", "config", "meters", "operations"]),
-    ("commissioning", &["config", "locale", "operations", "probe"]),
+    ("intake", &["catalog", "certs", "config", "meters", "operations", "rates", "vault"]),
+    ("coordinator", &["certs", "config", "partner", "rates"]),
+    (
+        "control",
+        &["catalog", "certs", "commissioning", "config", "figures", "locale", "operations", "partner", "vault"],
+    ),
+    ("workers", &["catalog", "commissioning", "config", "meters", "operations", "partner"]),
+    ("commissioning", &["config", "locale", "operations", "partner", "probe"]),
     ("probe", &[]),
     ("bin", &["probe"]),
     ("operations", &["catalog", "config", "vault"]),
@@ -30,7 +50,9 @@ const APPLIANCE: Arrows = &[
     ("config", &[]),
     ("figures", &[]),
     ("locale", &["figures"]),
-    ("meters", &[]),
+    ("meters", &["partner"]),
+    ("partner", &[]),
+    ("rates", &[]),
 ];
 
 const CLIENT: Arrows = &[

@@ -11,10 +11,12 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::{AppError, Lock, Opened, advertised_host};
 use crate::config::{CommissioningConfig, DataDir, PortalConfig};
 use crate::control::{self, Desk};
+use crate::coordinator::Coordinator;
 use crate::files;
 use crate::intake::{Intake, Patience};
 use crate::meters::{Meters, WorkerMood, WorkerView};
 use crate::operations::Site;
+use crate::partner::Door;
 use crate::portal::{Portal, PortalError};
 use crate::workers::{self, WorkState, WorkerState, Workers};
 
@@ -58,14 +60,20 @@ async fn serve(dir: &DataDir, opened: &Opened, machines: Listening, portal: List
     let mut terminate = signal(SignalKind::terminate()).map_err(system("watch for signals"))?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(system("watch for signals"))?;
 
-    let workers = RunningWorkers::start(&site, &opened.config.commissioning).map_err(system("start a thread"))?;
+    let door = super::door(&opened.config, &opened.certs, Some(machines.address.port()), meters.arrivals.clone())?;
+    let workers =
+        RunningWorkers::start(&site, &opened.config.commissioning, &door).map_err(system("start a thread"))?;
+    let coordinator = start_coordinator(opened)?;
     let intake = Intake::new(Arc::clone(&site), Arc::clone(&opened.certs), meters.clone(), Patience::default());
     let machine_server = intake.serve(machines.listener).map_err(|e| AppError::Serve(control::with_causes(&e)))?;
     let states = workers.clone();
     let serving = |e: PortalError| AppError::Serve(control::with_causes(&e));
     let pages = Portal::new(Arc::clone(&site), &meters, Box::new(move || states.views())).map_err(serving)?;
     let portal_server = pages.serve(portal.listener).map_err(serving)?;
-    let addresses = json!({ "machine": machines.address.to_string(), "portal": portal.address.to_string() });
+    let mut addresses = json!({ "machine": machines.address.to_string(), "portal": portal.address.to_string() });
+    if let Some(coordinator) = &coordinator {
+        addresses["coordinator"] = coordinator_line(opened, coordinator, machines.address.ip()).into();
+    }
     let desk = Desk {
         dir: dir.clone(),
         host: advertised_host(&opened.config, machines.address.ip()),
@@ -77,6 +85,7 @@ async fn serve(dir: &DataDir, opened: &Opened, machines: Listening, portal: List
             Arc::new(move || json!({ "running": true, "addresses": addresses, "workers": workers.states() }))
         },
         commissioning: opened.config.commissioning.clone(),
+        door,
     };
     control::socket::serve(&dir.control_socket(), Arc::new(move |command, progress| desk.execute(command, progress)))
         .map_err(system("open its control socket"))?;
@@ -94,6 +103,9 @@ async fn serve(dir: &DataDir, opened: &Opened, machines: Listening, portal: List
     let signal = outcome?;
     tracing::info!(signal, "Stopping");
     intake.stop_taking_requests();
+    if let Some(coordinator) = coordinator {
+        coordinator.stop();
+    }
     site.stop();
     let stopping = async {
         let _ = tokio::join!(machine_handle.stop(true), portal_handle.stop(true), stop_on_thread(workers));
@@ -114,13 +126,29 @@ async fn serve(dir: &DataDir, opened: &Opened, machines: Listening, portal: List
     }
 }
 
+/// For boxes that name this one as their partner, if that is switched on.
+fn start_coordinator(opened: &Opened) -> Result<Option<Coordinator>, AppError> {
+    let config = &opened.config.coordinator;
+    let start = || Coordinator::start(config, &opened.certs).map_err(|e| AppError::Serve(control::with_causes(&e)));
+    config.enabled.then(start).transpose()
+}
+
+/// What the other box writes into its configuration.
+fn coordinator_line(opened: &Opened, coordinator: &Coordinator, machines: IpAddr) -> String {
+    let own = opened.config.coordinator.listen;
+    let host = if own.is_unspecified() { advertised_host(&opened.config, machines) } else { own.to_string() };
+    let (open, close) = if host.contains(':') { ("[", "]") } else { ("", "") };
+    let port = coordinator.addresses.first().map_or(opened.config.coordinator.port, SocketAddr::port);
+    format!("{open}{host}{close}:{port}#{}", opened.certs.pin())
+}
+
 /// The workers, shared with those that show what they do, until they are stopped.
 #[derive(Clone)]
 struct RunningWorkers(Arc<Mutex<Option<Workers>>>);
 
 impl RunningWorkers {
-    fn start(site: &Arc<Site>, config: &CommissioningConfig) -> std::io::Result<Self> {
-        Ok(Self(Arc::new(Mutex::new(Some(workers::start(Arc::clone(site), config)?)))))
+    fn start(site: &Arc<Site>, config: &CommissioningConfig, door: &Door) -> std::io::Result<Self> {
+        Ok(Self(Arc::new(Mutex::new(Some(workers::start(Arc::clone(site), config, door)?)))))
     }
 
     fn states(&self) -> Vec<WorkerState> {

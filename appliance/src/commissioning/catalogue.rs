@@ -25,6 +25,16 @@ pub enum Check {
     WanGateway,
     /// Names are resolved, and truly.
     LanDns,
+    /// Nobody answers in the name of others: no log-in page.
+    WanCaptive,
+    /// Nobody opens encrypted connections on their way.
+    WanTls,
+    /// What must get out gets out.
+    OutMatrix,
+    /// The address that others see.
+    WanPublic,
+    /// Others reach the box from outside.
+    InDialback,
     /// The clock is right.
     Time,
     /// There is room for backups.
@@ -35,7 +45,7 @@ pub enum Check {
 
 impl Check {
     /// All checks, each after those it rests on.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 16] = [
         Self::LanLink,
         Self::LanAddress,
         Self::LanDuplicate,
@@ -44,6 +54,11 @@ impl Check {
         Self::LanStable,
         Self::WanGateway,
         Self::LanDns,
+        Self::WanCaptive,
+        Self::WanTls,
+        Self::OutMatrix,
+        Self::WanPublic,
+        Self::InDialback,
         Self::Time,
         Self::Room,
         Self::Power,
@@ -61,6 +76,11 @@ impl Check {
             Self::LanStable => "lan.stable",
             Self::WanGateway => "wan.gateway",
             Self::LanDns => "lan.dns",
+            Self::WanCaptive => "wan.captive",
+            Self::WanTls => "wan.tls",
+            Self::OutMatrix => "out.matrix",
+            Self::WanPublic => "wan.public",
+            Self::InDialback => "in.dialback",
             Self::Time => "time.ntp",
             Self::Room => "hw.room",
             Self::Power => "hw.ups",
@@ -76,7 +96,10 @@ impl Check {
             Self::LanDuplicate | Self::LanDhcp | Self::LanReserved | Self::LanStable | Self::WanGateway => {
                 &[Self::LanAddress]
             }
-            Self::LanDns => &[Self::WanGateway],
+            Self::LanDns | Self::WanCaptive => &[Self::WanGateway],
+            Self::WanTls | Self::OutMatrix => &[Self::WanCaptive],
+            Self::WanPublic => &[Self::WanTls],
+            Self::InDialback => &[Self::WanPublic],
             Self::Time => &[Self::LanDns],
         }
     }
@@ -94,7 +117,14 @@ impl Check {
             | Self::Time
             | Self::Room => true,
             // Machines of the same network reach the box without either, and without a battery.
-            Self::WanGateway | Self::LanDns | Self::Power => false,
+            Self::WanGateway
+            | Self::LanDns
+            | Self::WanCaptive
+            | Self::WanTls
+            | Self::OutMatrix
+            | Self::WanPublic
+            | Self::InDialback
+            | Self::Power => false,
         }
     }
 }
@@ -230,6 +260,50 @@ findings! {
     NamesSilent = "names-silent": Fail,
     /// No resolver is set.
     NamesNobody = "names-nobody": Fail,
+
+    /// What was asked came back from the partner itself.
+    CaptiveFree = "captive-free": Pass,
+    /// Somebody else answered: a log-in page.
+    CaptivePortal = "captive-portal": Fail,
+
+    /// The partner's own key.
+    TlsUntouched = "tls-untouched": Pass,
+    /// Another key: somebody opens encrypted connections.
+    TlsOpened = "tls-opened": Fail,
+    /// The port is open, and no partner behind it.
+    TlsForeign = "tls-foreign": Fail,
+
+    /// Everything gets out.
+    OutOpen = "out-open": Pass,
+    /// What is needed gets out, and something else does not.
+    OutPartly = "out-partly": Warn,
+    /// What is needed does not get out.
+    OutBlocked = "out-blocked": Fail,
+
+    /// All partners see the same address.
+    PublicOne = "public-one": Pass,
+    /// They see different ones.
+    PublicSeveral = "public-several": Warn,
+
+    /// Most partners found the box at its port.
+    DialbackReached = "dialback-reached": Pass,
+    /// Fewer than two of several did.
+    DialbackPartly = "dialback-partly": Warn,
+    /// The router refuses.
+    DialbackRefused = "dialback-refused": Fail,
+    /// Nothing answers, and nothing has come here.
+    DialbackSilent = "dialback-silent": Fail,
+    /// A connection has come here, and its answer did not get back.
+    DialbackHalfway = "dialback-halfway": Fail,
+    /// Somebody else answers.
+    DialbackOther = "dialback-other": Fail,
+    /// The network says that there is no way.
+    DialbackProhibited = "dialback-prohibited": Fail,
+
+    /// No partner is named.
+    PartnerNone = "partner-none": Warn,
+    /// None of those that are named answers.
+    PartnerSilent = "partner-silent": Warn,
 
     /// Off by less than half a second.
     ClockRight = "clock-right": Pass,

@@ -8,14 +8,17 @@
 //! What is said about a finding is in `portal-templates/locales/*/checks.ftl`, under the finding's word. Decision 0014;
 //! the catalogue follows requirements D1 to D18 of the commissioning guide.
 
+mod arriving;
 mod catalogue;
 mod checks;
 mod dhcp;
 mod memory;
 mod network;
 mod outcome;
+mod outside;
 mod run;
 mod say;
+mod web;
 
 pub use catalogue::{Check, CheckState, Finding};
 pub use memory::{Remembered, remembered};

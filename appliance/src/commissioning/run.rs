@@ -11,8 +11,10 @@ use super::dhcp::{NoScan, Scan};
 use super::memory::{self, Remembered};
 use super::network::{Network, NetworkError};
 use super::outcome::{Outcome, Verdict};
+use super::outside::{Dialling, Meeting};
 use crate::config::CommissioningConfig;
 use crate::operations::{OperationError, Site, chain};
+use crate::partner::Door;
 
 /// What the checks look at.
 pub struct Surroundings<'s> {
@@ -24,6 +26,12 @@ pub struct Surroundings<'s> {
     pub(super) before: Vec<Remembered>,
     /// What DHCP servers would lend, once a check wants to know.
     scan: OnceLock<Result<Scan, NoScan>>,
+    /// The box's own port; without it nobody can be asked to dial it.
+    pub(super) door: Option<&'s Door>,
+    /// The partners outside, once a check wants to know.
+    meeting: OnceLock<Meeting>,
+    /// What they found when they dialled back.
+    dialling: OnceLock<Dialling>,
 }
 
 impl<'s> Surroundings<'s> {
@@ -34,7 +42,39 @@ impl<'s> Surroundings<'s> {
             tracing::warn!(error = %chain(&error), "What commissioning found before cannot be read");
             Vec::new()
         });
-        Self { site, config, network: Network::look(), before, scan: OnceLock::new() }
+        Self {
+            site,
+            config,
+            network: Network::look(),
+            before,
+            scan: OnceLock::new(),
+            door: None,
+            meeting: OnceLock::new(),
+            dialling: OnceLock::new(),
+        }
+    }
+
+    /// With the box's own port, so that others can be asked whether they reach it.
+    #[must_use]
+    pub(crate) fn with_door(mut self, door: &'s Door) -> Self {
+        self.door = Some(door);
+        self
+    }
+
+    /// The partners outside. The first who asks waits, and so do those who ask meanwhile.
+    pub(super) fn meeting(&self) -> &Meeting {
+        self.meeting.get_or_init(|| Meeting::hold(&self.config.coordinators))
+    }
+
+    /// What partners find when they dial back.
+    pub(super) fn dialling(&self) -> &Dialling {
+        self.dialling.get_or_init(|| Dialling::ask(self.meeting(), self.door, self.outside_port()))
+    }
+
+    /// The port at which the box is to be found from outside.
+    pub(super) fn outside_port(&self) -> Option<u16> {
+        let door = self.door?;
+        Some(door.outside_port.unwrap_or(door.port))
     }
 
     /// What DHCP servers would lend, or why that is not known. The first who asks waits for seconds, and so do those who

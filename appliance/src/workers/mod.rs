@@ -20,6 +20,7 @@ use self::board::Board;
 use self::steps::{Done, Worker};
 use crate::config::CommissioningConfig;
 use crate::operations::{OperationError, Site, chain};
+use crate::partner::Door;
 
 /// A worker that gave way for so long does one step all the same.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -41,12 +42,13 @@ pub struct Workers {
 ///
 /// # Errors
 /// The system gives no thread.
-pub fn start(site: Arc<Site>, config: &CommissioningConfig) -> io::Result<Workers> {
+pub(crate) fn start(site: Arc<Site>, config: &CommissioningConfig, door: &Door) -> io::Result<Workers> {
     let board = Arc::new(Board::new(Worker::ALL.iter().map(|worker| worker.name())));
     let mut workers = Workers { site, board, threads: Vec::new() };
     for (at, worker) in Worker::ALL.iter().enumerate() {
-        let (site, board, config) = (Arc::clone(&workers.site), Arc::clone(&workers.board), config.clone());
-        let run = move || run(&site, &config, &board, at, *worker);
+        let (site, board) = (Arc::clone(&workers.site), Arc::clone(&workers.board));
+        let (config, door) = (config.clone(), door.clone());
+        let run = move || run(&site, &config, &door, &board, at, *worker);
         workers.threads.push(std::thread::Builder::new().name(worker.name().to_owned()).spawn(run)?);
     }
     Ok(workers)
@@ -80,7 +82,7 @@ impl Drop for Workers {
     }
 }
 
-fn run(site: &Site, config: &CommissioningConfig, board: &Board, at: usize, worker: Worker) {
+fn run(site: &Site, config: &CommissioningConfig, door: &Door, board: &Board, at: usize, worker: Worker) {
     // On Linux this is for the calling thread alone. Without it the work is done all the same.
     let _ = rustix::process::nice(19);
     let mut pause = worker.first_pause();
@@ -93,7 +95,7 @@ fn run(site: &Site, config: &CommissioningConfig, board: &Board, at: usize, work
         }
         waiting_since = None;
         let began = Instant::now();
-        pause = match worker.step(site, config, &|progress| board.note(at, WorkState::Working, progress)) {
+        pause = match worker.step(site, config, door, &|progress| board.note(at, WorkState::Working, progress)) {
             Ok(Done::Everything) => {
                 board.succeeded(at, site.clock.now());
                 worker.pause()

@@ -7,6 +7,7 @@ use datis_engine::units::Seconds;
 use crate::commissioning::{self, CheckState, Remembered, Surroundings, Verdict, commission};
 use crate::config::CommissioningConfig;
 use crate::operations::{self, OperationError, Pace, PruneOptions, Site};
+use crate::partner::Door;
 
 /// A pack is read again when this long has passed since the last time: with what is left of 30 days to do it in.
 const SCRUB_AFTER: Seconds = Seconds(20 * 86_400);
@@ -93,6 +94,7 @@ impl Worker {
         self,
         site: &Site,
         config: &CommissioningConfig,
+        door: &Door,
         working: &dyn Fn(Option<String>),
     ) -> Result<Done, OperationError> {
         match self {
@@ -129,7 +131,7 @@ impl Worker {
                     return Ok(Done::Everything);
                 }
                 working(None);
-                check_site(site, config)
+                check_site(site, config, door)
             }
         }
     }
@@ -137,8 +139,8 @@ impl Worker {
 
 /// Checks the site, and says in the log what has become worse since the last time. After a power cut the router may not
 /// be there yet: what has failed for a short time only is looked at again soon.
-fn check_site(site: &Site, config: &CommissioningConfig) -> Result<Done, OperationError> {
-    let around = Surroundings::look(site, config);
+fn check_site(site: &Site, config: &CommissioningConfig, door: &Door) -> Result<Done, OperationError> {
+    let around = Surroundings::look(site, config).with_door(door);
     let outcomes = commission(&around, &[], &mut |_| ())?;
     let failed: Vec<_> = outcomes.iter().filter(|outcome| outcome.state() == CheckState::Fail).collect();
     tracing::info!(checks = outcomes.len(), failed = failed.len(), "Site checked");

@@ -10,6 +10,26 @@ fn no_site() -> CommissioningConfig {
     CommissioningConfig { automatic: false, ..CommissioningConfig::default() }
 }
 
+/// A door that nobody goes through here.
+fn no_door() -> Door {
+    let folder = tempfile::tempdir().expect("folder");
+    let dir = crate::config::DataDir::new(folder.path());
+    std::fs::create_dir(dir.keys_dir()).expect("keys");
+    let vault = datis_engine::ids::VaultId::from_bytes([7; 16]);
+    let certs = crate::certs::Certs::open_or_make(&dir, vault, &mut |_| ()).expect("certs");
+    Door {
+        port: 20_600,
+        outside_port: None,
+        is_served: true,
+        keep_open: false,
+        name: None,
+        pin: certs.pin(),
+        nonce: certs.router_nonce(),
+        tls: crate::partner::server_config(certs.server()).expect("TLS"),
+        arrivals: crate::partner::Arrivals::default(),
+    }
+}
+
 fn wait_for(what: &str, done: impl Fn() -> bool) {
     let began = Instant::now();
     while !done() {
@@ -27,7 +47,7 @@ fn what_came_in_is_checked_soon_so_that_others_can_refer_to_it() {
     let test = TestBox::start();
     let site = test.site();
     let (alice, bob) = (Client::enrol(site, "alice"), Client::enrol(site, "bob"));
-    let workers = start(Arc::clone(site), &no_site()).expect("start");
+    let workers = start(Arc::clone(site), &no_site(), &no_door()).expect("start");
     alice.back_up(site, &files(6, 1));
     wait_for("verified", || unverified(site) == 0);
     let (_, sent) = bob.back_up(site, &files(6, 1));
@@ -51,7 +71,7 @@ fn a_backup_that_goes_on_has_the_right_of_way() {
     let client = Client::enrol(site, "alice");
     client.back_up(site, &files(6, 1));
     let session = client.begin(site, None).session;
-    let workers = start(Arc::clone(site), &no_site()).expect("start");
+    let workers = start(Arc::clone(site), &no_site(), &no_door()).expect("start");
     let began = Instant::now();
     while began.elapsed() < Duration::from_millis(2_500) {
         client.have(site, session, &[vec![1; 10]]);
@@ -72,7 +92,7 @@ fn each_worker_ends_its_round_on_a_box_in_order() {
     }
     for worker in Worker::ALL {
         let mut steps = 0;
-        while worker.step(site, &no_site(), &|_| ()).expect("step") == Done::Part {
+        while worker.step(site, &no_site(), &no_door(), &|_| ()).expect("step") == Done::Part {
             steps += 1;
             assert!(steps < 100, "{worker:?}");
         }

@@ -9,6 +9,11 @@ check-lan-reserved = Address is reserved
 check-lan-stable = Address stays the same
 check-wan-gateway = Gateway
 check-lan-dns = Names are resolved
+check-wan-captive = No log-in page
+check-wan-tls = Encryption reaches outside
+check-out-matrix = Ways out
+check-wan-public = Public address
+check-in-dialback = Way in from outside
 check-time-ntp = Clock
 check-hw-room = Room for backups
 check-hw-ups = Power
@@ -100,6 +105,55 @@ names-silent = No resolver answers ({ $resolvers }): the box cannot find anythin
 names-nobody = The box has been given no resolver: it cannot find anything by its name.
     .remedy = Enter the router's address as DNS server: in the router, page DHCP or LAN, or in the network settings of the box.
 
+captive-free = Nobody answers in the name of others.
+captive-portal = Somebody else answers in the name of a box outside (status { $status }, { $location }): this network wants a log-in before it lets anything out.
+    .remedy = Have whoever runs this network let the box out without a log-in (list of allowed devices), or plug the box into another network, not the one for guests.
+
+tls-untouched = Encrypted connections arrive as they were sent.
+tls-opened = Encrypted connections are opened on their way: instead of { $partner }, { $issuer } answers. The box does not send anything that way.
+    .remedy = In the firewall or virus scanner of the network (page TLS inspection, HTTPS scanning or web filter), add { $partner } to the exceptions, or take the box out of the inspection.
+tls-foreign = At { $partner } something answers that is no box ({ $error }).
+    .remedy = Check address and port of { $partner } with whoever runs that box. If they are right, something in this network answers instead: have the firewall's admin let TCP to it through unchanged.
+
+out-open = Everything that was tried gets out.
+out-partly = { $blocked } does not get out ({ $how ->
+        [rejected-near] refused nearby, by the router or a firewall
+        [refused] refused further away
+        [prohibited] the network says that it is not allowed
+       *[dropped] it vanishes
+    }). Boxes outside are reached all the same.
+    .remedy = In the firewall (outgoing rules), let { $blocked } from the box out. If a partner box is switched off just now, run the check again later.
+out-blocked = { $blocked } does not get out ({ $how ->
+        [rejected-near] refused nearby, by the router or a firewall
+        [refused] refused further away
+        [prohibited] the network says that it is not allowed
+       *[dropped] it vanishes
+    }): no box outside is reached.
+    .remedy = In the firewall (outgoing rules), let { $blocked } from the box out. If that is allowed already, the partner box may be switched off: ask whoever runs it.
+
+public-one = Others see this network at { $public }.
+public-several = Others see this network at several addresses ({ $publics }): connections leave by different ways, and what comes in may find only one of them.
+    .remedy = In the router (page WAN, load balancing), let all connections of the box leave by the same line.
+
+dialback-reached = Boxes outside reach this box at port { $outside-port }.
+dialback-partly = Only one of several boxes outside reaches this box at port { $outside-port } ({ $votes }).
+    .remedy = In the router, look whether the forwarding of TCP port { $outside-port } is limited to certain addresses or countries. Then run the check again.
+dialback-refused = The router answers outside, but forwards nothing: port { $outside-port } is refused ({ $votes }).
+    .remedy = In the router, page NAT or port forwarding, forward TCP port { $outside-port } to the box's address and machine port. Then run the check again.
+dialback-silent = Nothing comes back from port { $outside-port } ({ $votes }), and nothing has come to the box: it is dropped on the way, or forwarded to an address that is no longer there.
+    .remedy = In the router, page NAT or port forwarding, forward TCP port { $outside-port } to the box's present address and machine port, and allow it in the firewall (incoming).
+dialback-halfway = Connections to port { $outside-port } come to the box, but its answers do not get back ({ $votes }).
+    .remedy = See to it that answers leave by the router that the connection came through: one gateway only, and no firewall rule for outgoing traffic that stops them.
+dialback-other = At port { $outside-port } somebody else answers ({ $votes }): it is forwarded to another device.
+    .remedy = In the router, page NAT or port forwarding, change the target of TCP port { $outside-port } to the box's address and machine port.
+dialback-prohibited = The network outside says that there is no way to port { $outside-port } ({ $votes }).
+    .remedy = Ask the Internet provider whether this line may be reached from outside, and at which ports. Enter one of them in datisd.toml: [machine_port] outside_port = PORT
+
+partner-none = There is nobody outside to ask yet, so this cannot be told.
+    .remedy = Name one or more other boxes in datisd.toml: [commissioning] coordinators = ["HOST:PORT#PIN"]. Who runs such a box switches [coordinator] on; datisd status prints its line there.
+partner-silent = None of the boxes outside answers ({ $partners }), so this cannot be told.
+    .remedy = See what the checks wan.gateway and out.matrix say. If both pass, the other boxes are switched off or have moved: ask whoever runs them.
+
 clock-right = The clock is right ({ $offset } s off).
 clock-off = The clock is { $offset } s { $direction ->
         [slow] slow
@@ -171,4 +225,17 @@ fact-ups-minutes = Battery, minutes
 fact-nut-server = NUT server
 fact-asked = Asked for
 fact-tried = Tried
+fact-partners = Boxes outside
+fact-partner = Box outside
+fact-status = Status
+fact-location = Leads to
+fact-issuer = Certificate signed by
+fact-error = Error
+fact-ports = Ports
+fact-blocked = Does not get out
+fact-public = Public address
+fact-publics = Public addresses
+fact-outside-port = Port outside
+fact-votes = Dialled back
+fact-arrivals = Seen by the box
 fact-reason = Reason

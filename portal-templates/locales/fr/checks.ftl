@@ -8,6 +8,11 @@ check-lan-reserved = Adresse réservée
 check-lan-stable = Adresse qui ne change pas
 check-wan-gateway = Passerelle
 check-lan-dns = Résolution des noms
+check-wan-captive = Pas de page de connexion
+check-wan-tls = Chiffrement jusqu’au-dehors
+check-out-matrix = Voies de sortie
+check-wan-public = Adresse publique
+check-in-dialback = Accès depuis l’extérieur
 check-time-ntp = Horloge
 check-hw-room = Place pour les sauvegardes
 check-hw-ups = Alimentation
@@ -99,6 +104,55 @@ names-silent = Aucun résolveur ne répond ({ $resolvers }) : le boîtier ne tro
 names-nobody = Le boîtier n’a reçu aucun résolveur : il ne trouve rien par son nom.
     .remedy = Indiquez l’adresse du routeur comme serveur DNS : dans le routeur, page DHCP ou LAN, ou dans les réglages réseau du boîtier.
 
+captive-free = Personne ne répond au nom d’un autre.
+captive-portal = Quelqu’un d’autre répond au nom d’un boîtier extérieur (code { $status }, { $location }) : ce réseau exige une connexion sur une page avant de laisser sortir quoi que ce soit.
+    .remedy = Faites autoriser le boîtier à sortir sans connexion par la personne qui gère ce réseau (liste des appareils autorisés), ou branchez le boîtier sur un autre réseau que celui des invités.
+
+tls-untouched = Les connexions chiffrées arrivent telles qu’elles sont parties.
+tls-opened = Les connexions chiffrées sont ouvertes en chemin : au lieu de { $partner }, c’est { $issuer } qui répond. Le boîtier n’envoie rien par cette voie.
+    .remedy = Dans le pare-feu ou l’antivirus du réseau (page inspection TLS, analyse HTTPS ou filtre web), ajoutez { $partner } aux exceptions, ou excluez le boîtier de l’inspection.
+tls-foreign = À l’adresse { $partner } répond quelque chose qui n’est pas un boîtier ({ $error }).
+    .remedy = Vérifiez l’adresse et le port de { $partner } avec la personne qui gère ce boîtier. S’ils sont justes, quelque chose dans ce réseau répond à sa place : faites laisser passer le TCP vers lui sans modification par l’administrateur du pare-feu.
+
+out-open = Tout ce qui a été essayé sort.
+out-partly = { $blocked } ne sort pas ({ $how ->
+        [rejected-near] refusé tout près, par le routeur ou un pare-feu
+        [refused] refusé plus loin
+        [prohibited] le réseau répond que c’est interdit
+       *[dropped] disparaît sans réponse
+    }). Les boîtiers extérieurs sont joints malgré tout.
+    .remedy = Dans le pare-feu (règles de sortie), laissez sortir { $blocked } depuis le boîtier. Si un boîtier partenaire est éteint en ce moment, relancez le contrôle plus tard.
+out-blocked = { $blocked } ne sort pas ({ $how ->
+        [rejected-near] refusé tout près, par le routeur ou un pare-feu
+        [refused] refusé plus loin
+        [prohibited] le réseau répond que c’est interdit
+       *[dropped] disparaît sans réponse
+    }) : aucun boîtier extérieur n’est joint.
+    .remedy = Dans le pare-feu (règles de sortie), laissez sortir { $blocked } depuis le boîtier. Si c’est déjà permis, le boîtier partenaire est peut-être éteint : demandez à la personne qui le gère.
+
+public-one = De l’extérieur, ce réseau est vu à l’adresse { $public }.
+public-several = De l’extérieur, ce réseau est vu à plusieurs adresses ({ $publics }) : les connexions sortent par des voies différentes, et ce qui entre n’en trouve peut-être qu’une.
+    .remedy = Dans le routeur (page WAN, répartition de charge), faites sortir toutes les connexions du boîtier par la même ligne.
+
+dialback-reached = Des boîtiers extérieurs joignent ce boîtier sur le port { $outside-port }.
+dialback-partly = Un seul de plusieurs boîtiers extérieurs joint ce boîtier sur le port { $outside-port } ({ $votes }).
+    .remedy = Dans le routeur, regardez si la redirection du port TCP { $outside-port } est limitée à certaines adresses ou à certains pays. Puis relancez le contrôle.
+dialback-refused = Le routeur répond à l’extérieur, mais ne redirige rien : le port { $outside-port } est refusé ({ $votes }).
+    .remedy = Dans le routeur, page NAT ou redirection de ports, redirigez le port TCP { $outside-port } vers l’adresse du boîtier et son port des machines. Puis relancez le contrôle.
+dialback-silent = Rien ne revient du port { $outside-port } ({ $votes }), et rien n’est arrivé au boîtier : c’est jeté en chemin, ou redirigé vers une adresse qui n’existe plus.
+    .remedy = Dans le routeur, page NAT ou redirection de ports, redirigez le port TCP { $outside-port } vers l’adresse actuelle du boîtier et son port des machines, et autorisez-le dans le pare-feu (entrée).
+dialback-halfway = Les connexions vers le port { $outside-port } arrivent au boîtier, mais ses réponses ne reviennent pas ({ $votes }).
+    .remedy = Veillez à ce que les réponses sortent par le routeur par lequel la connexion est entrée : une seule passerelle, et aucune règle de sortie du pare-feu qui les arrête.
+dialback-other = Sur le port { $outside-port }, quelqu’un d’autre répond ({ $votes }) : il est redirigé vers un autre appareil.
+    .remedy = Dans le routeur, page NAT ou redirection de ports, changez la cible du port TCP { $outside-port } : l’adresse du boîtier et son port des machines.
+dialback-prohibited = Le réseau extérieur répond qu’aucune voie ne mène au port { $outside-port } ({ $votes }).
+    .remedy = Demandez au fournisseur d’accès si cette ligne peut être jointe de l’extérieur, et sur quels ports. Indiquez-en un dans datisd.toml : [machine_port] outside_port = PORT
+
+partner-none = Il n’y a encore personne à interroger à l’extérieur ; cela ne peut donc pas être dit.
+    .remedy = Nommez un ou plusieurs autres boîtiers dans datisd.toml : [commissioning] coordinators = ["HÔTE:PORT#EMPREINTE"]. La personne qui gère un tel boîtier y active [coordinator] ; datisd status y affiche la ligne à copier.
+partner-silent = Aucun des boîtiers extérieurs ne répond ({ $partners }) ; cela ne peut donc pas être dit.
+    .remedy = Voyez ce que disent les contrôles wan.gateway et out.matrix. S’ils passent tous deux, les autres boîtiers sont éteints ou ont déménagé : demandez aux personnes qui les gèrent.
+
 clock-right = L’horloge est à l’heure (écart { $offset } s).
 clock-off = L’horloge { $direction ->
         [slow] retarde
@@ -170,4 +224,17 @@ fact-ups-minutes = Batterie, minutes
 fact-nut-server = Serveur NUT
 fact-asked = Demandé
 fact-tried = Essayé
+fact-partners = Boîtiers extérieurs
+fact-partner = Boîtier extérieur
+fact-status = Code
+fact-location = Mène à
+fact-issuer = Certificat signé par
+fact-error = Erreur
+fact-ports = Ports
+fact-blocked = Ne sort pas
+fact-public = Adresse publique
+fact-publics = Adresses publiques
+fact-outside-port = Port extérieur
+fact-votes = Rappels
+fact-arrivals = Vus par le boîtier
 fact-reason = Raison

@@ -1,18 +1,23 @@
 //! The checks: each asks the system or the network, then decides by a plain function what the answer means.
 
 mod address;
+mod captive;
 mod clock;
+mod dialback;
 mod gateway;
 mod lending;
 mod link;
-mod names;
+mod matrix;
+pub(super) mod names;
 mod power;
 mod room;
+mod seen;
 mod stability;
 
 use super::catalogue::{Check, Finding};
 use super::network::{Network, NetworkError};
 use super::outcome::Fact;
+use super::outside::Meeting;
 use super::run::Surroundings;
 use crate::operations::chain;
 
@@ -33,10 +38,23 @@ pub(super) fn look(check: Check, around: &Surroundings<'_>) -> Found {
         }),
         Check::WanGateway => with_network(around, gateway::look),
         Check::LanDns => names::look(),
+        Check::WanCaptive => captive::look(around.meeting()),
+        Check::WanTls => seen::tls(around.meeting()),
+        Check::OutMatrix => matrix::look(around.meeting()),
+        Check::WanPublic => seen::public(around.meeting()),
+        Check::InDialback => dialback::judge(around.meeting(), around.dialling()),
         Check::Time => clock::look(&around.config.time_servers),
         Check::Room => room::look(around.site),
         Check::Power => power::look(around.config.nut_server),
     }
+}
+
+/// Whether anybody outside can be asked; else what is to be said instead.
+fn nobody_outside(meeting: &Meeting) -> Option<Found> {
+    if meeting.is_empty() {
+        return Some((Finding::PartnerNone, Vec::new()));
+    }
+    meeting.met().next().is_none().then(|| (Finding::PartnerSilent, vec![Fact::lines("partners", meeting.lines())]))
 }
 
 fn with_network(around: &Surroundings<'_>, look: impl FnOnce(&Network) -> Found) -> Found {

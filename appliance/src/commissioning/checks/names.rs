@@ -51,7 +51,7 @@ pub(super) fn look() -> Found {
 }
 
 /// The IPv4 address of a host, by the first resolver that knows one: the system's own way has no limit of time.
-pub(super) fn address_of(host: &str) -> Option<Ipv4Addr> {
+pub(in crate::commissioning) fn address_of(host: &str) -> Option<Ipv4Addr> {
     host.parse().ok().or_else(|| {
         let resolvers = configured(Path::new("/"));
         resolvers.into_iter().find_map(|ip| ask((ip, 53).into(), host)?.addresses.first().copied())
