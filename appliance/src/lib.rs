@@ -17,6 +17,7 @@ mod figures;
 mod files;
 mod intake;
 pub mod locale;
+mod mapping;
 mod meters;
 pub mod operations;
 mod partner;

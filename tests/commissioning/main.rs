@@ -4,4 +4,5 @@
 mod checks;
 mod outside;
 mod partners;
+mod routers;
 mod site;

@@ -39,7 +39,7 @@ const APPLIANCE: Arrows = &[
         &["catalog", "certs", "commissioning", "config", "figures", "locale", "operations", "partner", "vault"],
     ),
     ("workers", &["catalog", "commissioning", "config", "meters", "operations", "partner"]),
-    ("commissioning", &["config", "locale", "operations", "partner", "probe"]),
+    ("commissioning", &["config", "locale", "mapping", "operations", "partner", "probe"]),
     ("probe", &[]),
     ("bin", &["probe"]),
     ("operations", &["catalog", "config", "vault"]),
@@ -51,6 +51,7 @@ const APPLIANCE: Arrows = &[
     ("figures", &[]),
     ("locale", &["figures"]),
     ("meters", &["partner"]),
+    ("mapping", &[]),
     ("partner", &[]),
     ("rates", &[]),
 ];

@@ -33,8 +33,22 @@ pub enum Check {
     OutMatrix,
     /// The address that others see.
     WanPublic,
+    /// The router's own address is the public one.
+    WanShared,
+    /// All ports of that address are this site's.
+    WanPorts,
+    /// The router lets connections in when it is asked to.
+    InMap,
     /// Others reach the box from outside.
     InDialback,
+    /// The box is found from inside by its outside address.
+    InHairpin,
+    /// IPv6 leads in and out.
+    InV6,
+    /// How large a packet may be.
+    PathMtu,
+    /// How much goes through.
+    PathRate,
     /// The clock is right.
     Time,
     /// There is room for backups.
@@ -45,7 +59,7 @@ pub enum Check {
 
 impl Check {
     /// All checks, each after those it rests on.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 23] = [
         Self::LanLink,
         Self::LanAddress,
         Self::LanDuplicate,
@@ -58,7 +72,14 @@ impl Check {
         Self::WanTls,
         Self::OutMatrix,
         Self::WanPublic,
+        Self::WanShared,
+        Self::WanPorts,
+        Self::InMap,
         Self::InDialback,
+        Self::InHairpin,
+        Self::InV6,
+        Self::PathMtu,
+        Self::PathRate,
         Self::Time,
         Self::Room,
         Self::Power,
@@ -80,7 +101,14 @@ impl Check {
             Self::WanTls => "wan.tls",
             Self::OutMatrix => "out.matrix",
             Self::WanPublic => "wan.public",
+            Self::WanShared => "wan.cgnat",
+            Self::WanPorts => "wan.portset",
+            Self::InMap => "in.map",
             Self::InDialback => "in.dialback",
+            Self::InHairpin => "in.hairpin",
+            Self::InV6 => "in.v6",
+            Self::PathMtu => "path.mtu",
+            Self::PathRate => "path.rate",
             Self::Time => "time.ntp",
             Self::Room => "hw.room",
             Self::Power => "hw.ups",
@@ -92,14 +120,16 @@ impl Check {
     pub const fn rests_on(self) -> &'static [Self] {
         match self {
             Self::LanLink | Self::Room | Self::Power => &[],
-            Self::LanAddress => &[Self::LanLink],
+            Self::LanAddress | Self::InV6 => &[Self::LanLink],
             Self::LanDuplicate | Self::LanDhcp | Self::LanReserved | Self::LanStable | Self::WanGateway => {
                 &[Self::LanAddress]
             }
             Self::LanDns | Self::WanCaptive => &[Self::WanGateway],
             Self::WanTls | Self::OutMatrix => &[Self::WanCaptive],
-            Self::WanPublic => &[Self::WanTls],
-            Self::InDialback => &[Self::WanPublic],
+            Self::WanPublic | Self::PathRate => &[Self::WanTls],
+            Self::WanShared | Self::WanPorts | Self::PathMtu => &[Self::WanPublic],
+            Self::InMap | Self::InDialback => &[Self::WanShared],
+            Self::InHairpin => &[Self::InDialback],
             Self::Time => &[Self::LanDns],
         }
     }
@@ -123,7 +153,14 @@ impl Check {
             | Self::WanTls
             | Self::OutMatrix
             | Self::WanPublic
+            | Self::WanShared
+            | Self::WanPorts
+            | Self::InMap
             | Self::InDialback
+            | Self::InHairpin
+            | Self::InV6
+            | Self::PathMtu
+            | Self::PathRate
             | Self::Power => false,
         }
     }
@@ -285,6 +322,33 @@ findings! {
     /// They see different ones.
     PublicSeveral = "public-several": Warn,
 
+    /// The router's address is the one that others see.
+    CgnatNone = "cgnat-none": Pass,
+    /// It is not, and others reach the box all the same.
+    CgnatForwarded = "cgnat-forwarded": Pass,
+    /// The router does not tell its address.
+    CgnatUntold = "cgnat-untold": Warn,
+    /// There is another router before it.
+    CgnatSecond = "cgnat-second": Fail,
+    /// The provider gives the router no public address.
+    CgnatShared = "cgnat-shared": Fail,
+
+    /// Ports all over the range.
+    PortsAll = "ports-all": Pass,
+    /// Some of the ports, and the box's is one of them.
+    PortsFit = "ports-fit": Pass,
+    /// Some of the ports, and the box's is none of them.
+    PortsPart = "ports-part": Fail,
+
+    /// The router lets the port in, and knows that it does.
+    MapOpened = "map-opened": Pass,
+    /// It says so, and then does not know of it.
+    MapUnproved = "map-unproved": Warn,
+    /// Nobody there to ask.
+    MapNobody = "map-nobody": Warn,
+    /// It refuses.
+    MapRefused = "map-refused": Fail,
+
     /// Most partners found the box at its port.
     DialbackReached = "dialback-reached": Pass,
     /// Fewer than two of several did.
@@ -299,6 +363,38 @@ findings! {
     DialbackOther = "dialback-other": Fail,
     /// The network says that there is no way.
     DialbackProhibited = "dialback-prohibited": Fail,
+
+    /// The outside address leads to the box from inside too.
+    HairpinWorks = "hairpin-works": Pass,
+    /// It does not, as with many routers.
+    HairpinNone = "hairpin-none": Pass,
+
+    /// Others reach the box over IPv6.
+    V6In = "v6-in": Pass,
+    /// It leads out only.
+    V6Out = "v6-out": Warn,
+    /// There is an address, and nobody is reached from it.
+    V6Dead = "v6-dead": Warn,
+    /// No IPv6.
+    V6None = "v6-none": Warn,
+
+    /// 1 400 bytes or more.
+    MtuFull = "mtu-full": Pass,
+    /// 1 280 bytes or more.
+    MtuSmall = "mtu-small": Warn,
+    /// Less.
+    MtuTiny = "mtu-tiny": Fail,
+    /// Larger packets vanish without a word.
+    MtuHole = "mtu-hole": Fail,
+    /// No datagram is answered.
+    MtuUntold = "mtu-untold": Warn,
+
+    /// 10 Mb/s upwards, or more.
+    RateGood = "rate-good": Pass,
+    /// 2 Mb/s or more.
+    RateSlow = "rate-slow": Warn,
+    /// Less.
+    RatePoor = "rate-poor": Fail,
 
     /// No partner is named.
     PartnerNone = "partner-none": Warn,

@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rustls::ServerConnection;
@@ -123,7 +124,7 @@ pub(super) struct Vote {
 }
 
 impl Dialling {
-    /// Asks up to three partners of the same family of addresses to dial `port`.
+    /// Asks up to three partners of the same family of addresses to dial `port`. Somebody has to listen there.
     pub(super) fn ask(meeting: &Meeting, door: Option<&Door>, port: Option<u16>) -> Self {
         Self::of(meeting, door, port, SocketAddr::is_ipv4)
     }
@@ -140,7 +141,6 @@ impl Dialling {
         if diallers.is_empty() {
             return Self { port, votes: Vec::new() };
         }
-        let _doorkeeper = Doorkeeper::stand_in(door);
         let (began, watching) = (Instant::now(), AtomicBool::new(true));
         let (votes, knocked) = std::thread::scope(|scope| {
             let watch = scope.spawn(|| knocking_while(&watching, door.port));
@@ -188,6 +188,7 @@ fn dial(socket: SocketAddr, address: &PartnerAddress, port: u16, door: &Door) ->
 /// Listens at the machine port while the daemon does not, and shows the box's certificate to whoever comes.
 pub(super) struct Doorkeeper {
     going: Arc<AtomicBool>,
+    watch: Option<JoinHandle<()>>,
 }
 
 impl Doorkeeper {
@@ -214,14 +215,18 @@ impl Doorkeeper {
                 }
             }
         };
-        std::thread::Builder::new().name("doorkeeper".to_owned()).spawn(watch).ok()?;
-        Some(Self { going })
+        let watch = std::thread::Builder::new().name("doorkeeper".to_owned()).spawn(watch).ok()?;
+        Some(Self { going, watch: Some(watch) })
     }
 }
 
 impl Drop for Doorkeeper {
     fn drop(&mut self) {
         self.going.store(true, Ordering::Release);
+        // So that the port is free again for whoever comes next.
+        if let Some(watch) = self.watch.take() {
+            let _ = watch.join();
+        }
     }
 }
 

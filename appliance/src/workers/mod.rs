@@ -104,6 +104,15 @@ fn run(site: &Site, config: &CommissioningConfig, door: &Door, board: &Board, at
                 board.succeeded(at, site.clock.now());
                 Worker::AGAIN
             }
+            Ok(Done::For(pause)) => {
+                board.succeeded(at, site.clock.now());
+                pause
+            }
+            Ok(Done::Failed(reason)) => {
+                tracing::warn!(worker = worker.name(), reason, "A step of background work failed");
+                board.failed(at, reason);
+                RETRY
+            }
             Ok(Done::Part) => began.elapsed() * worker.rest(),
             Err(OperationError::Stopped) => return,
             Err(OperationError::Running { .. }) => {

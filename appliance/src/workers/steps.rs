@@ -12,6 +12,9 @@ use crate::partner::Door;
 /// A pack is read again when this long has passed since the last time: with what is left of 30 days to do it in.
 const SCRUB_AFTER: Seconds = Seconds(20 * 86_400);
 
+/// A mapping is never asked for again sooner than this, however short its lease.
+const RENEW_MIN: Duration = Duration::from_secs(5);
+
 /// What has failed for less than this may mend itself; what has failed for longer waits for somebody.
 const FAILS_LATELY: Seconds = Seconds::HOUR;
 
@@ -29,10 +32,12 @@ pub(super) enum Worker {
     Compaction,
     /// Checks the site: what was in order when the box was installed need not stay so.
     Commissioning,
+    /// Asks the router to go on letting connections in, if that is wanted.
+    Router,
 }
 
 /// How much a step has done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Done {
     /// There is more to do.
     Part,
@@ -40,11 +45,15 @@ pub(super) enum Done {
     Everything,
     /// There is nothing more to do now, but there will be sooner than usual.
     Again,
+    /// There is nothing more to do for so long.
+    For(Duration),
+    /// It could not be done, and is tried again soon.
+    Failed(String),
 }
 
 impl Worker {
     pub(super) const ALL: &'static [Self] =
-        &[Self::Verifier, Self::Scrub, Self::Prune, Self::Compaction, Self::Commissioning];
+        &[Self::Verifier, Self::Scrub, Self::Prune, Self::Compaction, Self::Commissioning, Self::Router];
 
     pub(super) const fn name(self) -> &'static str {
         match self {
@@ -53,6 +62,7 @@ impl Worker {
             Self::Prune => "prune",
             Self::Compaction => "compaction",
             Self::Commissioning => "commissioning",
+            Self::Router => "router",
         }
     }
 
@@ -64,6 +74,7 @@ impl Worker {
             Self::Prune => 300,
             Self::Compaction => 900,
             Self::Commissioning => 10,
+            Self::Router => 2,
         })
     }
 
@@ -75,6 +86,7 @@ impl Worker {
             Self::Prune => 4 * 3_600,
             Self::Compaction => 3_600,
             Self::Commissioning => 6 * 3_600,
+            Self::Router => 3_600,
         })
     }
 
@@ -84,7 +96,7 @@ impl Worker {
     /// How many times as long as a step took the worker rests before the next one.
     pub(super) const fn rest(self) -> u32 {
         match self {
-            Self::Verifier | Self::Prune | Self::Compaction | Self::Commissioning => 0,
+            Self::Verifier | Self::Prune | Self::Compaction | Self::Commissioning | Self::Router => 0,
             Self::Scrub => 4,
         }
     }
@@ -133,6 +145,17 @@ impl Worker {
                 working(None);
                 check_site(site, config, door)
             }
+            Self::Router if door.keep_open => {
+                working(None);
+                Ok(match commissioning::keep_open(door) {
+                    Ok(kept) => {
+                        working(Some(kept.what));
+                        Done::For(kept.half_life.unwrap_or(self.pause()).clamp(RENEW_MIN, self.pause()))
+                    }
+                    Err(reason) => Done::Failed(reason),
+                })
+            }
+            Self::Router => Ok(Done::Everything),
         }
     }
 }

@@ -13,7 +13,14 @@ check-wan-captive = No log-in page
 check-wan-tls = Encryption reaches outside
 check-out-matrix = Ways out
 check-wan-public = Public address
+check-wan-cgnat = Address is this site's alone
+check-wan-portset = Ports of the address
+check-in-map = Router opens the way in itself
 check-in-dialback = Way in from outside
+check-in-hairpin = Outside address from inside
+check-in-v6 = IPv6
+check-path-mtu = Size of packets
+check-path-rate = Speed of the line
 check-time-ntp = Clock
 check-hw-room = Room for backups
 check-hw-ups = Power
@@ -135,6 +142,28 @@ public-one = Others see this network at { $public }.
 public-several = Others see this network at several addresses ({ $publics }): connections leave by different ways, and what comes in may find only one of them.
     .remedy = In the router (page WAN, load balancing), let all connections of the box leave by the same line.
 
+cgnat-none = The router has the public address itself.
+cgnat-forwarded = The router has no public address of its own ({ $router-address }), and boxes outside reach this one all the same: what is before it forwards.
+cgnat-untold = The router does not tell its address, so it is not known whether others share the public one, { $public }.
+    .remedy = If in.dialback passes, nothing is to be done. Otherwise compare the address on the router's page WAN or Internet with { $public }: they must be the same.
+cgnat-second = The router's address { $router-address } is not the one that the world sees: there is another router before it, which must forward too.
+    .remedy = Set the provider's router before it to bridge mode; or forward the box's port in both, in the first one to { $router-address }.
+cgnat-shared = The provider gives the router no public address of its own (router: { $router-address }): several customers share one (CGNAT), and nobody outside can reach the box.
+    .remedy = Ask the Internet provider for a public IPv4 address of your own (often called full-stack, dedicated or static IPv4). If there is a second router in front of this one, set that to bridge mode first, and run the check again.
+
+ports-all = All ports of the public address lead here.
+ports-fit = Only the ports { $ports-from } to { $ports-to } of the public address lead here; the box's port { $outside-port } is one of them.
+ports-part = Only the ports { $ports-from } to { $ports-to } of the public address lead here, the others to other customers of the provider. The box's port is none of them.
+    .remedy = Choose a port from { $ports-from } to { $ports-to } and enter it in datisd.toml: [machine_port] outside_port = PORT; forward it in the router to the box. Or ask the provider for an address of your own.
+
+map-opened = The router opens port { $outside-port } for the box when it is asked to ({ $method }).
+map-unproved = The router says that it opens port { $outside-port } ({ $method }), but does not know of it when it is asked again.
+    .remedy = See what in.dialback says. If that fails, restart the router, or forward the port by hand on its page NAT or port forwarding.
+map-nobody = The router does not open ports when it is asked to.
+    .remedy = If in.dialback passes, nothing is to be done. Otherwise switch on UPnP IGD, NAT-PMP or PCP in the router (page NAT or UPnP), or forward the box's port by hand there.
+map-refused = The router refuses to open the port ({ $router-says }).
+    .remedy = In the router, page UPnP or NAT, allow the box to open ports of 1024 and higher, or choose another outside port if this one is taken: [machine_port] outside_port = PORT in datisd.toml. Or forward the port by hand.
+
 dialback-reached = Boxes outside reach this box at port { $outside-port }.
 dialback-partly = Only one of several boxes outside reaches this box at port { $outside-port } ({ $votes }).
     .remedy = In the router, look whether the forwarding of TCP port { $outside-port } is limited to certain addresses or countries. Then run the check again.
@@ -148,6 +177,33 @@ dialback-other = At port { $outside-port } somebody else answers ({ $votes }): i
     .remedy = In the router, page NAT or port forwarding, change the target of TCP port { $outside-port } to the box's address and machine port.
 dialback-prohibited = The network outside says that there is no way to port { $outside-port } ({ $votes }).
     .remedy = Ask the Internet provider whether this line may be reached from outside, and at which ports. Enter one of them in datisd.toml: [machine_port] outside_port = PORT
+
+hairpin-works = From inside, the public address leads to the box too.
+hairpin-none = From inside, the public address does not lead to the box. Many routers are like that, and the box does not need it; machines in this network use its own address.
+
+v6-in = Boxes outside reach this box over IPv6.
+v6-out = IPv6 leads out, but not in ({ $votes }).
+    .remedy = If in.dialback passes, nothing is to be done. Otherwise let the machine port in for { $public } in the router's IPv6 firewall.
+v6-dead = The box has an IPv6 address ({ $address }), but reaches no box outside with it.
+    .remedy = If the other checks pass, nothing is to be done. Otherwise see in the router, page IPv6, whether the provider gives a prefix, and whether its firewall lets IPv6 out.
+v6-none = This network has no IPv6.
+    .remedy = Nothing, as long as in.dialback passes. Otherwise ask the Internet provider for IPv6: it leads in where IPv4 addresses are shared.
+
+mtu-full = Packets of up to { $mtu } bytes get through.
+mtu-small = Packets of only { $mtu } bytes get through: transfers are a little slower.
+    .remedy = If there is a VPN or a tunnel on the way, nothing is to be done. Otherwise set the MTU on the router's page WAN to what the provider says (1492 for PPPoE, 1500 else).
+mtu-tiny = Packets of only { $mtu } bytes get through: IPv6 and many services do not work that way.
+    .remedy = Set the MTU on the router's page WAN to what the provider says (1492 for PPPoE, 1500 else), and look for tunnels within tunnels.
+mtu-hole = Packets of more than { $mtu } bytes vanish, and no router says so: large transfers stop in the middle.
+    .remedy = In the firewall, let ICMP type 3 code 4 (fragmentation needed) through in both directions. Until then set the MTU of the box to { $mtu }.
+mtu-untold = No datagram to { $partner } is answered, so the size of packets cannot be told.
+    .remedy = Let UDP from the box out to { $partner }; see out.matrix.
+
+rate-good = { $rate-up } Mb/s up, { $rate-down } Mb/s down.
+rate-slow = Only { $rate-up } Mb/s up ({ $rate-down } Mb/s down): a first copy of 100 GiB to other sites takes about { $copy-hours } hours.
+    .remedy = Let the first copy run over a weekend. If the contract promises more, measure again when nobody else uses the line, and ask the provider.
+rate-poor = Only { $rate-up } Mb/s up ({ $rate-down } Mb/s down): a first copy of 100 GiB to other sites takes about { $copy-hours } hours, and others will feel it.
+    .remedy = Look for what else uses the line (page traffic or QoS in the router), and for a contract with more upload. Until then back up outside only what cannot be replaced.
 
 partner-none = There is nobody outside to ask yet, so this cannot be told.
     .remedy = Name one or more other boxes in datisd.toml: [commissioning] coordinators = ["HOST:PORT#PIN"]. Who runs such a box switches [coordinator] on; datisd status prints its line there.
@@ -238,4 +294,18 @@ fact-publics = Public addresses
 fact-outside-port = Port outside
 fact-votes = Dialled back
 fact-arrivals = Seen by the box
+fact-router-address = Router's address
+fact-router-says = Router
+fact-method = By
+fact-mapping-minutes = Opened for, minutes
+fact-ports-seen = Ports as seen outside
+fact-ports-kept = Ports unchanged
+fact-ports-from = First port
+fact-ports-to = Last port
+fact-inside = From inside
+fact-mtu = Largest packet, bytes
+fact-mtu-own = Largest packet of the port, bytes
+fact-rate-up = Up, Mb/s
+fact-rate-down = Down, Mb/s
+fact-copy-hours = 100 GiB, hours
 fact-reason = Reason

@@ -12,7 +12,14 @@ check-wan-captive = Pas de page de connexion
 check-wan-tls = Chiffrement jusqu’au-dehors
 check-out-matrix = Voies de sortie
 check-wan-public = Adresse publique
+check-wan-cgnat = Adresse de ce seul site
+check-wan-portset = Ports de l’adresse
+check-in-map = Le routeur ouvre l’accès lui-même
 check-in-dialback = Accès depuis l’extérieur
+check-in-hairpin = Adresse extérieure vue de l’intérieur
+check-in-v6 = Accès par IPv6
+check-path-mtu = Taille des paquets
+check-path-rate = Débit de la ligne
 check-time-ntp = Horloge
 check-hw-room = Place pour les sauvegardes
 check-hw-ups = Alimentation
@@ -134,6 +141,28 @@ public-one = De l’extérieur, ce réseau est vu à l’adresse { $public }.
 public-several = De l’extérieur, ce réseau est vu à plusieurs adresses ({ $publics }) : les connexions sortent par des voies différentes, et ce qui entre n’en trouve peut-être qu’une.
     .remedy = Dans le routeur (page WAN, répartition de charge), faites sortir toutes les connexions du boîtier par la même ligne.
 
+cgnat-none = Le routeur a lui-même l’adresse publique.
+cgnat-forwarded = Le routeur n’a pas d’adresse publique à lui ({ $router-address }), et des boîtiers extérieurs joignent celui-ci malgré tout : ce qui le précède redirige.
+cgnat-untold = Le routeur ne dit pas son adresse ; on ne sait donc pas si d’autres partagent l’adresse publique { $public }.
+    .remedy = Si in.dialback passe, il n’y a rien à faire. Sinon, comparez l’adresse de la page WAN ou Internet du routeur avec { $public } : elles doivent être identiques.
+cgnat-second = L’adresse du routeur { $router-address } n’est pas celle que voit le monde : un autre routeur le précède, et doit rediriger lui aussi.
+    .remedy = Mettez le routeur du fournisseur, devant lui, en mode bridge ; ou redirigez le port du boîtier dans les deux, dans le premier vers { $router-address }.
+cgnat-shared = Le fournisseur ne donne pas d’adresse publique propre au routeur (routeur : { $router-address }) : plusieurs clients en partagent une (CGNAT), et personne à l’extérieur ne peut joindre le boîtier.
+    .remedy = Demandez au fournisseur d’accès une adresse IPv4 publique à vous (souvent appelée full-stack, dédiée ou fixe). S’il y a un second routeur devant celui-ci, mettez d’abord celui-là en mode bridge et relancez le contrôle.
+
+ports-all = Tous les ports de l’adresse publique mènent ici.
+ports-fit = Seuls les ports { $ports-from } à { $ports-to } de l’adresse publique mènent ici ; le port du boîtier { $outside-port } en fait partie.
+ports-part = Seuls les ports { $ports-from } à { $ports-to } de l’adresse publique mènent ici, les autres à d’autres clients du fournisseur. Le port du boîtier n’en fait pas partie.
+    .remedy = Choisissez un port de { $ports-from } à { $ports-to } et indiquez-le dans datisd.toml : [machine_port] outside_port = PORT ; redirigez-le dans le routeur vers le boîtier. Ou demandez au fournisseur une adresse à vous.
+
+map-opened = Le routeur ouvre le port { $outside-port } pour le boîtier quand on le lui demande ({ $method }).
+map-unproved = Le routeur dit ouvrir le port { $outside-port } ({ $method }), mais n’en sait rien quand on le redemande.
+    .remedy = Voyez ce que dit in.dialback. S’il échoue, redémarrez le routeur, ou redirigez le port à la main dans sa page NAT ou redirection de ports.
+map-nobody = Le routeur n’ouvre pas de ports quand on le lui demande.
+    .remedy = Si in.dialback passe, il n’y a rien à faire. Sinon, activez UPnP IGD, NAT-PMP ou PCP dans le routeur (page NAT ou UPnP), ou redirigez-y le port du boîtier à la main.
+map-refused = Le routeur refuse d’ouvrir le port ({ $router-says }).
+    .remedy = Dans le routeur, page UPnP ou NAT, autorisez le boîtier à ouvrir des ports à partir de 1024, ou choisissez un autre port extérieur si celui-ci est pris : [machine_port] outside_port = PORT dans datisd.toml. Ou redirigez le port à la main.
+
 dialback-reached = Des boîtiers extérieurs joignent ce boîtier sur le port { $outside-port }.
 dialback-partly = Un seul de plusieurs boîtiers extérieurs joint ce boîtier sur le port { $outside-port } ({ $votes }).
     .remedy = Dans le routeur, regardez si la redirection du port TCP { $outside-port } est limitée à certaines adresses ou à certains pays. Puis relancez le contrôle.
@@ -147,6 +176,33 @@ dialback-other = Sur le port { $outside-port }, quelqu’un d’autre répond ({
     .remedy = Dans le routeur, page NAT ou redirection de ports, changez la cible du port TCP { $outside-port } : l’adresse du boîtier et son port des machines.
 dialback-prohibited = Le réseau extérieur répond qu’aucune voie ne mène au port { $outside-port } ({ $votes }).
     .remedy = Demandez au fournisseur d’accès si cette ligne peut être jointe de l’extérieur, et sur quels ports. Indiquez-en un dans datisd.toml : [machine_port] outside_port = PORT
+
+hairpin-works = De l’intérieur, l’adresse publique mène aussi au boîtier.
+hairpin-none = De l’intérieur, l’adresse publique ne mène pas au boîtier. Beaucoup de routeurs sont ainsi, et le boîtier n’en a pas besoin ; les machines de ce réseau utilisent son adresse propre.
+
+v6-in = Des boîtiers extérieurs joignent ce boîtier par IPv6.
+v6-out = IPv6 mène dehors, mais pas dedans ({ $votes }).
+    .remedy = Si in.dialback passe, il n’y a rien à faire. Sinon, laissez entrer le port des machines vers { $public } dans le pare-feu IPv6 du routeur.
+v6-dead = Le boîtier a une adresse IPv6 ({ $address }), mais ne joint aucun boîtier extérieur avec elle.
+    .remedy = Si les autres contrôles passent, il n’y a rien à faire. Sinon, regardez dans le routeur, page IPv6, si le fournisseur donne un préfixe et si le pare-feu laisse sortir IPv6.
+v6-none = Ce réseau n’a pas IPv6.
+    .remedy = Rien, tant que in.dialback passe. Sinon, demandez IPv6 au fournisseur d’accès : il mène au boîtier là où les adresses IPv4 sont partagées.
+
+mtu-full = Les paquets jusqu’à { $mtu } octets passent.
+mtu-small = Seuls les paquets jusqu’à { $mtu } octets passent : les transferts sont un peu plus lents.
+    .remedy = S’il y a un VPN ou un tunnel en chemin, il n’y a rien à faire. Sinon, réglez le MTU de la page WAN du routeur sur ce que dit le fournisseur (1492 en PPPoE, 1500 sinon).
+mtu-tiny = Seuls les paquets jusqu’à { $mtu } octets passent : IPv6 et bien des services ne fonctionnent pas ainsi.
+    .remedy = Réglez le MTU de la page WAN du routeur sur ce que dit le fournisseur (1492 en PPPoE, 1500 sinon), et cherchez des tunnels dans des tunnels.
+mtu-hole = Les paquets de plus de { $mtu } octets disparaissent, et aucun routeur ne le dit : les gros transferts s’arrêtent en chemin.
+    .remedy = Dans le pare-feu, laissez passer ICMP type 3 code 4 (fragmentation needed) dans les deux sens. En attendant, réglez le MTU du boîtier sur { $mtu }.
+mtu-untold = Aucun datagramme vers { $partner } ne reçoit de réponse ; la taille des paquets ne peut donc pas être dite.
+    .remedy = Laissez sortir l’UDP du boîtier vers { $partner } ; voyez out.matrix.
+
+rate-good = { $rate-up } Mb/s en émission, { $rate-down } Mb/s en réception.
+rate-slow = Seulement { $rate-up } Mb/s en émission ({ $rate-down } Mb/s en réception) : une première copie de 100 Gio vers d’autres sites prend environ { $copy-hours } heures.
+    .remedy = Laissez la première copie se faire pendant un week-end. Si le contrat promet davantage, mesurez de nouveau quand personne d’autre n’utilise la ligne, et interrogez le fournisseur.
+rate-poor = Seulement { $rate-up } Mb/s en émission ({ $rate-down } Mb/s en réception) : une première copie de 100 Gio vers d’autres sites prend environ { $copy-hours } heures, et les autres le sentiront.
+    .remedy = Cherchez ce qui utilise la ligne (page trafic ou QoS du routeur), et un contrat avec plus d’émission. En attendant, ne sauvegardez au-dehors que l’irremplaçable.
 
 partner-none = Il n’y a encore personne à interroger à l’extérieur ; cela ne peut donc pas être dit.
     .remedy = Nommez un ou plusieurs autres boîtiers dans datisd.toml : [commissioning] coordinators = ["HÔTE:PORT#EMPREINTE"]. La personne qui gère un tel boîtier y active [coordinator] ; datisd status y affiche la ligne à copier.
@@ -237,4 +293,18 @@ fact-publics = Adresses publiques
 fact-outside-port = Port extérieur
 fact-votes = Rappels
 fact-arrivals = Vus par le boîtier
+fact-router-address = Adresse du routeur
+fact-router-says = Routeur
+fact-method = Par
+fact-mapping-minutes = Ouvert pour, minutes
+fact-ports-seen = Ports vus de l’extérieur
+fact-ports-kept = Ports inchangés
+fact-ports-from = Premier port
+fact-ports-to = Dernier port
+fact-inside = De l’intérieur
+fact-mtu = Plus gros paquet, octets
+fact-mtu-own = Plus gros paquet du port, octets
+fact-rate-up = Émission, Mb/s
+fact-rate-down = Réception, Mb/s
+fact-copy-hours = 100 Gio, heures
 fact-reason = Raison

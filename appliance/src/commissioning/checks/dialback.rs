@@ -44,7 +44,7 @@ fn decide(dialling: &Dialling) -> Finding {
     }
 }
 
-fn line(vote: &Vote) -> String {
+pub(super) fn line(vote: &Vote) -> String {
     let word = match &vote.answer {
         Err(why) => return format!("{}: {}", vote.partner, absence(why)),
         Ok(dialled) => {

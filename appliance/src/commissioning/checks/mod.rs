@@ -1,14 +1,18 @@
 //! The checks: each asks the system or the network, then decides by a plain function what the answer means.
 
 mod address;
+mod around;
 mod captive;
 mod clock;
 mod dialback;
 mod gateway;
 mod lending;
 mod link;
+mod mapping;
 mod matrix;
 pub(super) mod names;
+mod path;
+mod portset;
 mod power;
 mod room;
 mod seen;
@@ -42,6 +46,22 @@ pub(super) fn look(check: Check, around: &Surroundings<'_>) -> Found {
         Check::WanTls => seen::tls(around.meeting()),
         Check::OutMatrix => matrix::look(around.meeting()),
         Check::WanPublic => seen::public(around.meeting()),
+        Check::WanShared => {
+            let own = around.network.as_ref().ok().and_then(|network| network.main_address().map(|(_, own)| own.ip));
+            mapping::cgnat(around.meeting(), around.router(), own, || around.dialling().reached().0 > 0)
+        }
+        Check::WanPorts => portset::look(around.meeting(), around.wanted_port()),
+        Check::InMap => mapping::map(around.router()),
+        Check::InHairpin => {
+            around.attend();
+            around::hairpin(around.meeting(), around.door, around.outside_port())
+        }
+        Check::InV6 => {
+            around.attend();
+            around::v6(around.meeting(), around.door)
+        }
+        Check::PathMtu => with_network(around, |network| path::mtu(around.meeting(), network)),
+        Check::PathRate => path::rate(around.meeting()),
         Check::InDialback => dialback::judge(around.meeting(), around.dialling()),
         Check::Time => clock::look(&around.config.time_servers),
         Check::Room => room::look(around.site),
