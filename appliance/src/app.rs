@@ -179,6 +179,7 @@ fn door(config: &Config, certs: &Certs, served: Option<u16>, arrivals: Arrivals)
         port: port.unwrap_or(datis_engine::wire::MACHINE_PORT),
         outside_port: config.machine_port.outside_port,
         is_served: served.is_some(),
+        is_announced: served.is_some() && config.discovery.mdns,
         keep_open: config.machine_port.keep_open,
         name: config.machine_port.address.clone(),
         pin: certs.pin(),

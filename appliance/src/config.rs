@@ -143,6 +143,8 @@ pub struct Config {
     pub commissioning: CommissioningConfig,
     /// Whether other boxes may ask this one about their way in and out.
     pub coordinator: CoordinatorConfig,
+    /// Whether the box is found in its network by name.
+    pub discovery: DiscoveryConfig,
 }
 
 /// Section `machine_port`.
@@ -227,6 +229,20 @@ impl Default for CommissioningConfig {
             nut_server: (Ipv4Addr::LOCALHOST, NUT_PORT).into(),
             coordinators: Vec::new(),
         }
+    }
+}
+
+/// Section `discovery`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DiscoveryConfig {
+    /// Whether the running box answers to `datis-XXXX.local` and announces `_datis._tcp`; default: yes.
+    pub mdns: bool,
+}
+
+impl Default for DiscoveryConfig {
+    fn default() -> Self {
+        Self { mdns: true }
     }
 }
 

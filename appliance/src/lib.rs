@@ -13,6 +13,7 @@ pub mod commissioning;
 pub mod config;
 mod control;
 mod coordinator;
+mod discovery;
 mod figures;
 mod files;
 mod intake;

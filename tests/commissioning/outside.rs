@@ -12,7 +12,8 @@ use crate::partners::{MACHINES, PUBLIC, partner};
 use crate::site::{Site, outcome};
 
 /// Checks that need somebody outside.
-const OUTSIDE: [&str; 10] = [
+const OUTSIDE: [&str; 11] = [
+    "wan.proxy",
     "wan.captive",
     "wan.tls",
     "out.matrix",

@@ -9,9 +9,11 @@ use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{AppError, Lock, Opened, advertised_host};
+use crate::commissioning;
 use crate::config::{CommissioningConfig, DataDir, PortalConfig};
 use crate::control::{self, Desk};
 use crate::coordinator::Coordinator;
+use crate::discovery::{self, Announced};
 use crate::files;
 use crate::intake::{Intake, Patience};
 use crate::meters::{Meters, WorkerMood, WorkerView};
@@ -64,6 +66,7 @@ async fn serve(dir: &DataDir, opened: &Opened, machines: Listening, portal: List
     let workers =
         RunningWorkers::start(&site, &opened.config.commissioning, &door).map_err(system("start a thread"))?;
     let coordinator = start_coordinator(opened)?;
+    let announced = announce_by_name(&site, &door);
     let intake = Intake::new(Arc::clone(&site), Arc::clone(&opened.certs), meters.clone(), Patience::default());
     let machine_server = intake.serve(machines.listener).map_err(|e| AppError::Serve(control::with_causes(&e)))?;
     let states = workers.clone();
@@ -103,6 +106,7 @@ async fn serve(dir: &DataDir, opened: &Opened, machines: Listening, portal: List
     let signal = outcome?;
     tracing::info!(signal, "Stopping");
     intake.stop_taking_requests();
+    drop(announced);
     if let Some(coordinator) = coordinator {
         coordinator.stop();
     }
@@ -131,6 +135,15 @@ fn start_coordinator(opened: &Opened) -> Result<Option<Coordinator>, AppError> {
     let config = &opened.config.coordinator;
     let start = || Coordinator::start(config, &opened.certs).map_err(|e| AppError::Serve(control::with_causes(&e)));
     config.enabled.then(start).transpose()
+}
+
+/// In the network, by name. A box that cannot is found by its address all the same.
+fn announce_by_name(site: &Site, door: &Door) -> Option<Announced> {
+    if !door.is_announced {
+        return None;
+    }
+    let announced = discovery::announce(&commissioning::card(site, door));
+    announced.inspect_err(|e| tracing::warn!(error = %e, "The box is not announced in its network")).ok()
 }
 
 /// What the other box writes into its configuration.

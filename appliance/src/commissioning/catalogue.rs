@@ -25,6 +25,14 @@ pub enum Check {
     WanGateway,
     /// Names are resolved, and truly.
     LanDns,
+    /// The box is found in the network by its name.
+    LanFound,
+    /// Its own name leads to it.
+    LanRebind,
+    /// The line that the box goes out by does not move.
+    WanUplink,
+    /// There is a way out without a proxy.
+    WanProxy,
     /// Nobody answers in the name of others: no log-in page.
     WanCaptive,
     /// Nobody opens encrypted connections on their way.
@@ -59,7 +67,7 @@ pub enum Check {
 
 impl Check {
     /// All checks, each after those it rests on.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 27] = [
         Self::LanLink,
         Self::LanAddress,
         Self::LanDuplicate,
@@ -68,6 +76,10 @@ impl Check {
         Self::LanStable,
         Self::WanGateway,
         Self::LanDns,
+        Self::LanFound,
+        Self::LanRebind,
+        Self::WanUplink,
+        Self::WanProxy,
         Self::WanCaptive,
         Self::WanTls,
         Self::OutMatrix,
@@ -97,6 +109,10 @@ impl Check {
             Self::LanStable => "lan.stable",
             Self::WanGateway => "wan.gateway",
             Self::LanDns => "lan.dns",
+            Self::LanFound => "lan.mdns",
+            Self::LanRebind => "lan.rebind",
+            Self::WanUplink => "wan.uplink",
+            Self::WanProxy => "wan.proxy",
             Self::WanCaptive => "wan.captive",
             Self::WanTls => "wan.tls",
             Self::OutMatrix => "out.matrix",
@@ -124,7 +140,10 @@ impl Check {
             Self::LanDuplicate | Self::LanDhcp | Self::LanReserved | Self::LanStable | Self::WanGateway => {
                 &[Self::LanAddress]
             }
-            Self::LanDns | Self::WanCaptive => &[Self::WanGateway],
+            Self::LanFound | Self::WanUplink => &[Self::LanAddress],
+            Self::LanDns | Self::WanProxy => &[Self::WanGateway],
+            Self::LanRebind => &[Self::LanDns],
+            Self::WanCaptive => &[Self::WanProxy],
             Self::WanTls | Self::OutMatrix => &[Self::WanCaptive],
             Self::WanPublic | Self::PathRate => &[Self::WanTls],
             Self::WanShared | Self::WanPorts | Self::PathMtu => &[Self::WanPublic],
@@ -149,6 +168,10 @@ impl Check {
             // Machines of the same network reach the box without either, and without a battery.
             Self::WanGateway
             | Self::LanDns
+            | Self::LanFound
+            | Self::LanRebind
+            | Self::WanUplink
+            | Self::WanProxy
             | Self::WanCaptive
             | Self::WanTls
             | Self::OutMatrix
@@ -297,6 +320,36 @@ findings! {
     NamesSilent = "names-silent": Fail,
     /// No resolver is set.
     NamesNobody = "names-nobody": Fail,
+
+    /// Announced, and found at its own address.
+    MdnsFound = "mdns-found": Pass,
+    /// Switched off.
+    MdnsOff = "mdns-off": Pass,
+    /// Somebody else has its name.
+    MdnsTaken = "mdns-taken": Warn,
+    /// Not found.
+    MdnsSilent = "mdns-silent": Warn,
+    /// There is no socket for it.
+    MdnsDead = "mdns-dead": Fail,
+
+    /// Every resolver gives its own address.
+    RebindKept = "rebind-kept": Pass,
+    /// Machines are told an address and no name.
+    RebindNotNeeded = "rebind-not-needed": Pass,
+    /// A resolver gives another address.
+    RebindElsewhere = "rebind-elsewhere": Warn,
+    /// A resolver gives none.
+    RebindFiltered = "rebind-filtered": Fail,
+
+    /// No mobile line, as far as the box can tell.
+    UplinkFixed = "uplink-fixed": Pass,
+    /// A mobile line.
+    UplinkMobile = "uplink-mobile": Warn,
+
+    /// Directly.
+    ProxyNone = "proxy-none": Pass,
+    /// Only through a proxy.
+    ProxyOnly = "proxy-only": Fail,
 
     /// What was asked came back from the partner itself.
     CaptiveFree = "captive-free": Pass,

@@ -22,6 +22,7 @@ mod say;
 mod web;
 
 pub use catalogue::{Check, CheckState, Finding};
+pub(crate) use checks::card;
 pub use memory::{Remembered, remembered};
 pub use outcome::{Fact, Outcome, Value, Verdict};
 pub(crate) use router::keep_open;

@@ -40,6 +40,8 @@ pub(crate) struct Door {
     pub(crate) outside_port: Option<u16>,
     /// Whether the daemon listens there; otherwise whoever wants to be dialled has to.
     pub(crate) is_served: bool,
+    /// Whether the running box announces itself in its network.
+    pub(crate) is_announced: bool,
     /// Whether the router is asked to keep it open.
     pub(crate) keep_open: bool,
     /// The name or address that machines are told, if one is set.

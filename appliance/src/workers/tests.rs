@@ -21,6 +21,7 @@ fn no_door() -> Door {
         port: 20_600,
         outside_port: None,
         is_served: true,
+        is_announced: false,
         keep_open: false,
         name: None,
         pin: certs.pin(),

@@ -9,6 +9,10 @@ check-lan-reserved = Address is reserved
 check-lan-stable = Address stays the same
 check-wan-gateway = Gateway
 check-lan-dns = Names are resolved
+check-lan-mdns = Found by name
+check-lan-rebind = The box's own name
+check-wan-uplink = Kind of line
+check-wan-proxy = Way out without a proxy
 check-wan-captive = No log-in page
 check-wan-tls = Encryption reaches outside
 check-out-matrix = Ways out
@@ -111,6 +115,30 @@ names-silent = No resolver answers ({ $resolvers }): the box cannot find anythin
     .remedy = Let UDP and TCP port 53 from the box through to { $resolver }, or give it another DNS server: in the router, page DHCP or LAN, or in the network settings of the box.
 names-nobody = The box has been given no resolver: it cannot find anything by its name.
     .remedy = Enter the router's address as DNS server: in the router, page DHCP or LAN, or in the network settings of the box.
+
+mdns-found = Machines of this network find the box as { $name }.
+mdns-off = The box does not announce itself; that is how it is set.
+mdns-taken = Another device has the box's name already: machines find this box as { $name }.
+    .remedy = Switch the other one off, or use { $name }. The address works in any case.
+mdns-silent = The box is not found by its name { $name } in this network. Machines can be enrolled by its address all the same.
+    .remedy = Let multicast DNS (UDP port 5353, 224.0.0.251) through between the box and the switch: look for IGMP snooping or multicast filters there, and for a firewall on the box.
+mdns-dead = The box cannot be announced in the network by name ({ $error }). Machines can be enrolled by its address all the same.
+    .remedy = Look on the box for another program that keeps UDP port 5353 for itself (ss -lunp), and stop that.
+
+rebind-kept = The name { $name } leads to the box.
+rebind-not-needed = Machines are told the box's address and no name, so no resolver need know it.
+rebind-elsewhere = The name { $name } leads elsewhere ({ $resolvers }): machines of this network come by a detour, or not at all.
+    .remedy = In the router or the company's DNS server, let { $name } lead to the box's address in this network.
+rebind-filtered = A resolver gives no address for the name { $name } ({ $resolvers }): either nobody has entered it, or names that lead to private addresses are suppressed (DNS rebinding protection). Machines that know the box by that name find nothing.
+    .remedy = In the router, page DNS or security, add { $name } to the exceptions of the DNS rebinding protection; or enter the box's address instead of the name: [machine_port] address in datisd.toml.
+
+uplink-fixed = The box goes out by a port that is no mobile line.
+uplink-mobile = The box goes out by a mobile line ({ $port }): such lines change their address, let nothing in, and may cost by volume.
+    .remedy = Connect the box to a fixed line if there is one. If not, expect others not to reach it, and look at the volume of the contract.
+
+proxy-none = The box gets out without a proxy.
+proxy-only = Only the proxy { $proxy } gets out, and the box does not use proxies.
+    .remedy = In the firewall (outgoing rules), let the box out directly to the boxes outside, TCP and UDP. The proxy may stay for everybody else.
 
 captive-free = Nobody answers in the name of others.
 captive-portal = Somebody else answers in the name of a box outside (status { $status }, { $location }): this network wants a log-in before it lets anything out.
@@ -308,4 +336,6 @@ fact-mtu-own = Largest packet of the port, bytes
 fact-rate-up = Up, Mb/s
 fact-rate-down = Down, Mb/s
 fact-copy-hours = 100 GiB, hours
+fact-name = Name
+fact-proxy = Proxy
 fact-reason = Reason

@@ -8,6 +8,10 @@ check-lan-reserved = Adresse réservée
 check-lan-stable = Adresse qui ne change pas
 check-wan-gateway = Passerelle
 check-lan-dns = Résolution des noms
+check-lan-mdns = Trouvé par son nom
+check-lan-rebind = Le nom du boîtier lui-même
+check-wan-uplink = Type de ligne
+check-wan-proxy = Sortie sans proxy
 check-wan-captive = Pas de page de connexion
 check-wan-tls = Chiffrement jusqu’au-dehors
 check-out-matrix = Voies de sortie
@@ -110,6 +114,30 @@ names-silent = Aucun résolveur ne répond ({ $resolvers }) : le boîtier ne tro
     .remedy = Laissez passer les ports UDP et TCP 53 du boîtier vers { $resolver }, ou donnez-lui un autre serveur DNS : dans le routeur, page DHCP ou LAN, ou dans les réglages réseau du boîtier.
 names-nobody = Le boîtier n’a reçu aucun résolveur : il ne trouve rien par son nom.
     .remedy = Indiquez l’adresse du routeur comme serveur DNS : dans le routeur, page DHCP ou LAN, ou dans les réglages réseau du boîtier.
+
+mdns-found = Les machines de ce réseau trouvent le boîtier sous { $name }.
+mdns-off = Le boîtier ne s’annonce pas ; il est réglé ainsi.
+mdns-taken = Un autre appareil porte déjà le nom du boîtier : les machines trouvent celui-ci sous { $name }.
+    .remedy = Éteignez l’autre, ou utilisez { $name }. L’adresse fonctionne dans tous les cas.
+mdns-silent = Le boîtier n’est pas trouvé par son nom { $name } dans ce réseau. Les machines peuvent être inscrites par son adresse malgré tout.
+    .remedy = Laissez passer le DNS multicast (port UDP 5353, 224.0.0.251) entre le boîtier et le commutateur : cherchez-y l’IGMP snooping ou des filtres multicast, et un pare-feu sur le boîtier.
+mdns-dead = Le boîtier ne peut pas être annoncé par son nom dans le réseau ({ $error }). Les machines peuvent être inscrites par son adresse malgré tout.
+    .remedy = Cherchez sur le boîtier un autre programme qui garde le port UDP 5353 pour lui (ss -lunp), et arrêtez-le.
+
+rebind-kept = Le nom { $name } mène au boîtier.
+rebind-not-needed = Les machines reçoivent l’adresse du boîtier et non un nom ; aucun résolveur n’a à le connaître.
+rebind-elsewhere = Le nom { $name } mène ailleurs ({ $resolvers }) : les machines de ce réseau font un détour, ou n’arrivent pas.
+    .remedy = Dans le routeur ou le serveur DNS de l’entreprise, faites mener { $name } à l’adresse du boîtier dans ce réseau.
+rebind-filtered = Un résolveur ne donne pas d’adresse pour le nom { $name } ({ $resolvers }) : ou bien personne ne l’a inscrit, ou bien les noms qui mènent à des adresses privées sont supprimés (protection contre le DNS rebinding). Les machines qui connaissent le boîtier par ce nom ne trouvent rien.
+    .remedy = Dans le routeur, page DNS ou sécurité, ajoutez { $name } aux exceptions de la protection contre le DNS rebinding ; ou indiquez l’adresse du boîtier au lieu du nom : [machine_port] address dans datisd.toml.
+
+uplink-fixed = Le boîtier sort par un port qui n’est pas une ligne mobile.
+uplink-mobile = Le boîtier sort par une ligne mobile ({ $port }) : ces lignes changent d’adresse, ne laissent rien entrer et peuvent coûter au volume.
+    .remedy = Reliez le boîtier à une ligne fixe s’il y en a une. Sinon, attendez-vous à ce que d’autres ne le joignent pas, et regardez le volume du contrat.
+
+proxy-none = Le boîtier sort sans proxy.
+proxy-only = Seul le proxy { $proxy } permet de sortir, et le boîtier n’utilise pas de proxy.
+    .remedy = Dans le pare-feu (règles de sortie), laissez le boîtier sortir directement vers les boîtiers extérieurs, en TCP et en UDP. Le proxy peut rester pour tous les autres.
 
 captive-free = Personne ne répond au nom d’un autre.
 captive-portal = Quelqu’un d’autre répond au nom d’un boîtier extérieur (code { $status }, { $location }) : ce réseau exige une connexion sur une page avant de laisser sortir quoi que ce soit.
@@ -307,4 +335,6 @@ fact-mtu-own = Plus gros paquet du port, octets
 fact-rate-up = Émission, Mb/s
 fact-rate-down = Réception, Mb/s
 fact-copy-hours = 100 Gio, heures
+fact-name = Nom
+fact-proxy = Proxy
 fact-reason = Raison

@@ -33,7 +33,7 @@ pub(super) fn look(site: &Site, door: Option<&Door>, network: &Network) -> Found
 }
 
 /// What the box announces of itself.
-pub(super) fn card(site: &Site, door: &Door) -> Card {
+pub(crate) fn card(site: &Site, door: &Door) -> Card {
     Card {
         name: site.vault.box_name.clone(),
         host: crate::vault::default_box_name(site.vault.id),

@@ -5,6 +5,7 @@ mod around;
 mod captive;
 mod clock;
 mod dialback;
+mod found;
 mod gateway;
 mod lending;
 mod link;
@@ -14,9 +15,12 @@ pub(super) mod names;
 mod path;
 mod portset;
 mod power;
+mod proxy;
+mod rebind;
 mod room;
 mod seen;
 mod stability;
+mod uplink;
 
 use super::catalogue::{Check, Finding};
 use super::network::{Network, NetworkError};
@@ -24,6 +28,7 @@ use super::outcome::Fact;
 use super::outside::Meeting;
 use super::run::Surroundings;
 use crate::operations::chain;
+pub(crate) use found::card;
 
 /// What a check found, and what that rests on.
 type Found = (Finding, Vec<Fact>);
@@ -42,6 +47,10 @@ pub(super) fn look(check: Check, around: &Surroundings<'_>) -> Found {
         }),
         Check::WanGateway => with_network(around, gateway::look),
         Check::LanDns => names::look(),
+        Check::LanFound => with_network(around, |network| found::look(around.site, around.door, network)),
+        Check::LanRebind => with_network(around, |network| rebind::look(around.door, network)),
+        Check::WanProxy => with_network(around, |network| proxy::look(around.meeting(), network)),
+        Check::WanUplink => with_network(around, uplink::look),
         Check::WanCaptive => captive::look(around.meeting()),
         Check::WanTls => seen::tls(around.meeting()),
         Check::OutMatrix => matrix::look(around.meeting()),

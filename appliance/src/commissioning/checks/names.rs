@@ -58,6 +58,16 @@ pub(in crate::commissioning) fn address_of(host: &str) -> Option<Ipv4Addr> {
     })
 }
 
+/// The resolvers that this computer asks.
+pub(super) fn resolvers() -> Vec<IpAddr> {
+    configured(Path::new("/"))
+}
+
+/// What a resolver says are the addresses of a name; `None` when it says nothing.
+pub(super) fn addresses(resolver: IpAddr, name: &str) -> Option<Vec<Ipv4Addr>> {
+    ask((resolver, 53).into(), name).map(|answer| answer.addresses)
+}
+
 fn judge(answers: &[(IpAddr, Resolver)]) -> Found {
     let shown = answers.iter().map(|(ip, did)| match did {
         Resolver::True(took) => format!("{ip} {} ms", took.as_millis()),
