@@ -16,10 +16,8 @@ fn the_box_is_found_by_its_name_unless_something_stops_it() {
     let printed = check_only(&site, 0, ("lan.mdns", "pass", "mdns-found", &[("addresses", json!([BOX]))]));
     let name = outcome(&printed, "lan.mdns")["evidence"]["name"].as_str().expect("a name").to_owned();
     assert!(name.starts_with("datis-") && name.ends_with(".local"), "{name}");
-    site.lab.nft(
-        "box",
-        "table inet mute { chain out { type filter hook output priority filter; udp dport 5353 drop; }\n}",
-    );
+    site.lab
+        .nft("box", "table inet mute { chain out { type filter hook output priority filter; udp dport 5353 drop; }\n}");
     check_only(&site, 0, ("lan.mdns", "warn", "mdns-silent", &[]));
 }
 

@@ -1,4 +1,4 @@
-//! Connections that are on their way in: the kernel lists them before anybody accepts them (proc(5), `/proc/net/tcp`). So
+//! Connections that are on their way in: the kernel lists them before anybody accepts them (proc(5), `/proc/self/net/tcp`; `/proc/net` is not there in the sandbox of the unit). So
 //! a connection whose answers get lost is told from one that never came.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -8,7 +8,7 @@ const SYN_RECEIVED: &str = "03";
 
 /// From where somebody is trying to come to this port.
 pub(super) fn knocking(port: u16) -> Vec<IpAddr> {
-    let tables = ["/proc/net/tcp", "/proc/net/tcp6"];
+    let tables = ["/proc/self/net/tcp", "/proc/self/net/tcp6"];
     tables.iter().flat_map(|table| read(&std::fs::read_to_string(table).unwrap_or_default(), port)).collect()
 }
 

@@ -14,8 +14,8 @@ pub(super) const CONNECTION: Duration = Duration::from_secs(20);
 /// Requests on one connection.
 pub(super) const REQUESTS_MAX: usize = 8;
 
-/// Connections at a time.
-const OPEN_MAX: usize = 128;
+/// Connections at a time, each with a thread: the unit allows 256 in all.
+const OPEN_MAX: usize = 64;
 /// Of these, of one address. A box that looks for its ports opens sixteen at once.
 const OPEN_PER_ADDRESS_MAX: usize = 32;
 /// Rate tests at a time.

@@ -56,7 +56,7 @@ fn what_came_in_is_checked_soon_so_that_others_can_refer_to_it() {
     let states = workers.states();
     assert_eq!(
         states.iter().map(|s| s.name).collect::<Vec<_>>(),
-        ["verifier", "scrub", "prune", "compaction", "commissioning"]
+        ["verifier", "scrub", "prune", "compaction", "commissioning", "router"]
     );
     assert!(states.iter().all(|s| s.last_error.is_none()));
     wait_for("a round ended", || workers.states()[0].last_run.is_some());

@@ -22,7 +22,7 @@ const LARGEST: u16 = 1_500;
 /// Headers of IPv4 and UDP.
 const HEADERS: u16 = 28;
 /// For the answer to a datagram, twice: they get lost.
-const PATIENCE: Duration = Duration::from_millis(400);
+const PATIENCE: Duration = Duration::from_millis(600);
 const TRIES: usize = 2;
 
 /// What was found on the way.
