@@ -9,8 +9,8 @@ use igd_next::{AddPortError, GetExternalIpError, PortMappingProtocol, RequestErr
 
 use super::{LEASE_SECONDS, Opened, RouterAddress, Said, Wish};
 
-/// For the router to answer the search.
-const PATIENCE: Duration = Duration::from_millis(2_000);
+/// For the router to answer the search: it is allowed three seconds (the `MX` of the question).
+const PATIENCE: Duration = Duration::from_millis(3_300);
 /// Entries that are looked through to find one's own.
 const ENTRIES_MAX: u32 = 256;
 /// For looking through them.
