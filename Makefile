@@ -82,6 +82,6 @@ tools-python:
 	$(call install-packages,gcc libc6-dev python3 python3-venv python3-pip)
 
 tools-test: tools-build tools-python
-	$(call install-packages,acl age attr busybox dnsmasq-base e2fsprogs faketime fuse3 iproute2 mount nftables nut-client nut-server procps rsync util-linux xfsprogs)
+	$(call install-packages,acl age attr busybox dnsmasq-base e2fsprogs faketime fuse3 iproute2 miniupnpd-nftables mount nftables nut-client nut-server procps rsync util-linux xfsprogs)
 	@[ -x $(TOOLS)/bin/pip ] || python3 -m venv $(TOOLS)
 	@$(TOOLS)/bin/pip install --quiet --disable-pip-version-check --requirement tests/tools/requirements.txt

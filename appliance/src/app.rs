@@ -14,6 +14,7 @@ use crate::config::{Config, ConfigError, DataDir};
 use crate::control::{self, Answer, Command, Desk, Failed, FailedKind, Paced};
 use crate::files;
 use crate::operations::{self, Limits, OpenError, Site};
+use crate::partner::{Arrivals, Door, server_config};
 use crate::vault::{Vault, VaultError};
 
 pub(crate) use lock::{Lock, LockError, Way};
@@ -150,6 +151,7 @@ pub(crate) fn command(dir: &DataDir, command: &Command, progress: &mut dyn FnMut
                 look: Arc::new(|| serde_json::json!({ "running": false })),
                 portal: portal_url(&opened.config, opened.config.portal.port),
                 commissioning: opened.config.commissioning.clone(),
+                door: door(&opened.config, &opened.certs, None, Arrivals::default())?,
             };
             desk.execute(command, progress)
         }
@@ -182,6 +184,23 @@ fn portal_url(config: &Config, port: Option<u16>) -> String {
         None | Some(443) => format!("https://{host}"),
         Some(port) => format!("https://{host}:{port}"),
     }
+}
+
+/// The machine port as somebody outside has to find it. `served`: the port on which the daemon listens, if it runs.
+fn door(config: &Config, certs: &Certs, served: Option<u16>, arrivals: Arrivals) -> Result<Door, AppError> {
+    let port = served.or((config.machine_port.port != 0).then_some(config.machine_port.port));
+    Ok(Door {
+        port: port.unwrap_or(datis_engine::wire::MACHINE_PORT),
+        outside_port: config.machine_port.outside_port,
+        is_served: served.is_some(),
+        is_announced: served.is_some() && config.discovery.mdns,
+        keep_open: config.machine_port.keep_open,
+        name: config.machine_port.address.clone(),
+        pin: certs.pin(),
+        nonce: certs.router_nonce(),
+        tls: server_config(certs.server()).map_err(|e| AppError::Serve(control::with_causes(&e)))?,
+        arrivals,
+    })
 }
 
 /// Where machines find the box, as far as it knows itself.

@@ -32,6 +32,7 @@ use crate::config::{CommissioningConfig, Config, DataDir};
 use crate::locale::{LocaleError, Locales};
 use crate::meters::{Meters, WorkerView};
 use crate::operations::{OperationError, Site};
+use crate::partner::Door;
 use crate::reports::Standing;
 
 use pages::site::Checking;
@@ -50,12 +51,14 @@ const FORM_MAX: usize = 64 << 10;
 /// What the workers do.
 pub(crate) type WorkerLook = Box<dyn Fn() -> Vec<WorkerView> + Send + Sync>;
 
-/// What enrolment needs to know of the machine port.
-pub(crate) struct MachineDoor {
-    /// Where machines find the box.
-    pub(crate) host: String,
-    pub(crate) port: u16,
-    pub(crate) pin: datis_engine::ids::SpkiPin,
+/// Where the box is found.
+pub(crate) struct Ways {
+    /// The machine port.
+    pub(crate) door: Door,
+    /// Where machines find it.
+    pub(crate) machine_host: String,
+    /// Where people find the portal.
+    pub(crate) url: String,
 }
 
 /// What all pages share.
@@ -66,9 +69,7 @@ pub(crate) struct Portal {
     counters: Registry,
     locales: Locales,
     tls: Arc<PortalTls>,
-    door: MachineDoor,
-    /// Where people find it.
-    url: String,
+    ways: Ways,
     from_outside: bool,
     commissioning: CommissioningConfig,
     checking: Arc<Checking>,
@@ -94,7 +95,7 @@ impl Portal {
         config: &Config,
         meters: &Meters,
         workers: WorkerLook,
-        (door, url): (MachineDoor, String),
+        ways: Ways,
     ) -> Result<Arc<Self>, PortalError> {
         let mut counters = Registry::default();
         meters.register(&mut counters);
@@ -107,8 +108,7 @@ impl Portal {
             counters,
             locales: Locales::open()?,
             tls: Arc::new(tls),
-            door,
-            url,
+            ways,
             from_outside: config.portal.from_outside,
             commissioning: config.commissioning.clone(),
             checking: Arc::default(),

@@ -7,7 +7,6 @@ use actix_web::cookie::{Cookie, SameSite};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_SECURITY_POLICY, LOCATION};
 use actix_web::test::{TestRequest, call_service, init_service};
-use datis_engine::ids::SpkiPin;
 use datis_engine::units::{Seconds, UnixMillis};
 
 use super::access::Access;
@@ -57,8 +56,8 @@ fn fixture() -> Fixture {
     let before = outcome("lan.link", CheckState::Pass, Some("link-fast"), None, "[]");
     operations::keep_outcomes(&site, &[before]).expect("keep");
     operations::keep_outcomes(&site, &outcomes).expect("keep");
-    let door = MachineDoor { host: "192.0.2.1".to_owned(), port: 20_600, pin: SpkiPin::from_bytes([7; 32]) };
-    let ways = (door, "https://192.0.2.1".to_owned());
+    let (machine_host, url) = ("192.0.2.1".to_owned(), "https://192.0.2.1".to_owned());
+    let ways = Ways { door: Door::of_nobody(), machine_host, url };
     let portal = Portal::new(site, &dir, &Config::default(), &Meters::new(), workers, ways).expect("portal");
     Fixture { portal, _folder: folder }
 }

@@ -21,6 +21,7 @@ use self::board::Board;
 use self::steps::{Done, Worker};
 use crate::config::CommissioningConfig;
 use crate::operations::{OperationError, Site, chain};
+use crate::partner::Door;
 
 /// A worker that gave way for so long does one step all the same.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -39,19 +40,21 @@ pub struct Workers {
 }
 
 /// What workers have to know besides the site.
-#[derive(Debug, Clone, Default)]
-pub struct Orders {
+#[derive(Clone)]
+pub(crate) struct Orders {
     /// How the site is checked.
-    pub commissioning: CommissioningConfig,
+    pub(crate) commissioning: CommissioningConfig,
+    /// The machine port as somebody outside has to find it.
+    pub(crate) door: Door,
     /// Where people find the portal: mails lead there.
-    pub portal_url: String,
+    pub(crate) portal_url: String,
 }
 
 /// Starts all workers, each on a thread of its own.
 ///
 /// # Errors
 /// The system gives no thread.
-pub fn start(site: Arc<Site>, orders: &Orders) -> io::Result<Workers> {
+pub(crate) fn start(site: Arc<Site>, orders: &Orders) -> io::Result<Workers> {
     let board = Arc::new(Board::new(Worker::ALL.iter().map(|worker| worker.name())));
     let mut workers = Workers { site, board, threads: Vec::new() };
     for (at, worker) in Worker::ALL.iter().enumerate() {
@@ -112,6 +115,15 @@ fn run(site: &Arc<Site>, orders: &Orders, board: &Board, at: usize, worker: Work
             Ok(Done::Again) => {
                 board.succeeded(at, site.clock.now());
                 Worker::AGAIN
+            }
+            Ok(Done::For(pause)) => {
+                board.succeeded(at, site.clock.now());
+                pause
+            }
+            Ok(Done::Failed(reason)) => {
+                tracing::warn!(worker = worker.name(), reason, "A step of background work failed");
+                board.failed(at, reason);
+                RETRY
             }
             Ok(Done::Part) => began.elapsed() * worker.rest(),
             Err(OperationError::Stopped) => return,

@@ -12,6 +12,9 @@ use crate::operations::{self, OperationError, Pace, PruneOptions, Site};
 /// A pack is read again when this long has passed since the last time: with what is left of 30 days to do it in.
 const SCRUB_AFTER: Seconds = Seconds(20 * 86_400);
 
+/// A mapping is never asked for again sooner than this, however short its lease.
+const RENEW_MIN: Duration = Duration::from_secs(5);
+
 /// What has failed for less than this may mend itself; what has failed for longer waits for somebody.
 const FAILS_LATELY: Seconds = Seconds::HOUR;
 
@@ -37,10 +40,12 @@ pub(super) enum Worker {
     Reports,
     /// Hands mails to the mail server.
     Mail,
+    /// Asks the router to go on letting connections in, if that is wanted.
+    Router,
 }
 
 /// How much a step has done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Done {
     /// There is more to do.
     Part,
@@ -48,6 +53,10 @@ pub(super) enum Done {
     Everything,
     /// There is nothing more to do now, but there will be sooner than usual.
     Again,
+    /// There is nothing more to do for so long.
+    For(Duration),
+    /// It could not be done, and is tried again soon.
+    Failed(String),
 }
 
 impl Worker {
@@ -59,6 +68,7 @@ impl Worker {
         Self::Index,
         Self::Proofs,
         Self::Commissioning,
+        Self::Router,
         Self::Reports,
         Self::Mail,
     ];
@@ -74,6 +84,7 @@ impl Worker {
             Self::Commissioning => "commissioning",
             Self::Reports => "reports",
             Self::Mail => "mail",
+            Self::Router => "router",
         }
     }
 
@@ -89,6 +100,7 @@ impl Worker {
             Self::Commissioning => 10,
             Self::Reports => 45,
             Self::Mail => 5,
+            Self::Router => 2,
         })
     }
 
@@ -104,6 +116,7 @@ impl Worker {
             Self::Commissioning => 6 * 3_600,
             Self::Reports => 60,
             Self::Mail => 5,
+            Self::Router => 3_600,
         })
     }
 
@@ -119,6 +132,7 @@ impl Worker {
             | Self::Index
             | Self::Proofs
             | Self::Commissioning
+            | Self::Router
             | Self::Reports
             | Self::Mail => 0,
             Self::Scrub => 4,
@@ -180,8 +194,19 @@ impl Worker {
                     return Ok(Done::Everything);
                 }
                 working(None);
-                check_site(site, &orders.commissioning)
+                check_site(site, orders)
             }
+            Self::Router if orders.door.keep_open => {
+                working(None);
+                Ok(match commissioning::keep_open(&orders.door) {
+                    Ok(kept) => {
+                        working(Some(kept.what));
+                        Done::For(kept.half_life.unwrap_or(self.pause()).clamp(RENEW_MIN, self.pause()))
+                    }
+                    Err(reason) => Done::Failed(reason),
+                })
+            }
+            Self::Router => Ok(Done::Everything),
             Self::Reports => post::report(site, &orders.portal_url),
             Self::Mail => post::send_next(site, working),
         }
@@ -190,8 +215,8 @@ impl Worker {
 
 /// Checks the site, and says in the log what has become worse since the last time. After a power cut the router may not
 /// be there yet: what has failed for a short time only is looked at again soon.
-fn check_site(site: &Site, config: &crate::config::CommissioningConfig) -> Result<Done, OperationError> {
-    let around = Surroundings::look(site, config);
+fn check_site(site: &Site, orders: &Orders) -> Result<Done, OperationError> {
+    let around = Surroundings::look(site, &orders.commissioning).with_door(&orders.door);
     let outcomes = commission(&around, &[], &mut |_| ())?;
     let failed: Vec<_> = outcomes.iter().filter(|outcome| outcome.state() == CheckState::Fail).collect();
     tracing::info!(checks = outcomes.len(), failed = failed.len(), "Site checked");

@@ -256,8 +256,9 @@ pub(in crate::portal) async fn make_code(visit: Visit, form: web::Form<NewMachin
                 }
                 Err(error) => return Err(error.into()),
             };
-            let door = &visit.portal.door;
-            let uri = EnrolmentUri { host: door.host.clone(), port: door.port, code, pin: door.pin }.to_string();
+            let ways = &visit.portal.ways;
+            let (port, pin) = (ways.door.port, ways.door.pin);
+            let uri = EnrolmentUri { host: ways.machine_host.clone(), port, code, pin }.to_string();
             let page = CodePage {
                 frame: Frame::new(visit, &locale.word("enrol-title")),
                 name: parsed,

@@ -193,7 +193,7 @@ pub(in crate::portal) async fn test(visit: Visit) -> HttpResponse {
             let language = operations::mail_setting(visit.site())?.and_then(|s| Language::of_code(&s.language));
             let locale: &Locale = visit.portal.locales.of(language.unwrap_or(visit.language));
             let standing = reports::Standing::look(visit.site())?;
-            let content = reports::test_mail(&standing, &visit.portal.url, locale)?;
+            let content = reports::test_mail(&standing, &visit.portal.ways.url, locale)?;
             operations::queue_mail(visit.site(), MailKind::Test, &content)?;
             Ok(Reply::Go("/reports?said=queued".to_owned()))
         })
