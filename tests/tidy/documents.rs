@@ -173,6 +173,22 @@ fn every_sentence_is_said_somewhere_and_every_one_that_is_said_exists() {
 }
 
 #[test]
+fn the_dashboard_asks_for_metrics_that_there_are() {
+    let (dashboard, guide) = (read("docs/grafana.json"), read("docs/OPERATING.md"));
+    let mut asked = std::collections::BTreeSet::new();
+    for rest in dashboard.split("datis_").skip(1) {
+        asked.insert(rest.chars().take_while(|c| c.is_ascii_lowercase() || *c == '_').collect::<String>());
+    }
+    assert!(asked.len() >= 10, "{asked:?}");
+    for name in asked {
+        assert!(
+            guide.contains(&format!("`datis_{name}`")),
+            "the dashboard asks for datis_{name}, which is not in the guide"
+        );
+    }
+}
+
+#[test]
 fn every_piece_of_evidence_has_a_name_in_the_tables() {
     let english = sentences("en");
     let mut count = 0;

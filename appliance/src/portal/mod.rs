@@ -35,6 +35,7 @@ use crate::operations::{OperationError, Site};
 use crate::partner::Door;
 use crate::reports::Standing;
 
+use pages::events::Streams;
 use pages::site::Checking;
 use scene::Scene;
 pub(crate) use tls::PortalTls;
@@ -73,6 +74,7 @@ pub(crate) struct Portal {
     from_outside: bool,
     commissioning: CommissioningConfig,
     checking: Arc<Checking>,
+    streams: Arc<Streams>,
 }
 
 /// Why the portal cannot be served.
@@ -112,6 +114,7 @@ impl Portal {
             from_outside: config.portal.from_outside,
             commissioning: config.commissioning.clone(),
             checking: Arc::default(),
+            streams: Arc::default(),
         }))
     }
 

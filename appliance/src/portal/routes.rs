@@ -6,7 +6,7 @@ use actix_web::web;
 
 use super::access::Access;
 use super::pages::{
-    account, assets, audit, dashboard, entry, figures, machines, people, reports, site, system, welcome,
+    account, assets, audit, dashboard, entry, events, figures, machines, people, reports, site, system, welcome,
 };
 use crate::operations::accounts::Right;
 
@@ -66,6 +66,7 @@ routes! {
     get "/confirm" Access::SignedIn => entry::confirm_form,
     post "/confirm" Access::SignedIn => entry::confirm,
     get "/" Access::SignedIn => dashboard::show,
+    get "/events" Access::SignedIn => events::stream,
     get "/machines" Access::SignedIn => machines::list,
     get "/machines/new" Access::Has(Right::EnrolMachines) => machines::new_form,
     post "/machines/new" Access::Has(Right::EnrolMachines) => machines::make_code,

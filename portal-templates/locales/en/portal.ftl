@@ -30,8 +30,8 @@ notice-damaged = { $n ->
 notice-disk-low = The disk is almost full. Make room before the box has to refuse backups.
 notice-must-restart = The disk did not keep what it was given. The box is starting again; check the disk.
 notice-site = { $n ->
-        [one] One check of the site fails. See below what to do.
-       *[other] { $n } checks of the site fail. See below what to do.
+        [one] One check of the site fails.
+       *[other] { $n } checks of the site fail.
     }
 
 disk = Disk

@@ -30,8 +30,8 @@ notice-damaged = { $n ->
 notice-disk-low = Le disque est presque plein. Libérez de la place avant que le boîtier doive refuser des sauvegardes.
 notice-must-restart = Le disque n’a pas gardé ce qui lui a été confié. Le boîtier redémarre ; vérifiez le disque.
 notice-site = { $n ->
-        [one] Un contrôle du site échoue. Voyez plus bas ce qu’il faut faire.
-       *[other] { $n } contrôles du site échouent. Voyez plus bas ce qu’il faut faire.
+        [one] Un contrôle du site échoue.
+       *[other] { $n } contrôles du site échouent.
     }
 
 disk = Disque

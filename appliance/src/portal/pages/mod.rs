@@ -5,6 +5,7 @@ pub(super) mod assets;
 pub(super) mod audit;
 pub(super) mod dashboard;
 pub(super) mod entry;
+pub(super) mod events;
 pub(super) mod figures;
 pub(super) mod machines;
 pub(super) mod people;

@@ -28,6 +28,11 @@ impl Checking {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// How many checks it has made, while one is under way.
+    pub(in crate::portal) fn count(&self) -> Option<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(Vec::len)
+    }
+
     /// Starts a run on a thread of its own, unless one is under way.
     fn start(self: &Arc<Self>, site: Arc<Site>, config: CommissioningConfig, door: Door) -> std::io::Result<()> {
         let mut running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
