@@ -6,10 +6,12 @@
 
 mod access;
 mod answer;
+mod download;
 mod frame;
 mod gate;
 mod health;
 mod pages;
+mod pipe;
 mod qr;
 mod routes;
 mod scene;
@@ -26,6 +28,7 @@ use std::time::Duration;
 use actix_web::dev::Server;
 use actix_web::{App, HttpServer, web};
 use prometheus_client::registry::Registry;
+use tokio::sync::Semaphore;
 
 use crate::certs::CertError;
 use crate::certs::portal::PortalCerts;
@@ -35,6 +38,7 @@ use crate::locale::{LocaleError, Locales};
 use crate::meters::{Meters, WorkerView};
 use crate::operations::{self, OperationError, Site};
 
+use pages::proofs::Proving;
 use pages::site::Checking;
 use scene::Scene;
 pub(crate) use tls::PortalTls;
@@ -71,6 +75,9 @@ pub(crate) struct Portal {
     from_outside: bool,
     commissioning: CommissioningConfig,
     checking: Arc<Checking>,
+    proving: Arc<Proving>,
+    /// Downloads that may still begin.
+    downloads: Arc<Semaphore>,
 }
 
 /// Why the portal cannot be served.
@@ -110,6 +117,8 @@ impl Portal {
             from_outside: config.portal.from_outside,
             commissioning: config.commissioning.clone(),
             checking: Arc::default(),
+            proving: Arc::default(),
+            downloads: Arc::new(Semaphore::new(pipe::AT_A_TIME)),
         }))
     }
 
