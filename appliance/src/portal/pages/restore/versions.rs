@@ -21,9 +21,9 @@ struct VersionsPage<'p> {
     source: String,
     base: String,
     name: String,
-    path: String,
-    /// The folder that it is, or was, in.
+    /// The folder that it is, or was, in, and its address.
     folder: String,
+    folder_address: String,
     /// When it was last seen, if it is not in the newest snapshot.
     gone: Option<Date>,
     unreadable: Option<String>,
@@ -58,15 +58,15 @@ pub(in crate::portal) async fn versions(visit: Visit, at: web::Path<(String, Str
             let newest = found.versions.first();
             let moment = newest.map(|version| version.snapshot).or(place.moments.first().map(|moment| moment.id));
             let moment = moment.ok_or(PageError::NotFound)?;
-            let name = shown_name(path.name());
+            let (name, folder) = (shown_name(path.name()), path.parent());
             let page = VersionsPage {
                 frame: Frame::new(visit, &format!("{name} · {}", locale.word("nav-restore"))),
                 machine: place.machine_name.clone(),
                 source: place.source.as_str().to_owned(),
                 base: place.addresses.base(),
                 name,
-                path: path.to_string(),
-                folder: place.addresses.folder(&moment, path.parent().as_ref()),
+                folder: folder.as_ref().map_or_else(|| "/".to_owned(), |folder| format!("/{folder}")),
+                folder_address: place.addresses.folder(&moment, folder.as_ref()),
                 gone: newest.filter(|_| !found.is_in_newest).map(|version| Date::new(version.to)),
                 unreadable: (found.unreadable > 0).then(|| locale.count("versions-unreadable", found.unreadable)),
                 is_cut: found.is_cut,
