@@ -77,17 +77,7 @@ pub fn keep(tx: &Transaction<'_>, machine: MachineRow, proof: &Proof) -> Result<
 pub fn last(c: &Connection, machine: MachineRow) -> Result<Option<Proof>, CatalogError> {
     let sql = "SELECT id, started_at, took_ms, files, bytes, failures FROM proof WHERE machine = ?1
                ORDER BY started_at DESC, id DESC LIMIT 1";
-    let proof = |row: &Row<'_>| {
-        let proof = Proof {
-            started_at: time_at(row, 1)?,
-            took_ms: size_at(row, 2)?,
-            files: size_at(row, 3)?,
-            bytes: size_at(row, 4)?,
-            failures: size_at(row, 5)?,
-            failed: Vec::new(),
-        };
-        Ok((row.get::<_, i64>(0)?, proof))
-    };
+    let proof = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, proof_from(row)?));
     let Some((row, mut proof)) = c.prepare_cached(sql)?.query_row([machine], proof).optional()? else {
         return Ok(None);
     };
@@ -96,6 +86,31 @@ pub fn last(c: &Connection, machine: MachineRow) -> Result<Option<Proof>, Catalo
         |row: &Row<'_>| Ok(ProofFailure { snapshot: bytes_at(row, 0)?, path: row.get(1)?, reason: row.get(2)? });
     proof.failed = c.prepare_cached(sql)?.query_map([row], failure)?.collect::<Result<_, _>>()?;
     Ok(Some(proof))
+}
+
+/// The last proof of each machine that has one, without what failed in it.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn last_of_each(c: &Connection) -> Result<Vec<(MachineId, Proof)>, CatalogError> {
+    let sql = "SELECT m.machine_id, p.started_at, p.took_ms, p.files, p.bytes, p.failures
+               FROM machine m JOIN proof p ON p.id =
+                   (SELECT q.id FROM proof q WHERE q.machine = m.id ORDER BY q.started_at DESC, q.id DESC LIMIT 1)
+               ORDER BY m.id";
+    let proof = |row: &Row<'_>| Ok((bytes_at(row, 0)?, proof_from(row)?));
+    Ok(c.prepare_cached(sql)?.query_map([], proof)?.collect::<Result<_, _>>()?)
+}
+
+/// Of a row whose columns from the second on are those of a proof.
+fn proof_from(row: &Row<'_>) -> rusqlite::Result<Proof> {
+    Ok(Proof {
+        started_at: time_at(row, 1)?,
+        took_ms: size_at(row, 2)?,
+        files: size_at(row, 3)?,
+        bytes: size_at(row, 4)?,
+        failures: size_at(row, 5)?,
+        failed: Vec::new(),
+    })
 }
 
 /// A machine that has snapshots and no proof since `since`: the one whose last proof is oldest.

@@ -6,12 +6,14 @@ use actix_web::http::header::{HeaderValue, LOCATION, RETRY_AFTER, WWW_AUTHENTICA
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 
+use super::download::Download;
 use super::frame::Frame;
 use super::routes::Route;
 use super::visit::Visit;
 use crate::locale::Locale;
 use crate::operations::OperationError;
 use crate::operations::accounts::{AccountError, Secret};
+use crate::operations::browse::BrowseError;
 
 /// The cookie of a session. Its name makes browsers take it from this host alone, over TLS (RFC 6265bis, 4.1.3.2).
 pub(super) const COOKIE: &str = "__Host-datis";
@@ -32,13 +34,17 @@ pub(super) enum Reply {
     SignedOut,
     /// Text for programs.
     Text { media_type: &'static str, text: String },
+    /// Something out of a backup.
+    Download(Box<Download>),
     /// A file to be kept.
     File { name: &'static str, media_type: &'static str, bytes: Vec<u8> },
 }
 
 impl Reply {
-    pub(super) fn into_response(self) -> HttpResponse {
-        match self {
+    /// Waits for the first bytes of a download: what fails before them is told as a page.
+    pub(super) async fn into_response(self) -> Result<HttpResponse, PageError> {
+        Ok(match self {
+            Self::Download(download) => download.response().await?,
             Self::Page(html) => page(StatusCode::OK, html),
             Self::Refused(html) => page(StatusCode::UNPROCESSABLE_ENTITY, html),
             Self::Go(path) => go(&path),
@@ -57,7 +63,7 @@ impl Reply {
                 .content_type(media_type)
                 .insert_header(("content-disposition", format!("attachment; filename=\"{name}\"")))
                 .body(bytes),
-        }
+        })
     }
 }
 
@@ -81,6 +87,15 @@ pub(super) enum PageError {
     /// What was asked for is not there, or not for this visitor.
     #[error("there is no such thing")]
     NotFound,
+    /// Something of a backup is damaged; the rest of it can still be read.
+    #[error("a part of a backup cannot be read")]
+    Unreadable(#[source] OperationError),
+    /// As many downloads run as the box can serve.
+    #[error("too many downloads run already")]
+    Busy,
+    /// What was to be downloaded could not be handed over.
+    #[error("the bytes could not be handed over")]
+    Sink(#[source] std::io::Error),
     #[error("the figures cannot be written")]
     Figures(#[from] std::fmt::Error),
     /// A picture or document could not be made.
@@ -91,6 +106,18 @@ pub(super) enum PageError {
 impl From<OperationError> for PageError {
     fn from(error: OperationError) -> Self {
         Self::Account(error.into())
+    }
+}
+
+impl From<BrowseError> for PageError {
+    fn from(error: BrowseError) -> Self {
+        match error {
+            // What is no file has no bytes to give, whoever asks for them.
+            BrowseError::NotFound | BrowseError::NoFile { .. } => Self::NotFound,
+            BrowseError::Unreadable(error) => Self::Unreadable(error),
+            BrowseError::Sink(error) => Self::Sink(error),
+            BrowseError::Fault(error) => error.into(),
+        }
     }
 }
 
@@ -150,7 +177,17 @@ pub(super) fn failed(visit: &Visit, error: PageError) -> HttpResponse {
                 }
             }
         },
-        PageError::Template(_) | PageError::Figures(_) | PageError::Other(_) => {
+        PageError::Busy => {
+            let text = visit.locale().word("err-busy");
+            let mut response = message(visit, StatusCode::SERVICE_UNAVAILABLE, "err-title", text);
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("60"));
+            response
+        }
+        PageError::Unreadable(_) => {
+            let status = broken(&error).status();
+            message(visit, status, "err-title", visit.locale().word("err-unreadable"))
+        }
+        PageError::Template(_) | PageError::Figures(_) | PageError::Sink(_) | PageError::Other(_) => {
             let status = broken(&error).status();
             message(visit, status, "err-title", visit.locale().word("unavailable"))
         }

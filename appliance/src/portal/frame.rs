@@ -15,7 +15,7 @@ pub(super) struct Frame<'p> {
     pub(super) script: &'static str,
     pub(super) who: Option<Who<'p>>,
     pub(super) ways: Vec<Way>,
-    pub(super) languages: Vec<LanguageLink<'p>>,
+    pub(super) languages: Vec<LanguageLink>,
     /// What was just done.
     pub(super) said: Option<String>,
 }
@@ -33,15 +33,16 @@ pub(super) struct Way {
     pub(super) is_here: bool,
 }
 
-pub(super) struct LanguageLink<'p> {
+pub(super) struct LanguageLink {
     pub(super) code: &'static str,
     pub(super) name: String,
     pub(super) is_this: bool,
-    pub(super) path: &'p str,
+    /// This page in that language.
+    pub(super) address: String,
 }
 
 /// What a form that led here may say, by the word in the query.
-const SAID: [(&str, &str); 7] = [
+const SAID: [(&str, &str); 9] = [
     ("queued", "said-queued"),
     ("saved", "said-saved"),
     ("removed", "said-removed"),
@@ -49,6 +50,8 @@ const SAID: [(&str, &str); 7] = [
     ("retired", "said-retired"),
     ("started", "said-started"),
     ("password", "said-password"),
+    ("proving", "said-proving"),
+    ("nothing-chosen", "said-nothing-chosen"),
 ];
 
 impl<'p> Frame<'p> {
@@ -83,7 +86,7 @@ impl<'p> Frame<'p> {
                     code: other.language.code(),
                     name: other.word("language-name"),
                     is_this: other.language == locale.language,
-                    path,
+                    address: in_language(&visit.path, other.language.code()),
                 })
                 .collect(),
             said: said.map(|key| locale.word(key)),
@@ -91,10 +94,25 @@ impl<'p> Frame<'p> {
     }
 }
 
+/// The same page in another language, at the same place of it.
+fn in_language(path_and_query: &str, code: &str) -> String {
+    let (path, query) = path_and_query.split_once('?').unwrap_or((path_and_query, ""));
+    let mut address = format!("{path}?");
+    for pair in query.split('&') {
+        // What was just done was said already.
+        if !pair.is_empty() && !pair.starts_with("lang=") && !pair.starts_with("said=") {
+            address.push_str(pair);
+            address.push('&');
+        }
+    }
+    address + "lang=" + code
+}
+
 fn ways(actor: &Actor, locale: &Locale, path: &str) -> Vec<Way> {
     let all = [
         ("/", "home", "nav-dashboard", true),
         ("/machines", "machine", "nav-machines", true),
+        ("/restore", "restore", "nav-restore", actor.has(Right::Restore)),
         ("/site", "check", "nav-site", actor.has(Right::LookAtBox)),
         ("/reports", "mail", "nav-reports", actor.has(Right::LookAtBox)),
         ("/people", "people", "nav-people", actor.has(Right::ManageAccounts)),
@@ -118,5 +136,21 @@ pub(super) fn role_key(role: Role) -> &'static str {
         Role::Technician => "role-technician",
         Role::Member => "role-member",
         Role::Auditor => "role-auditor",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_language_shows_the_same_place() {
+        for (path, expected) in [
+            ("/", "/?lang=fr"),
+            ("/restore/a?path=b%20c&said=saved&lang=en&after=d", "/restore/a?path=b%20c&after=d&lang=fr"),
+            ("/x?", "/x?lang=fr"),
+        ] {
+            assert_eq!(in_language(path, "fr"), expected);
+        }
     }
 }

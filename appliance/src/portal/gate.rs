@@ -191,6 +191,7 @@ async fn who(
     }
 }
 
+#[expect(clippy::result_large_err, reason = "once a request, and an answer is what it is about")]
 fn may_pass(
     visit: &Visit,
     route: &Route,

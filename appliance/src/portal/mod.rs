@@ -6,9 +6,11 @@
 
 mod access;
 mod answer;
+mod download;
 mod frame;
 mod gate;
 mod pages;
+mod pipe;
 mod qr;
 mod routes;
 mod scene;
@@ -25,6 +27,7 @@ use std::time::Duration;
 use actix_web::dev::Server;
 use actix_web::{App, HttpServer, web};
 use prometheus_client::registry::Registry;
+use tokio::sync::Semaphore;
 
 use crate::certs::CertError;
 use crate::certs::portal::PortalCerts;
@@ -36,6 +39,7 @@ use crate::partner::Door;
 use crate::reports::Standing;
 
 use pages::events::Streams;
+use pages::proofs::Proving;
 use pages::site::Checking;
 use scene::Scene;
 pub(crate) use tls::PortalTls;
@@ -75,6 +79,9 @@ pub(crate) struct Portal {
     commissioning: CommissioningConfig,
     checking: Arc<Checking>,
     streams: Arc<Streams>,
+    proving: Arc<Proving>,
+    /// Downloads that may still begin.
+    downloads: Arc<Semaphore>,
 }
 
 /// Why the portal cannot be served.
@@ -115,6 +122,8 @@ impl Portal {
             commissioning: config.commissioning.clone(),
             checking: Arc::default(),
             streams: Arc::default(),
+            proving: Arc::default(),
+            downloads: Arc::new(Semaphore::new(pipe::AT_A_TIME)),
         }))
     }
 

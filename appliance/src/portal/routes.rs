@@ -2,11 +2,12 @@
 //! table, and tests ask for each of its rows as each role.
 
 use actix_web::http::Method;
-use actix_web::web;
+use actix_web::{guard, web};
 
 use super::access::Access;
 use super::pages::{
-    account, assets, audit, dashboard, entry, events, figures, machines, people, reports, site, system, welcome,
+    account, assets, audit, dashboard, entry, events, figures, machines, people, proofs, reports, restore, site,
+    system, welcome,
 };
 use crate::operations::accounts::Right;
 
@@ -35,7 +36,7 @@ macro_rules! routes {
 
         /// Tells actix-web the handlers of the table.
         pub(super) fn configure(config: &mut web::ServiceConfig) {
-            $(config.route($pattern, web::$method().to($handler));)+
+            $(config.route($pattern, web::route().guard(guard!($method)).to($handler));)+
         }
     };
 }
@@ -46,6 +47,15 @@ macro_rules! method {
     };
     (post) => {
         "POST"
+    };
+}
+
+macro_rules! guard {
+    (get) => {
+        guard::Any(guard::Get()).or(guard::Head())
+    };
+    (post) => {
+        guard::Post()
     };
 }
 
@@ -73,6 +83,15 @@ routes! {
     get "/machines/{id}" Access::SignedIn => machines::show,
     post "/machines/{id}/policy" Access::Has(Right::ChangeMachines) => machines::set_policy,
     post "/machines/{id}/retire" Access::Has(Right::RetireMachines) => machines::retire,
+    post "/machines/{id}/prove" Access::Has(Right::ChangeMachines) => proofs::prove,
+    get "/restore" Access::Has(Right::Restore) => restore::start,
+    get "/restore/search" Access::Has(Right::Restore) => restore::search,
+    get "/restore/{machine}/{source}" Access::Has(Right::Restore) => restore::newest,
+    get "/restore/{machine}/{source}/versions" Access::Has(Right::Restore) => restore::versions,
+    get "/restore/{machine}/{source}/{snapshot}" Access::Has(Right::Restore) => restore::folder,
+    get "/restore/{machine}/{source}/{snapshot}/file" Access::Has(Right::Restore) => restore::file,
+    get "/restore/{machine}/{source}/{snapshot}/archive" Access::Has(Right::Restore) => restore::whole_folder,
+    post "/restore/{machine}/{source}/{snapshot}/archive" Access::Has(Right::Restore) => restore::selection,
     get "/site" Access::Has(Right::LookAtBox) => site::show,
     post "/site/run" Access::Has(Right::Commission) => site::run,
     get "/reports" Access::Has(Right::LookAtBox) => reports::show,

@@ -1,5 +1,7 @@
 //! The portal as browsers, programs and strangers see it.
 
+mod restore;
+
 use std::collections::BTreeSet;
 
 use actix_web::body::to_bytes;
@@ -30,7 +32,7 @@ fn fixture() -> Fixture {
     let folder = tempfile::tempdir().expect("folder");
     let dir = DataDir::new(folder.path().join("box"));
     let vault = Vault::open_or_make(&dir, Some("cellar<b>"), &mut |_| ()).expect("vault");
-    let site = Arc::new(Site::open(&dir, vault, Limits::default()).expect("site"));
+    let site = Arc::new(Site::open(&dir, vault, Limits { disk_reserve: Some(0), ..Limits::default() }).expect("site"));
     let worker = WorkerView {
         name: "verifier",
         state: WorkerMood::Failed,
@@ -67,7 +69,7 @@ fn origin() -> Origin {
 }
 
 impl Fixture {
-    fn site(&self) -> &Site {
+    fn site(&self) -> &Arc<Site> {
         &self.portal.site
     }
 
@@ -163,6 +165,9 @@ fn path_of(route: &Route) -> String {
         .replace("{link}", "nosuchlink")
         .replace("{id}", &id)
         .replace("{name}", "nobody")
+        .replace("{machine}", &id)
+        .replace("{source}", "system")
+        .replace("{snapshot}", &"00".repeat(32))
 }
 
 #[actix_web::test]

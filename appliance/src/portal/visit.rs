@@ -9,6 +9,7 @@ use super::Portal;
 use super::answer::{self, PageError, Reply};
 use crate::locale::{Language, Locale};
 use crate::operations::accounts::{Actor, Origin, TokenScope, Visitor};
+use crate::operations::browse::Scope;
 use crate::operations::{OperationError, Site};
 
 /// A request that came with a token.
@@ -65,6 +66,11 @@ impl Visit {
         }
     }
 
+    /// What of the backups the visitor may see.
+    pub(super) fn scope(&self) -> Result<Scope, PageError> {
+        Ok(self.actor()?.only_machines().map_or(Scope::All, |machines| Scope::Only(machines.clone())))
+    }
+
     /// Where the visitor has found the portal.
     pub(super) fn here(&self) -> String {
         format!("https://{}", self.host)
@@ -82,7 +88,7 @@ impl Visit {
     ) -> HttpResponse {
         let visit = self.clone();
         match web::block(move || make(&self)).await {
-            Ok(Ok(reply)) => reply.into_response(),
+            Ok(Ok(reply)) => reply.into_response().await.unwrap_or_else(|error| answer::failed(&visit, error)),
             Ok(Err(error)) => answer::failed(&visit, error),
             Err(error) => answer::broken(&error),
         }

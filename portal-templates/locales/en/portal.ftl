@@ -375,4 +375,82 @@ work-mail = Sending mail
 mail-alert = { $n ->
         [one] ACT, one thing has just gone wrong
        *[other] ACT, { $n } things have just gone wrong
+nav-restore = Restore
+said-proving = The proof has begun. Its result comes here.
+said-nothing-chosen = Nothing was chosen. Tick files or folders first.
+err-busy = Too many downloads are running. Wait for one to end and try again.
+err-unreadable = A part of this backup is damaged. Try another date; the rest can still be restored.
+audit-proved = proof of restoring asked for
+search-label = Name of a file or folder
+search-do = Search
+search-hint = A part of the name is enough. All dates are searched, so deleted files are found too.
+search-title = Search
+search-empty = Type a part of the name to search for.
+search-none = Nothing has this name. Try a shorter part of it; what was backed up in the last minutes may not be searchable yet.
+search-cut = There are more hits than are shown. Type more of the name, or a folder before it such as invoices/2026.
+restore-machines = Look into a machine
+restore-utc = All dates are in UTC.
+restore-damaged = A part of this backup is damaged. What does not need it can still be restored.
+last-seen = Last seen
+in-folder = In folder
+deleted = Deleted
+modified = Changed
+download = Download
+choose = Choose
+date = Date of the backup
+date-show = Show
+date-older = Older
+date-newer = Newer
+entry-folder = folder
+entry-file = file
+entry-link = link
+entry-device = device
+entry-pipe = pipe
+folder-contents = What is in the folder
+folder-empty = Nothing is in this folder at this date.
+folder-damaged = A part of this list cannot be read, so something is missing here. Try another date.
+folder-absent = At this date there is no such file or folder. Choose another date above.
+page-first = First page
+page-next = Next page
+take-chosen = Download what is ticked
+take-folder = Download the whole folder
+take-hint = Several files come as one ZIP file. What you download is written into the audit log.
+versions-title = Versions
+versions-look = Show all its versions
+versions-none = None of its versions can be read.
+versions-cut = Only the newest 5000 backups were looked into.
+version-dates = In the backups of
+leads-to = leads to
+proof-title = Proof of restoring
+proof-text = Files of the newest backups are read back and every byte is checked. The box does this by itself once a week.
+proof-do = Prove it now
+proof-running = The proof is under way.
+proof-none = No restore has been proved yet.
+proof-good = { $n ->
+        [one] One file was read back whole ({ $ago }).
+       *[other] { $n } files were read back, all of them whole ({ $ago }).
+    }
+proof-bad = { $n ->
+        [one] One file could not be read back ({ $ago }). Look at the damaged packs of the box.
+       *[other] { $n } files could not be read back ({ $ago }). Look at the damaged packs of the box.
+    }
+proofs-good = { $n ->
+        [one] Restoring is proved for one machine, the last time { $ago }; files read back: { $files }, all whole.
+       *[other] Restoring is proved for { $n } machines, the last time { $ago }; files read back: { $files }, all whole.
+    }
+proofs-bad = { $n ->
+        [one] The last proof of restoring failed for one machine ({ $ago }).
+       *[other] The last proof of restoring failed for { $n } machines ({ $ago }).
+    }
+restore-incomplete = { $n ->
+        [one] One file could not be read on the machine when this backup was made.
+       *[other] { $n } files could not be read on the machine when this backup was made.
+    }
+versions-unreadable = { $n ->
+        [one] One backup is damaged there and could not be looked into.
+       *[other] { $n } backups are damaged there and could not be looked into.
+    }
+versions-same = { $n ->
+        [one] in one backup
+       *[other] the same in { $n } backups
     }

@@ -375,4 +375,82 @@ work-mail = Envoi des messages
 mail-alert = { $n ->
         [one] AGIR, une chose vient de mal tourner
        *[other] AGIR, { $n } choses viennent de mal tourner
+nav-restore = Restaurer
+said-proving = La preuve a commencé. Son résultat paraîtra ici.
+said-nothing-chosen = Rien n’était choisi. Cochez d’abord des fichiers ou des dossiers.
+err-busy = Trop de téléchargements sont en cours. Attendez que l’un se termine et réessayez.
+err-unreadable = Une partie de cette sauvegarde est endommagée. Essayez une autre date ; le reste peut encore être restauré.
+audit-proved = preuve de restauration demandée
+search-label = Nom d’un fichier ou d’un dossier
+search-do = Chercher
+search-hint = Une partie du nom suffit. La recherche porte sur toutes les dates, donc aussi sur les fichiers supprimés.
+search-title = Recherche
+search-empty = Écrivez une partie du nom à chercher.
+search-none = Rien ne porte ce nom. Essayez-en une partie plus courte ; ce qui a été sauvegardé il y a quelques minutes ne se trouve peut-être pas encore.
+search-cut = Il y a plus de résultats que ceux affichés. Écrivez une plus grande partie du nom, ou un dossier devant, comme factures/2026.
+restore-machines = Regarder dans une machine
+restore-utc = Toutes les dates sont en UTC.
+restore-damaged = Une partie de cette sauvegarde est endommagée. Ce qui n’en dépend pas peut encore être restauré.
+last-seen = Vu pour la dernière fois
+in-folder = Dans le dossier
+deleted = Supprimé
+modified = Modifié
+download = Télécharger
+choose = Choisir
+date = Date de la sauvegarde
+date-show = Afficher
+date-older = Plus ancienne
+date-newer = Plus récente
+entry-folder = dossier
+entry-file = fichier
+entry-link = lien
+entry-device = périphérique
+entry-pipe = tube
+folder-contents = Contenu du dossier
+folder-empty = Ce dossier est vide à cette date.
+folder-damaged = Une partie de cette liste est illisible, il manque donc quelque chose ici. Essayez une autre date.
+folder-absent = À cette date, ce fichier ou ce dossier n’existe pas. Choisissez une autre date ci-dessus.
+page-first = Première page
+page-next = Page suivante
+take-chosen = Télécharger la sélection
+take-folder = Télécharger tout le dossier
+take-hint = Plusieurs fichiers arrivent en un seul fichier ZIP. Ce que vous téléchargez est inscrit au journal d’audit.
+versions-title = Versions
+versions-look = Afficher toutes ses versions
+versions-none = Aucune de ses versions n’est lisible.
+versions-cut = Seules les 5000 sauvegardes les plus récentes ont été examinées.
+version-dates = Dans les sauvegardes du
+leads-to = mène à
+proof-title = Preuve de restauration
+proof-text = Des fichiers des dernières sauvegardes sont relus et chaque octet est vérifié. Le boîtier le fait de lui-même une fois par semaine.
+proof-do = Prouver maintenant
+proof-running = La preuve est en cours.
+proof-none = Aucune restauration n’a encore été prouvée.
+proof-good = { $n ->
+        [one] { $n } fichier a été relu, intact ({ $ago }).
+       *[other] { $n } fichiers ont été relus, tous intacts ({ $ago }).
+    }
+proof-bad = { $n ->
+        [one] { $n } fichier n’a pas pu être relu ({ $ago }). Voyez les paquets endommagés du boîtier.
+       *[other] { $n } fichiers n’ont pas pu être relus ({ $ago }). Voyez les paquets endommagés du boîtier.
+    }
+proofs-good = { $n ->
+        [one] La restauration est prouvée pour { $n } machine, la dernière fois { $ago } ; fichiers relus : { $files }, tous intacts.
+       *[other] La restauration est prouvée pour { $n } machines, la dernière fois { $ago } ; fichiers relus : { $files }, tous intacts.
+    }
+proofs-bad = { $n ->
+        [one] La dernière preuve de restauration a échoué pour { $n } machine ({ $ago }).
+       *[other] La dernière preuve de restauration a échoué pour { $n } machines ({ $ago }).
+    }
+restore-incomplete = { $n ->
+        [one] { $n } fichier n’a pas pu être lu sur la machine lors de cette sauvegarde.
+       *[other] { $n } fichiers n’ont pas pu être lus sur la machine lors de cette sauvegarde.
+    }
+versions-unreadable = { $n ->
+        [one] { $n } sauvegarde y est endommagée et n’a pas pu être examinée.
+       *[other] { $n } sauvegardes y sont endommagées et n’ont pas pu être examinées.
+    }
+versions-same = { $n ->
+        [one] dans { $n } sauvegarde
+       *[other] identique dans { $n } sauvegardes
     }

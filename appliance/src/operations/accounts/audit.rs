@@ -77,6 +77,8 @@ actions! {
     KitShown => "kit-shown",
     /// Something was taken out of a backup.
     Restored => "restored",
+    /// A proof that a machine's backups can be restored was asked for.
+    Proved => "proved",
     /// The site was checked.
     Commissioned => "commissioned",
     /// How mail is sent was changed.

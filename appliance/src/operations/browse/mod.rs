@@ -29,7 +29,7 @@ pub use bytes::{FileReader, read_file};
 pub use folder::{EntryDetail, FolderEntry, FolderPage, PAGE_MAX, PageCursor, entry, folder};
 pub(crate) use index::index_next;
 pub(crate) use prove::prove_next;
-pub use prove::{last_proof, prove};
+pub use prove::{PROOF_SAMPLE, last_proof, last_proofs, prove};
 pub use scope::{BrowseError, Scope};
 pub use search::{Found, HITS_MAX, Search, search};
 pub use timeline::timeline;

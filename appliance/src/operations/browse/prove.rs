@@ -19,8 +19,8 @@ use crate::catalog::history::{self, Seen};
 use crate::catalog::proofs::{self, Proof, ProofFailure};
 use crate::operations::{OperationError, Pace, Site, chain};
 
-/// How many files a proof that nobody asked for reads.
-const SAMPLE: usize = 20;
+/// How many files a proof reads, unless somebody wants another number.
+pub const PROOF_SAMPLE: usize = 20;
 
 /// How long a proof is good for.
 const GOOD_FOR: Seconds = Seconds(7 * 86_400);
@@ -62,12 +62,21 @@ pub fn last_proof(site: &Site, scope: &Scope, of: &MachineId) -> Result<Option<P
     Ok(site.catalog.reader().read(|tx| proofs::last(tx, row))?)
 }
 
+/// The last proof of each machine of the scope that has one, without what failed in it.
+///
+/// # Errors
+/// [`BrowseError`].
+pub fn last_proofs(site: &Site, scope: &Scope) -> Result<Vec<(MachineId, Proof)>, BrowseError> {
+    let all = site.catalog.reader().read(|tx| proofs::last_of_each(tx))?;
+    Ok(all.into_iter().filter(|(machine, _)| scope.holds(machine)).collect())
+}
+
 /// Proves the machine that has waited longest; false when none has waited for a week. `working` hears that there is one.
 pub(crate) fn prove_next(site: &Arc<Site>, pace: Pace, working: &dyn Fn()) -> Result<bool, OperationError> {
     let since = site.clock.now().minus(GOOD_FOR);
     let Some(of) = site.catalog.reader().read(|tx| proofs::next_due(tx, since))? else { return Ok(false) };
     working();
-    match prove_at(site, &Scope::All, &of, SAMPLE, random_bytes()?, pace) {
+    match prove_at(site, &Scope::All, &of, PROOF_SAMPLE, random_bytes()?, pace) {
         Ok(proof) if proof.failures > 0 => {
             tracing::error!(machine = %of, files = proof.files, failures = proof.failures, "A proof of restoring failed");
             Ok(true)

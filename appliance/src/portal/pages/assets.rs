@@ -46,5 +46,6 @@ pub(in crate::portal) async fn file(visit: Visit, name: web::Path<String>) -> Ht
 
 pub(in crate::portal) async fn authority(visit: Visit) -> HttpResponse {
     let bytes = visit.portal.tls.authority();
-    Reply::File { name: "datis-portal.crt", media_type: "application/pkix-cert", bytes }.into_response()
+    let file = Reply::File { name: "datis-portal.crt", media_type: "application/pkix-cert", bytes };
+    file.into_response().await.unwrap_or_else(|error| answer::failed(&visit, error))
 }

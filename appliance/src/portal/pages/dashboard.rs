@@ -2,15 +2,18 @@
 
 use actix_web::HttpResponse;
 use askama::Template;
+use datis_engine::units::UnixMillis;
 
 use super::super::answer::Reply;
 use super::super::frame::Frame;
 use super::super::scene::Scene;
 use super::super::visit::Visit;
 use super::machines::{Row, rows};
+use super::proofs::sentence_of_all;
 use crate::locale::Locale;
 use crate::operations::Status;
 use crate::operations::accounts::{Actor, Right};
+use crate::operations::browse::{self, Proof};
 use crate::reports::{About, Health};
 
 #[derive(Template)]
@@ -23,6 +26,8 @@ struct DashboardPage<'p> {
     disk: Option<Disk>,
     machines: Vec<Row>,
     may_enrol: bool,
+    /// What proofs of restoring came to.
+    proofs: Option<String>,
 }
 
 /// A sentence at the top, and where it leads.
@@ -59,10 +64,18 @@ pub(in crate::portal) async fn show(visit: Visit) -> HttpResponse {
             let (locale, actor) = (visit.locale(), visit.actor()?);
             let seen = scene.machines_seen_by(actor);
             let healths: Vec<Health> = seen.iter().map(|(health, ..)| *health).collect();
+            let proofs = browse::last_proofs(visit.site(), &visit.scope()?)?;
+            let proofs: Vec<&Proof> = proofs.iter().map(|(_, proof)| proof).collect();
             let page = DashboardPage {
                 frame: Frame::new(visit, &locale.word("nav-dashboard")),
                 notices: notices(&scene, &healths, actor, locale),
-                local: local(&scene.status, &healths, locale),
+                local: if proofs.iter().any(|proof| proof.failures > 0) {
+                    // What could not be read once is not safe until a proof says otherwise.
+                    damage(locale)
+                } else {
+                    local(&scene.status, &healths, locale)
+                },
+                proofs: sentence_of_all(&proofs, UnixMillis(scene.status.now), locale),
                 external: Tile {
                     tone: "plain",
                     word: locale.word("external-none"),
@@ -77,6 +90,10 @@ pub(in crate::portal) async fn show(visit: Visit) -> HttpResponse {
         .await
 }
 
+fn damage(locale: &Locale) -> Tile {
+    Tile { tone: "bad", word: locale.word("local-bad"), text: locale.word("local-bad-text") }
+}
+
 /// Green only while every machine is within its own allowance and nothing stored is damaged.
 fn local(status: &Status, healths: &[Health], locale: &Locale) -> Tile {
     let tile = |tone, word: &str, text: String| Tile { tone, word: locale.word(word), text };
@@ -84,7 +101,7 @@ fn local(status: &Status, healths: &[Health], locale: &Locale) -> Tile {
     let in_use = healths.len() as u64 - count(&[Health::Retired]);
     let unsafe_ones = count(&[Health::Damaged]);
     if status.poisoned.is_some() || unsafe_ones > 0 || status.damaged.packs > 0 {
-        tile("bad", "local-bad", locale.word("local-bad-text"))
+        damage(locale)
     } else if in_use == 0 {
         tile("plain", "local-none", locale.word("local-none-text"))
     } else if count(&[Health::Late, Health::Incomplete, Health::Empty]) > 0 {

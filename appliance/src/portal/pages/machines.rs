@@ -12,10 +12,11 @@ use super::super::answer::{self, PageError, Reply};
 use super::super::frame::Frame;
 use super::super::qr;
 use super::super::visit::Visit;
-use super::{Choice, When};
+use super::{Choice, When, proofs, restore};
 use crate::figures::Ago;
 use crate::locale::Locale;
 use crate::operations::accounts::{AccountError, Right};
+use crate::operations::browse;
 use crate::operations::{self, Machine, MachineState, MachineStatus, OperationError, PolicyChange};
 use crate::reports::Health;
 
@@ -33,6 +34,8 @@ pub(super) struct Row {
 
 pub(super) struct SourceRow {
     pub(super) name: String,
+    /// Where what is in its backups is shown.
+    pub(super) contents: String,
     pub(super) kind: String,
     pub(super) snapshots: u64,
     pub(super) last: When,
@@ -46,6 +49,7 @@ pub(super) fn rows(machines: &[(Health, &Machine, &MachineStatus)], now: i64, lo
 fn row(health: Health, machine: &Machine, status: &MachineStatus, now: i64, locale: &Locale) -> Row {
     let sources = status.sources.iter().map(|source| SourceRow {
         name: source.source.clone(),
+        contents: restore::address_of(&machine.id, &source.source),
         kind: locale.word(&format!("kind-{}", source.kind)),
         snapshots: source.snapshots,
         last: When::new(UnixMillis(source.last_received_at), UnixMillis(now), locale),
@@ -105,6 +109,11 @@ struct MachinePage<'p> {
     may_change: bool,
     may_retire: bool,
     problem: Option<String>,
+    may_restore: bool,
+    /// What the last proof of restoring came to: style class and sentence.
+    proof: (&'static str, String),
+    is_proving: bool,
+    may_prove: bool,
 }
 
 #[derive(Deserialize)]
@@ -137,6 +146,7 @@ fn machine_page(visit: &Visit, id: &str, refused: Option<(PolicyForm, String)>) 
         ),
     };
     let is_active = machine.state == MachineState::Active;
+    let proof = browse::last_proof(visit.site(), &visit.scope()?, &machine.id)?;
     let page = MachinePage {
         frame: Frame::new(visit, machine.name.as_str()),
         machine: row(health, machine, status, scene.status.now, locale),
@@ -148,6 +158,11 @@ fn machine_page(visit: &Visit, id: &str, refused: Option<(PolicyForm, String)>) 
         may_change: is_active && actor.has(Right::ChangeMachines),
         may_retire: is_active && actor.has(Right::RetireMachines),
         problem,
+        may_restore: actor.has(Right::Restore),
+        proof: proofs::sentence(proof.as_ref(), UnixMillis(scene.status.now), locale),
+        is_proving: visit.portal.proving.holds(&machine.id),
+        // Also of one that is gone: there may be nothing else left of it.
+        may_prove: !status.sources.is_empty() && actor.has(Right::ChangeMachines),
     };
     Ok(page.render()?)
 }

@@ -9,7 +9,9 @@ pub(super) mod events;
 pub(super) mod figures;
 pub(super) mod machines;
 pub(super) mod people;
+pub(super) mod proofs;
 pub(super) mod reports;
+pub(super) mod restore;
 pub(super) mod site;
 pub(super) mod system;
 pub(super) mod welcome;
@@ -35,6 +37,20 @@ impl When {
 pub(super) fn exactly(millis: i64) -> String {
     let at = jiff::Timestamp::from_millisecond(millis).and_then(|at| at.round(jiff::Unit::Second));
     at.map(|at| at.to_string()).unwrap_or_default()
+}
+
+/// A date for those who look for one among many.
+pub(super) struct Date {
+    /// To the minute, in UTC.
+    pub(super) shown: String,
+    pub(super) at: String,
+}
+
+impl Date {
+    pub(super) fn new(at: UnixMillis) -> Self {
+        let shown = jiff::Timestamp::from_millisecond(at.0).map(|at| at.strftime("%Y-%m-%d %H:%M").to_string());
+        Self { shown: shown.unwrap_or_default(), at: exactly(at.0) }
+    }
 }
 
 /// A choice in a form.
