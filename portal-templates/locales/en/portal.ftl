@@ -30,8 +30,8 @@ notice-damaged = { $n ->
 notice-disk-low = The disk is almost full. Make room before the box has to refuse backups.
 notice-must-restart = The disk did not keep what it was given. The box is starting again; check the disk.
 notice-site = { $n ->
-        [one] One check of the site fails. See below what to do.
-       *[other] { $n } checks of the site fail. See below what to do.
+        [one] One check of the site fails. Its page says what to do.
+       *[other] { $n } checks of the site fail. Their page says what to do.
     }
 
 disk = Disk
@@ -304,7 +304,7 @@ err-password-short = The password is too short: it needs at least 10 characters.
 err-password-long = The password is too long: it may have 128 characters.
 err-password-guessable = This password is easily guessed. Take a sentence of several words, without your name.
 err-too-many = There are too many of them. Remove some first.
-err-machine-name = A name of a machine has 1 to 64 characters, and no slash.
+err-machine-name = A name of a machine has 1 to 64 letters, digits, or . _ - and spaces within.
 err-machine-name-taken = There is a machine of this name already. Choose another name, or shut that machine out first.
 err-no-machine = There is no active machine of this name.
 err-every = Write how often as a number and a unit, such as 15m, 6h or 1d.

@@ -30,8 +30,8 @@ notice-damaged = { $n ->
 notice-disk-low = Le disque est presque plein. Libérez de la place avant que le boîtier doive refuser des sauvegardes.
 notice-must-restart = Le disque n’a pas gardé ce qui lui a été confié. Le boîtier redémarre ; vérifiez le disque.
 notice-site = { $n ->
-        [one] Un contrôle du site échoue. Voyez plus bas ce qu’il faut faire.
-       *[other] { $n } contrôles du site échouent. Voyez plus bas ce qu’il faut faire.
+        [one] Un contrôle du site échoue. Sa page dit ce qu’il faut faire.
+       *[other] { $n } contrôles du site échouent. Leur page dit ce qu’il faut faire.
     }
 
 disk = Disque
@@ -304,7 +304,7 @@ err-password-short = Le mot de passe est trop court : il faut au moins 10 caract
 err-password-long = Le mot de passe est trop long : 128 caractères au plus.
 err-password-guessable = Ce mot de passe se devine facilement. Prenez une phrase de plusieurs mots, sans votre nom.
 err-too-many = Il y en a trop. Supprimez-en d’abord.
-err-machine-name = Un nom de machine a 1 à 64 caractères, sans barre oblique.
+err-machine-name = Un nom de machine a 1 à 64 lettres, chiffres, ou . _ - et des espaces à l’intérieur.
 err-machine-name-taken = Une machine de ce nom existe déjà. Choisissez un autre nom, ou excluez d’abord cette machine.
 err-no-machine = Aucune machine active de ce nom.
 err-every = Écrivez la fréquence comme un nombre et une unité, par exemple 15m, 6h ou 1d.
