@@ -1,7 +1,7 @@
 //! The whole first run, as people click it: from the link on the console to the first backup, and everybody's way in.
 
 use harness::browser::Browser;
-use harness::{TestBox, repository};
+use harness::{Random, TestBox, repository};
 use serde_json::json;
 
 use crate::{inspect, scene};
@@ -13,6 +13,7 @@ fn picture(browser: &Browser, name: &str) {
     }
     let folder = repository().join("docs/images");
     std::fs::create_dir_all(&folder).expect("a folder");
+    browser.set_width(1280);
     let picture = browser.picture();
     assert!(picture.len() < 120_000, "{name} has {} bytes", picture.len());
     std::fs::write(folder.join(name).with_extension("png"), picture).expect("a picture");
@@ -110,7 +111,7 @@ fn adds_a_machine(browser: &Browser, the_box: &TestBox) {
     browser.see("0 of 1 machines have a recent, whole backup on this box.");
     let folder = the_box.beside().join("papers");
     std::fs::create_dir(&folder).expect("a folder");
-    std::fs::write(folder.join("letter.txt"), "Dear customer,\n".repeat(5_000)).expect("a file");
+    std::fs::write(folder.join("photograph"), Random::new(1).bytes(3_000_000)).expect("a file");
     // The page learns by itself what happens.
     let _done = machine.backup(&folder);
     browser.see("All is well: every machine has a recent backup.");
@@ -215,7 +216,7 @@ fn signs_out_and_in(browser: &Browser, the_box: &TestBox, codes: &[String]) {
     browser.fill("Code", &codes[3]);
     browser.press("Continue");
     browser.see("The machine has a recent, whole backup on this box.");
-    browser.press("My account");
+    browser.select(".who a").click();
     browser.see("9 recovery codes are left.");
     picture(browser, "account");
     browser.press("Sign out");

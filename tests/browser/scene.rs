@@ -46,15 +46,17 @@ impl Place {
         self.folder.join("resolv.conf")
     }
 
-    /// A fresh box on an empty disk, which sees no network ports and asks no resolvers but those of the place.
+    /// A fresh box on an empty disk, which has a name of its own, sees no network ports and asks no resolvers but those
+    /// of the place.
     pub(crate) fn start_box(&self) -> TestBox {
         let disk = self.folder.join(format!("disk-{}", self.disks.borrow().len()));
         std::fs::create_dir(&disk).expect("a folder");
         let options = ["-t", "tmpfs", "-o", "size=500g,mode=0700", "disk"];
         let _mounted = Invocation::new("mount").args(options).arg(&disk).run().expect_success();
         self.disks.borrow_mut().push(disk.clone());
-        let script = "mount -t sysfs lab /sys && mount --bind \"$0\" /etc/resolv.conf && exec \"$@\"";
-        let own_mounts = ["unshare", "--mount", "--propagation", "private", "sh", "-c", script];
+        let script = "mount -t sysfs lab /sys && mount --bind \"$0\" /etc/resolv.conf && \
+                      echo cellar >/proc/sys/kernel/hostname && exec \"$@\"";
+        let own_mounts = ["unshare", "--uts", "--mount", "--propagation", "private", "sh", "-c", script];
         let resolvers = self.resolvers().to_string_lossy().into_owned();
         let words = own_mounts.into_iter().map(str::to_owned).chain([resolvers]);
         BoxOptions::new().launcher(words).data(disk).start()
