@@ -9,8 +9,9 @@ TOOLS := $(CURDIR)/target/tools
 PROGRAMS := $(CURDIR)/target/programs
 PLANT := datis-appliance/plant,datis-client/plant
 
-# What tests are told: which programs to test, which have bugs planted, and a Python for docs/reader.py.
-TEST_ENVIRONMENT = DATIS_BIN_DIR=$(PROGRAMS)/plain DATIS_PLANTED_BIN_DIR=$(PROGRAMS)/planted DATIS_PYTHON=$(TOOLS)/bin/python
+# What tests are told: which programs to test, which have bugs planted, a Python for docs/reader.py, and axe-core for pages.
+TEST_ENVIRONMENT = DATIS_BIN_DIR=$(PROGRAMS)/plain DATIS_PLANTED_BIN_DIR=$(PROGRAMS)/planted \
+	DATIS_PYTHON=$(TOOLS)/bin/python DATIS_AXE=$(TOOLS)/axe.min.js
 
 # Power cuts, kills and other random faults of each kind that one run makes (tests/crash).
 CYCLES ?= 2000
@@ -82,6 +83,7 @@ tools-python:
 	$(call install-packages,gcc libc6-dev python3 python3-venv python3-pip)
 
 tools-test: tools-build tools-python
-	$(call install-packages,acl age attr busybox dnsmasq-base e2fsprogs faketime fuse3 iproute2 miniupnpd-nftables mount nftables nut-client nut-server procps rsync util-linux xfsprogs)
+	$(call install-packages,acl age attr busybox chromium chromium-driver dnsmasq-base e2fsprogs faketime fonts-dejavu-core fuse3 iproute2 libnss3-tools miniupnpd-nftables mount nftables nut-client nut-server procps rsync util-linux xfsprogs)
 	@[ -x $(TOOLS)/bin/pip ] || python3 -m venv $(TOOLS)
 	@$(TOOLS)/bin/pip install --quiet --disable-pip-version-check --requirement tests/tools/requirements.txt
+	@tests/tools/install-axe.sh $(TOOLS)

@@ -3,6 +3,7 @@
 //! Nothing in here knows how the product works inside: it starts the two programs and looks at what they print and write.
 //! A helper that cannot do its work panics with a sentence, because the test is then worth nothing.
 
+pub mod browser;
 mod lab;
 mod machine;
 pub mod portal;

@@ -404,6 +404,30 @@ impl TestBox {
         (status, body.to_owned())
     }
 
+    /// The certificate of its portal's authority, as DER.
+    #[must_use]
+    pub fn authority(&self) -> PathBuf {
+        self.data.join("keys/portal-ca.der")
+    }
+
+    /// Somebody who speaks to the portal by hand, and is not signed in.
+    ///
+    /// # Panics
+    /// When the box was never started.
+    #[must_use]
+    pub fn visitor(&self) -> portal::Visitor {
+        portal::Visitor::new(self.portal_port(), std::fs::read(self.authority()).expect("the portal's authority"))
+    }
+
+    /// An address of the portal.
+    ///
+    /// # Panics
+    /// When it was never started.
+    #[must_use]
+    pub fn url(&self, path: &str) -> String {
+        format!("https://127.0.0.1:{}{path}", self.portal_port())
+    }
+
     /// The value of one metric, all its labels added up; `None` when there is none of this name.
     ///
     /// # Panics

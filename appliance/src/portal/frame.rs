@@ -13,6 +13,7 @@ pub(super) struct Frame<'p> {
     pub(super) version: &'static str,
     pub(super) style: &'static str,
     pub(super) script: &'static str,
+    pub(super) icon: &'static str,
     pub(super) who: Option<Who<'p>>,
     pub(super) ways: Vec<Way>,
     pub(super) languages: Vec<LanguageLink>,
@@ -72,6 +73,7 @@ impl<'p> Frame<'p> {
             version: env!("CARGO_PKG_VERSION"),
             style: assets::style_path(),
             script: assets::script_path(),
+            icon: assets::icon_path(),
             who: actor.map(|actor| Who {
                 name: actor.name(),
                 role: locale.word(role_key(actor.role())),

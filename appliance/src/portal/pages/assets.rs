@@ -1,4 +1,4 @@
-//! Styles, script and the authority's certificate. The names of files hold the digest of what is in them, so browsers
+//! Styles, script, icon and the authority's certificate. The names of files hold the digest of what is in them, so browsers
 //! keep them until another version of the box has others.
 
 use std::sync::OnceLock;
@@ -12,6 +12,7 @@ use super::super::visit::Visit;
 
 const STYLE: &str = include_str!("../../../../portal-templates/static/portal.css");
 const SCRIPT: &str = include_str!("../../../../portal-templates/static/portal.js");
+const ICON: &str = include_str!("../../../../portal-templates/static/portal.svg");
 
 /// Where the styles are.
 pub(in crate::portal) fn style_path() -> &'static str {
@@ -25,6 +26,12 @@ pub(in crate::portal) fn script_path() -> &'static str {
     PATH.get_or_init(|| path("js", SCRIPT))
 }
 
+/// Where the icon is.
+pub(in crate::portal) fn icon_path() -> &'static str {
+    static PATH: OnceLock<String> = OnceLock::new();
+    PATH.get_or_init(|| path("svg", ICON))
+}
+
 fn path(kind: &str, content: &str) -> String {
     format!("/static/portal-{}.{kind}", &blake3::hash(content.as_bytes()).to_hex()[..16])
 }
@@ -35,6 +42,8 @@ pub(in crate::portal) async fn file(visit: Visit, name: web::Path<String>) -> Ht
         ("text/css; charset=utf-8", STYLE)
     } else if path == script_path() {
         ("text/javascript; charset=utf-8", SCRIPT)
+    } else if path == icon_path() {
+        ("image/svg+xml", ICON)
     } else {
         return answer::plain(StatusCode::NOT_FOUND, visit.locale().word("err-not-found"));
     };

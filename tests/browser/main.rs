@@ -1,0 +1,11 @@
+//! The portal in a real browser, as people click it: a real box, a real Chromium, and nothing else within reach.
+//!
+//! Each test lives in a network namespace of its own. The browser has the box's authority in its certificate database and
+//! checks the portal's certificates itself.
+
+mod checks_themselves;
+mod first_run;
+mod hostile;
+mod inspect;
+mod pages;
+mod scene;
