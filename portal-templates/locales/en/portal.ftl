@@ -375,6 +375,7 @@ work-mail = Sending mail
 mail-alert = { $n ->
         [one] ACT, one thing has just gone wrong
        *[other] ACT, { $n } things have just gone wrong
+    }
 nav-restore = Restore
 said-proving = The proof has begun. Its result comes here.
 said-nothing-chosen = Nothing was chosen. Tick files or folders first.

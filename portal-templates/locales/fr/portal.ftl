@@ -375,6 +375,7 @@ work-mail = Envoi des messages
 mail-alert = { $n ->
         [one] AGIR, une chose vient de mal tourner
        *[other] AGIR, { $n } choses viennent de mal tourner
+    }
 nav-restore = Restaurer
 said-proving = La preuve a commencé. Son résultat paraîtra ici.
 said-nothing-chosen = Rien n’était choisi. Cochez d’abord des fichiers ou des dossiers.
