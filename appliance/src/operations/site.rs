@@ -246,6 +246,11 @@ impl Site {
         self.stopping.store(true, Ordering::SeqCst);
     }
 
+    /// How many changes there were since the box was opened: whoever shows it looks again when the number is another.
+    pub(crate) fn changes(&self) -> u64 {
+        self.catalog.writer().commits()
+    }
+
     pub(crate) fn check_running(&self) -> Result<(), OperationError> {
         if let Some(reason) = self.poisoned() {
             return Err(OperationError::Poisoned { reason });

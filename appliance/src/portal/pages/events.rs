@@ -55,7 +55,7 @@ impl Seen {
     fn now(portal: &Portal) -> Self {
         let workers = (portal.workers)().into_iter().map(|worker| (worker.progress, worker.state.word()));
         Self {
-            commits: portal.site.catalog.writer().commits(),
+            commits: portal.site.changes(),
             checked: portal.checking.count(),
             workers: workers.collect(),
         }
