@@ -14,6 +14,7 @@ use crate::config::{Config, ConfigError, DataDir};
 use crate::control::{self, Answer, Command, Desk, Failed, FailedKind, Paced};
 use crate::files;
 use crate::operations::{self, Limits, OpenError, Site};
+use crate::partner::{Arrivals, Door, server_config};
 use crate::vault::{Vault, VaultError};
 
 pub(crate) use lock::{Lock, LockError, Way};
@@ -148,8 +149,9 @@ pub(crate) fn command(dir: &DataDir, command: &Command, progress: &mut dyn FnMut
                 site: Arc::clone(&opened.site),
                 certs: Arc::clone(&opened.certs),
                 look: Arc::new(|| serde_json::json!({ "running": false })),
-                portal: portal_url(&opened.config),
+                portal: portal_url(&opened.config, opened.config.portal.port),
                 commissioning: opened.config.commissioning.clone(),
+                door: door(&opened.config, &opened.certs, None, Arrivals::default())?,
             };
             desk.execute(command, progress)
         }
@@ -171,20 +173,43 @@ fn check_there(dir: &DataDir) -> Result<(), AppError> {
     if dir.vault_file().exists() { Ok(()) } else { Err(AppError::NoBox { folder: dir.root().display().to_string() }) }
 }
 
-/// Where people will find the portal once the box runs; its port is known then.
-fn portal_url(config: &Config) -> String {
-    let host = advertised_host(config, config.portal.listen);
-    match config.portal.port {
+/// Where people find the portal, without a slash at its end.
+fn portal_url(config: &Config, port: Option<u16>) -> String {
+    let host = match config.portal.names.first() {
+        Some(name) => name.as_str().to_owned(),
+        None => own_address(config.portal.listen),
+    };
+    let host = if host.contains(':') { format!("[{host}]") } else { host };
+    match port {
         None | Some(443) => format!("https://{host}"),
         Some(port) => format!("https://{host}:{port}"),
     }
 }
 
+/// The machine port as somebody outside has to find it. `served`: the port on which the daemon listens, if it runs.
+fn door(config: &Config, certs: &Certs, served: Option<u16>, arrivals: Arrivals) -> Result<Door, AppError> {
+    let port = served.or((config.machine_port.port != 0).then_some(config.machine_port.port));
+    Ok(Door {
+        port: port.unwrap_or(datis_engine::wire::MACHINE_PORT),
+        outside_port: config.machine_port.outside_port,
+        is_served: served.is_some(),
+        is_announced: served.is_some() && config.discovery.mdns,
+        keep_open: config.machine_port.keep_open,
+        name: config.machine_port.address.clone(),
+        pin: certs.pin(),
+        nonce: certs.router_nonce(),
+        tls: server_config(certs.server()).map_err(|e| AppError::Serve(control::with_causes(&e)))?,
+        arrivals,
+    })
+}
+
 /// Where machines find the box, as far as it knows itself.
 fn advertised_host(config: &Config, listen: IpAddr) -> String {
-    if let Some(address) = &config.machine_port.address {
-        return address.clone();
-    }
+    config.machine_port.address.clone().unwrap_or_else(|| own_address(listen))
+}
+
+/// The address of the box in its network, as far as it knows itself.
+fn own_address(listen: IpAddr) -> String {
     if !listen.is_unspecified() {
         return listen.to_string();
     }

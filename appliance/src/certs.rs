@@ -91,6 +91,14 @@ impl Certs {
         (self.tls_certificate.clone(), PrivatePkcs8KeyDer::from(self.tls_key.to_vec()).into())
     }
 
+    /// Twelve bytes that only this box knows, the same at each start: by them a router knows the box's mappings again
+    /// (RFC 6887, section 11.1).
+    #[must_use]
+    pub fn router_nonce(&self) -> [u32; 3] {
+        let derived = blake3::derive_key("datis 2026-11 nonce for mappings at the router", &self.tls_key);
+        std::array::from_fn(|at| u32::from_be_bytes(std::array::from_fn(|byte| derived[at * 4 + byte])))
+    }
+
     /// What machine certificates must chain to.
     #[must_use]
     pub fn machine_authority(&self) -> CertificateDer<'static> {

@@ -8,6 +8,10 @@ use std::path::{Path, PathBuf};
 use datis_engine::wire::MACHINE_PORT;
 use serde::Deserialize;
 
+mod partner;
+
+pub use partner::PartnerAddress;
+
 /// The portal's ports, the first one that can be had: what browsers use by themselves, and one that needs no privilege.
 pub const PORTAL_PORTS: [u16; 2] = [443, 8443];
 
@@ -16,6 +20,12 @@ pub const PORTAL_NAMES_MAX: usize = 16;
 
 /// The most time servers that can be set.
 pub const TIME_SERVERS_MAX: usize = 8;
+
+/// The most boxes outside that can be named.
+pub const COORDINATORS_MAX: usize = 8;
+
+/// The coordinator's default port.
+pub const COORDINATOR_PORT: u16 = 20_601;
 
 /// The box's folder: everything it has is in it, and only one process works in it at a time.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -134,6 +144,10 @@ pub struct Config {
     pub storage: StorageConfig,
     /// How the site is checked.
     pub commissioning: CommissioningConfig,
+    /// Whether other boxes may ask this one about their way in and out.
+    pub coordinator: CoordinatorConfig,
+    /// Whether the box is found in its network by name.
+    pub discovery: DiscoveryConfig,
 }
 
 /// Section `machine_port`.
@@ -146,11 +160,21 @@ pub struct MachinePortConfig {
     pub port: u16,
     /// Host name or address that enrolment URIs carry; default: the address of the box in its network.
     pub address: Option<String>,
+    /// The port that others outside are told, where it is not the same; default: `port`, or what the router gave.
+    pub outside_port: Option<u16>,
+    /// Whether the router is asked to let others in at this port, and asked again for as long as the box runs; default: no.
+    pub keep_open: bool,
 }
 
 impl Default for MachinePortConfig {
     fn default() -> Self {
-        Self { listen: IpAddr::V6(Ipv6Addr::UNSPECIFIED), port: MACHINE_PORT, address: None }
+        Self {
+            listen: IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+            port: MACHINE_PORT,
+            address: None,
+            outside_port: None,
+            keep_open: false,
+        }
     }
 }
 
@@ -227,6 +251,8 @@ pub struct CommissioningConfig {
     pub time_servers: Vec<TimeServer>,
     /// Where the NUT server listens that knows the UPS; default: its usual port on this computer.
     pub nut_server: SocketAddr,
+    /// Boxes outside that may be asked, `HOST:PORT#PIN`, at most [`COORDINATORS_MAX`]; default: none.
+    pub coordinators: Vec<PartnerAddress>,
 }
 
 /// The port of NUT (network UPS tools).
@@ -239,6 +265,47 @@ impl Default for CommissioningConfig {
             automatic: true,
             time_servers: (0..3).map(of_pool).collect(),
             nut_server: (Ipv4Addr::LOCALHOST, NUT_PORT).into(),
+            coordinators: Vec::new(),
+        }
+    }
+}
+
+/// Section `discovery`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DiscoveryConfig {
+    /// Whether the running box answers to `datis-XXXX.local` and announces `_datis._tcp`; default: yes.
+    pub mdns: bool,
+}
+
+impl Default for DiscoveryConfig {
+    fn default() -> Self {
+        Self { mdns: true }
+    }
+}
+
+/// Section `coordinator`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CoordinatorConfig {
+    /// Whether this box answers others; default: no.
+    pub enabled: bool,
+    /// Address to listen on; default `::`, which is every address of both families. A box with several addresses must
+    /// name the one that others know, since datagrams are answered from the one that the system chooses.
+    pub listen: IpAddr,
+    /// Port, TCP and UDP; default [`COORDINATOR_PORT`]; 0 takes a free one at each start.
+    pub port: u16,
+    /// Further TCP ports on which the same is answered, so that others can see whether they get out to these.
+    pub more_ports: Vec<u16>,
+}
+
+impl Default for CoordinatorConfig {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            listen: IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+            port: COORDINATOR_PORT,
+            more_ports: Vec::new(),
         }
     }
 }
@@ -341,6 +408,20 @@ impl Config {
         if !(1..=TIME_SERVERS_MAX).contains(&self.commissioning.time_servers.len()) {
             return refuse("commissioning.time_servers", "must name 1 to 8 time servers");
         }
+        if self.commissioning.coordinators.len() > COORDINATORS_MAX {
+            return refuse("commissioning.coordinators", "must name no more than 8 boxes");
+        }
+        if self.machine_port.outside_port.is_some_and(|port| port < 1024) {
+            return refuse("machine_port.outside_port", "must be 1024 or higher");
+        }
+        let taken = [self.machine_port.port, self.portal.port.unwrap_or(0)];
+        let mut ports = std::iter::once(self.coordinator.port).chain(self.coordinator.more_ports.iter().copied());
+        if self.coordinator.enabled && ports.any(|port| port != 0 && taken.contains(&port)) {
+            return refuse("coordinator.port", "is the same as another port of the box; choose another");
+        }
+        if self.coordinator.more_ports.len() > 16 || self.coordinator.more_ports.contains(&0) {
+            return refuse("coordinator.more_ports", "must name no more than 16 ports, and not 0");
+        }
         Ok(())
     }
 }
@@ -394,6 +475,10 @@ mod tests {
             ("[commissioning]\ntime_servers = []", "commissioning.time_servers"),
             ("[commissioning]\ntime_servers = [\"a b\"]", "a b"),
             ("[commissioning]\ntime_servers = [\"ntp.lan:0\"]", "ntp.lan:0"),
+            ("[commissioning]\ncoordinators = [\"box.lan\"]", "box.lan"),
+            ("[machine_port]\noutside_port = 443", "machine_port.outside_port"),
+            ("[coordinator]\nenabled = true\nport = 20600", "coordinator.port"),
+            ("[coordinator]\nmore_ports = [0]", "coordinator.more_ports"),
             ("box_name", "1"),
         ] {
             let message = read(text).expect_err(text).to_string();

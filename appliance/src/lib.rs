@@ -1,7 +1,7 @@
 //! The daemon `datisd`: takes backups in, keeps them, gives them back.
 //!
 //! The arrows go one way and `tests/tidy` holds them: `app` builds everything and starts the edges (`portal`, `intake`,
-//! `control`, `workers`), which never import one another. Every change is one verb in `operations`, in one transaction;
+//! `control`, `coordinator`, `workers`), which never import one another. Every change is one verb in `operations`, in one transaction;
 //! every look goes through `catalog`'s readers. `commissioning` looks at the box and at the network around it; what
 //! needs a privilege for that, the program `datis-probe` does (`probe`). `vault`, `certs`, `config`, `files` and `meters` stand below all of them.
 
@@ -12,13 +12,20 @@ pub mod cli;
 pub mod commissioning;
 pub mod config;
 mod control;
+mod coordinator;
+mod discovery;
 mod figures;
 mod files;
 mod intake;
+mod links;
 pub mod locale;
+mod mapping;
 mod meters;
 pub mod operations;
+mod partner;
 mod portal;
 pub mod probe;
+mod rates;
+mod reports;
 pub mod vault;
 pub mod workers;

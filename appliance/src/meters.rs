@@ -8,6 +8,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::partner::Arrivals;
+
 /// A route and how its requests ended.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RequestLabels {
@@ -76,6 +78,8 @@ pub(crate) struct Meters {
     pub(crate) connections: Gauge,
     pub(crate) uploads: Gauge,
     pub(crate) received_bytes: Counter,
+    /// From where connections came lately: no figure, and never shown as one.
+    pub(crate) arrivals: Arrivals,
 }
 
 impl Meters {
@@ -89,6 +93,7 @@ impl Meters {
             connections: Gauge::default(),
             uploads: Gauge::default(),
             received_bytes: Counter::default(),
+            arrivals: Arrivals::default(),
         }
     }
 

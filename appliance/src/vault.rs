@@ -233,7 +233,8 @@ fn kit_path(dir: &DataDir) -> PathBuf {
     dir.keys_dir().join("kit.age-key")
 }
 
-fn default_box_name(id: VaultId) -> String {
+/// `datis-` and four digits of the vault's id.
+pub(crate) fn default_box_name(id: VaultId) -> String {
     format!("datis-{}", data_encoding::HEXLOWER.encode(&id.as_bytes()[..2]))
 }
 

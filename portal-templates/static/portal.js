@@ -2,26 +2,36 @@
 "use strict";
 
 // Parts that change by themselves: fetched again as a page, and put in place if nothing in them has the focus.
-function keepFresh(part) {
-  const again = () => setTimeout(refresh, part.hasAttribute("data-busy") ? 1000 : 10000);
-  async function refresh() {
-    if (document.hidden || part.contains(document.activeElement)) return again();
-    try {
-      const answer = await fetch(location.pathname + location.search, { credentials: "same-origin", redirect: "error" });
-      if (!answer.ok) return again();
-      const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById(part.id);
-      if (fresh && fresh.innerHTML !== part.innerHTML) {
-        part.replaceWith(fresh);
-        part = fresh;
+const ASK_EVERY = 10000;
+let asking = false;
+
+async function refresh() {
+  const parts = [...document.querySelectorAll("[data-live]")].filter((part) => !part.contains(document.activeElement));
+  if (asking || document.hidden || parts.length === 0) return;
+  asking = true;
+  try {
+    const answer = await fetch(location.pathname + location.search, { credentials: "same-origin", redirect: "error" });
+    if (answer.ok) {
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      for (const part of parts) {
+        const fresh = page.getElementById(part.id);
+        if (fresh && fresh.outerHTML !== part.outerHTML) part.replaceWith(fresh);
       }
-    } catch {
-      // The box may be starting again; the next try tells.
     }
-    again();
+  } catch {
+    // The box may be starting again; the next try tells.
+  } finally {
+    asking = false;
   }
-  again();
 }
-document.querySelectorAll("[data-live]").forEach(keepFresh);
+
+// The box says when something has changed; a page that cannot hear it asks from time to time.
+if (document.querySelector("[data-live]")) {
+  const events = new EventSource("/events");
+  events.addEventListener("box", refresh);
+  document.addEventListener("visibilitychange", refresh);
+  setInterval(() => events.readyState !== EventSource.OPEN && refresh(), ASK_EVERY);
+}
 
 document.querySelectorAll("[data-copy]").forEach((button) => {
   if (!navigator.clipboard) return;

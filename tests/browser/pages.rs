@@ -12,7 +12,7 @@ use crate::{inspect, scene};
 const LANGUAGES: [&str; 3] = ["en", "fr", "ru"];
 
 /// Routes that answer with files and figures and not with pages.
-const NO_PAGES: [&str; 4] = ["/static/{file}", "/ca.crt", "/healthz", "/metrics"];
+const NO_PAGES: [&str; 5] = ["/static/{file}", "/ca.crt", "/healthz", "/metrics", "/events"];
 
 /// A page, and who sees it.
 struct Page {
@@ -51,7 +51,7 @@ enum Who {
 }
 
 /// Every GET of the table of routes that is a page.
-const PATTERNS: [(&str, Who); 17] = [
+const PATTERNS: [(&str, Who); 18] = [
     ("/login", Who::Stranger),
     ("/login/code", Who::BeforeCode),
     ("/welcome/second-factor", Who::BeforeFactor),
@@ -62,6 +62,7 @@ const PATTERNS: [(&str, Who); 17] = [
     ("/machines/new", Who::Admin),
     ("/machines/{id}", Who::Admin),
     ("/site", Who::Admin),
+    ("/reports", Who::Admin),
     ("/people", Who::Admin),
     ("/people/new", Who::Admin),
     ("/people/{name}", Who::Admin),

@@ -2,4 +2,8 @@
 //! exactly its finding, and the evidence for it.
 
 mod checks;
+mod neighbours;
+mod outside;
+mod partners;
+mod routers;
 mod site;

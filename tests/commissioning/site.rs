@@ -30,6 +30,8 @@ pub(crate) struct Site {
     /// On a small disk in memory.
     data: PathBuf,
     datisd: PathBuf,
+    /// Lines for the configuration, one a partner.
+    pub(crate) partners: Vec<String>,
 }
 
 impl Site {
@@ -57,7 +59,7 @@ impl Site {
         let _mounted = Invocation::new("mount").args(options).arg(&data).run().expect_success();
         std::fs::write(data.join("datisd.toml"), format!("[commissioning]\ntime_servers = [\"{TIME}\"]\n"))
             .expect("configuration");
-        Self { lab, resolvers: vec![ROUTER], data, datisd: Programs::plain().datisd() }
+        Self { lab, resolvers: vec![ROUTER], data, datisd: Programs::plain().datisd(), partners: Vec::new() }
     }
 
     /// The shop as it should be.
@@ -156,7 +158,16 @@ impl Site {
         });
     }
 
-    fn wait_for_port(&self, space: &str, port: &str) {
+    /// Runs the box itself, from now on.
+    pub(crate) fn run(&mut self) {
+        let datisd = self.lab.inside_with_resolvers("box", &self.resolvers, &self.datisd);
+        let daemon = datisd.arg("--data").arg(&self.data).args(["run", "--portal-port", "0"]);
+        self.lab.serve(daemon);
+        let ready = self.data.join("run.json");
+        harness::wait_for("the box", Duration::from_secs(20), || ready.exists().then_some(()));
+    }
+
+    pub(crate) fn wait_for_port(&self, space: &str, port: &str) {
         let listening = self.lab.inside(space, "ss").arg("-Hlun");
         harness::wait_for(port, Duration::from_secs(20), || {
             listening.clone().run().text().contains(port).then_some(())
@@ -167,6 +178,18 @@ impl Site {
     pub(crate) fn serve_time(&self, ahead: f64) {
         let address = (TIME.parse::<Ipv4Addr>().expect("an address"), 123).into();
         self.lab.answer_datagrams("net", address, move |query| time_answer(query, ahead).to_vec());
+    }
+
+    /// The program as the box has it.
+    pub(crate) fn datisd(&self) -> &std::path::Path {
+        &self.datisd
+    }
+
+    /// Writes the configuration of the box: its partners, and what stands in `more`.
+    pub(crate) fn configure(&self, more: &str) {
+        let text =
+            format!("[commissioning]\ntime_servers = [\"{TIME}\"]\ncoordinators = {:?}\n{more}\n", self.partners);
+        std::fs::write(self.data.join("datisd.toml"), text).expect("configuration");
     }
 
     /// Runs `datisd commission` in the shop.

@@ -3,12 +3,12 @@
 //! Everything has addresses of its own inside the namespaces and ends with the [`Lab`]. Needs root.
 
 use std::fs::File;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
@@ -168,6 +168,37 @@ impl Lab {
             let mut question = [0; 2_048];
             while let Ok((length, from)) = socket.recv_from(&mut question) {
                 socket.send_to(&answer(&question[..length]), from).expect("an answer");
+            }
+        });
+        is_ready.recv().expect("the service runs");
+    }
+
+    /// A service that takes connections at an address of a namespace, each on a thread of its own. It ends a minute after
+    /// the last one: its test is over then.
+    ///
+    /// # Panics
+    /// When the address is taken or there is no such namespace.
+    pub fn answer_connections(
+        &self,
+        space: &str,
+        address: SocketAddr,
+        answer: impl Fn(TcpStream) + Clone + Send + 'static,
+    ) {
+        let (ready, is_ready) = std::sync::mpsc::channel();
+        self.thread(space, move || {
+            let listener = TcpListener::bind(address).expect("the address is free");
+            listener.set_nonblocking(true).expect("a listener that does not wait for ever");
+            ready.send(()).expect("the test waits");
+            let mut last = Instant::now();
+            while last.elapsed() < Duration::from_secs(60) {
+                let Ok((stream, _)) = listener.accept() else {
+                    std::thread::sleep(Duration::from_millis(5));
+                    continue;
+                };
+                last = Instant::now();
+                stream.set_nonblocking(false).expect("a stream");
+                let answer = answer.clone();
+                std::thread::spawn(move || answer(stream));
             }
         });
         is_ready.recv().expect("the service runs");

@@ -20,7 +20,7 @@ const START: Duration = Duration::from_secs(30);
 const STOP: Duration = Duration::from_secs(30);
 
 /// The site is checked in a laboratory, not wherever the tests run.
-const NO_SITE: &str = "[commissioning]\nautomatic = false\n";
+const NO_SITE: &str = "[commissioning]\nautomatic = false\n[discovery]\nmdns = false\n";
 
 /// What a box is started with.
 #[derive(Debug)]

@@ -9,28 +9,75 @@ use crate::sources::{Source, sources};
 /// A module, and what it may import of its crate.
 type Arrows = &'static [(&'static str, &'static [&'static str])];
 
-/// `portal`, `intake`, `control` and `workers` are the edges: they never import one another. Every change goes through
+/// `portal`, `intake`, `control`, `coordinator` and `workers` are the edges: they never import one another. Every change goes through
 /// `operations`, every look through the readers of `catalog`.
 const APPLIANCE: Arrows = &[
     ("main", &["cli"]),
     ("cli", &["app", "commissioning", "config", "control"]),
-    ("app", &["certs", "config", "control", "files", "intake", "meters", "operations", "portal", "vault", "workers"]),
-    ("portal", &["catalog", "certs", "commissioning", "config", "figures", "locale", "meters", "operations", "vault"]),
-    ("intake", &["catalog", "certs", "config", "meters", "operations", "vault"]),
-    ("control", &["catalog", "certs", "commissioning", "config", "figures", "locale", "operations", "vault"]),
-    ("workers", &["catalog", "commissioning", "config", "meters", "operations"]),
-    ("commissioning", &["config", "locale", "operations", "probe"]),
+    (
+        "app",
+        &[
+            "certs",
+            "commissioning",
+            "config",
+            "control",
+            "coordinator",
+            "discovery",
+            "files",
+            "intake",
+            "meters",
+            "operations",
+            "partner",
+            "portal",
+            "vault",
+            "workers",
+        ],
+    ),
+    (
+        "portal",
+        &[
+            "catalog",
+            "certs",
+            "commissioning",
+            "config",
+            "figures",
+            "links",
+            "locale",
+            "meters",
+            "operations",
+            "partner",
+            "reports",
+            "vault",
+        ],
+    ),
+    ("intake", &["catalog", "certs", "config", "meters", "operations", "rates", "vault"]),
+    ("coordinator", &["certs", "config", "partner", "rates"]),
+    (
+        "control",
+        &["catalog", "certs", "commissioning", "config", "figures", "locale", "operations", "partner", "vault"],
+    ),
+    (
+        "workers",
+        &["catalog", "commissioning", "config", "links", "locale", "meters", "operations", "partner", "reports"],
+    ),
+    ("reports", &["catalog", "commissioning", "figures", "locale", "operations"]),
+    ("links", &["operations"]),
+    ("commissioning", &["config", "discovery", "locale", "mapping", "operations", "partner", "probe", "vault"]),
     ("probe", &[]),
     ("bin", &["probe"]),
     ("operations", &["catalog", "config", "vault"]),
     ("catalog", &[]),
     ("certs", &["config", "files", "vault"]),
     ("vault", &["config", "files"]),
+    ("discovery", &[]),
     ("files", &[]),
     ("config", &[]),
     ("figures", &[]),
     ("locale", &["figures"]),
-    ("meters", &[]),
+    ("meters", &["partner"]),
+    ("mapping", &[]),
+    ("partner", &[]),
+    ("rates", &[]),
 ];
 
 const CLIENT: Arrows = &[

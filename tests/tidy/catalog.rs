@@ -14,6 +14,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("0002_checks.sql", "03074f8a87827d8c606a72066b14cbf0d58daecac7eef231b088502648c17d8f"),
     ("0003_accounts.sql", "f8710b1886b544db0bfebdabeff07a19037d672c181d460278a950a06e38d368"),
     ("0004_names.sql", "f5acf120239a97494f4eb99fcbc3dbb87f53aaa7c9622a83113efbfa26d9931c"),
+    ("0005_mail.sql", "83ac9de8a98dc193b098d02cdeb5327a5a4e0fb923cdae87f216299bf2121379"),
 ];
 
 #[test]
@@ -48,6 +49,9 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("api_token", "scope", "TokenScope"),
     ("pack", "state", "PackState"),
     ("check_outcome", "state", "CheckState"),
+    ("mail_setting", "security", "MailSecurity"),
+    ("mail", "kind", "MailKind"),
+    ("mail", "state", "MailState"),
     ("name", "kind", "EntryKind"),
     ("snapshot", "kind", "SourceKind"),
     ("snapshot", "state", "SnapshotState"),

@@ -8,15 +8,19 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{AppError, Lock, Opened, advertised_host};
-use crate::config::{CommissioningConfig, DataDir, PORTAL_PORTS, PortalConfig};
+use super::{AppError, Lock, Opened, advertised_host, portal_url};
+use crate::commissioning;
+use crate::config::{Config, DataDir, PORTAL_PORTS};
 use crate::control::{self, Desk};
+use crate::coordinator::Coordinator;
+use crate::discovery::{self, Announced};
 use crate::files;
 use crate::intake::{Intake, Patience};
 use crate::meters::{Meters, WorkerMood, WorkerView};
 use crate::operations::Site;
-use crate::portal::{MachineDoor, Portal, PortalError, WorkerLook};
-use crate::workers::{self, WorkState, WorkerState, Workers};
+use crate::partner::Door;
+use crate::portal::{Portal, PortalError, Ways, WorkerLook};
+use crate::workers::{self, Orders, WorkState, WorkerState, Workers};
 
 /// Running requests and workers end within this time when the box stops; what is left then is cut off.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
@@ -48,7 +52,7 @@ pub(crate) fn run(dir: &DataDir, options: &RunOptions) -> Result<(), AppError> {
     portal.port = options.portal_port.or(portal.port);
 
     let machines = listen("machine port", machine_port.listen, machine_port.port)?;
-    let portal = listen_for_people(&opened.config.portal)?;
+    let portal = listen_for_people(&opened.config)?;
     let ended = actix_web::rt::System::new().block_on(serve(dir, &opened, machines, portal));
     // Threads that did not end in time may still write: the lock has to go with the process, not before it.
     std::mem::forget(opened);
@@ -61,20 +65,32 @@ async fn serve(dir: &DataDir, opened: &Opened, machines: Listening, portal: List
     let mut terminate = signal(SignalKind::terminate()).map_err(system("watch for signals"))?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(system("watch for signals"))?;
 
-    let workers = RunningWorkers::start(&site, &opened.config.commissioning).map_err(system("start a thread"))?;
+    let door = super::door(&opened.config, &opened.certs, Some(machines.address.port()), meters.arrivals.clone())?;
+    let portal_url = portal_url(&opened.config, Some(portal.address.port()));
+    let orders = Orders {
+        commissioning: opened.config.commissioning.clone(),
+        door: door.clone(),
+        portal_url: portal_url.clone(),
+    };
+    let workers = RunningWorkers::start(&site, &orders).map_err(system("start a thread"))?;
+    let coordinator = start_coordinator(opened)?;
+    let announced = announce_by_name(&site, &door);
     let intake = Intake::new(Arc::clone(&site), Arc::clone(&opened.certs), meters.clone(), Patience::default());
     let machine_server = intake.serve(machines.listener).map_err(|e| AppError::Serve(control::with_causes(&e)))?;
     let states = workers.clone();
     let serving = |e: PortalError| AppError::Serve(control::with_causes(&e));
-    let door = MachineDoor {
-        host: advertised_host(&opened.config, machines.address.ip()),
-        port: machines.address.port(),
-        pin: opened.certs.pin(),
+    let ways = Ways {
+        door: door.clone(),
+        machine_host: advertised_host(&opened.config, machines.address.ip()),
+        url: portal_url.clone(),
     };
     let look: WorkerLook = Box::new(move || states.views());
-    let pages = Portal::new(Arc::clone(&site), dir, &opened.config, &meters, look, door).map_err(serving)?;
+    let pages = Portal::new(Arc::clone(&site), dir, &opened.config, &meters, look, ways).map_err(serving)?;
     let portal_server = pages.serve(portal.listener).map_err(serving)?;
-    let addresses = json!({ "machine": machines.address.to_string(), "portal": portal.address.to_string() });
+    let mut addresses = json!({ "machine": machines.address.to_string(), "portal": portal.address.to_string() });
+    if let Some(coordinator) = &coordinator {
+        addresses["coordinator"] = coordinator_line(opened, coordinator, machines.address.ip()).into();
+    }
     let desk = Desk {
         dir: dir.clone(),
         host: advertised_host(&opened.config, machines.address.ip()),
@@ -82,11 +98,16 @@ async fn serve(dir: &DataDir, opened: &Opened, machines: Listening, portal: List
         site: Arc::clone(&site),
         certs: Arc::clone(&opened.certs),
         look: {
-            let (addresses, workers) = (addresses.clone(), workers.clone());
-            Arc::new(move || json!({ "running": true, "addresses": addresses, "workers": workers.states() }))
+            let (addresses, workers, pages) = (addresses.clone(), workers.clone(), Arc::clone(&pages));
+            let url = portal_url.clone();
+            Arc::new(move || {
+                let portal = json!({ "url": url, "authority_sha256": pages.fingerprint() });
+                json!({ "running": true, "addresses": addresses, "workers": workers.states(), "portal": portal })
+            })
         },
-        portal: pages.url(portal.address.port()),
+        portal: portal_url,
         commissioning: opened.config.commissioning.clone(),
+        door,
     };
     control::socket::serve(&dir.control_socket(), Arc::new(move |command, progress| desk.execute(command, progress)))
         .map_err(system("open its control socket"))?;
@@ -104,6 +125,10 @@ async fn serve(dir: &DataDir, opened: &Opened, machines: Listening, portal: List
     let signal = outcome?;
     tracing::info!(signal, "Stopping");
     intake.stop_taking_requests();
+    drop(announced);
+    if let Some(coordinator) = coordinator {
+        coordinator.stop();
+    }
     site.stop();
     let stopping = async {
         let _ = tokio::join!(machine_handle.stop(true), portal_handle.stop(true), stop_on_thread(workers));
@@ -124,13 +149,38 @@ async fn serve(dir: &DataDir, opened: &Opened, machines: Listening, portal: List
     }
 }
 
+/// For boxes that name this one as their partner, if that is switched on.
+fn start_coordinator(opened: &Opened) -> Result<Option<Coordinator>, AppError> {
+    let config = &opened.config.coordinator;
+    let start = || Coordinator::start(config, &opened.certs).map_err(|e| AppError::Serve(control::with_causes(&e)));
+    config.enabled.then(start).transpose()
+}
+
+/// In the network, by name. A box that cannot is found by its address all the same.
+fn announce_by_name(site: &Site, door: &Door) -> Option<Announced> {
+    if !door.is_announced {
+        return None;
+    }
+    let announced = discovery::announce(&commissioning::card(site, door));
+    announced.inspect_err(|e| tracing::warn!(error = %e, "The box is not announced in its network")).ok()
+}
+
+/// What the other box writes into its configuration.
+fn coordinator_line(opened: &Opened, coordinator: &Coordinator, machines: IpAddr) -> String {
+    let own = opened.config.coordinator.listen;
+    let host = if own.is_unspecified() { advertised_host(&opened.config, machines) } else { own.to_string() };
+    let (open, close) = if host.contains(':') { ("[", "]") } else { ("", "") };
+    let port = coordinator.addresses.first().map_or(opened.config.coordinator.port, SocketAddr::port);
+    format!("{open}{host}{close}:{port}#{}", opened.certs.pin())
+}
+
 /// The workers, shared with those that show what they do, until they are stopped.
 #[derive(Clone)]
 struct RunningWorkers(Arc<Mutex<Option<Workers>>>);
 
 impl RunningWorkers {
-    fn start(site: &Arc<Site>, config: &CommissioningConfig) -> std::io::Result<Self> {
-        Ok(Self(Arc::new(Mutex::new(Some(workers::start(Arc::clone(site), config)?)))))
+    fn start(site: &Arc<Site>, orders: &Orders) -> std::io::Result<Self> {
+        Ok(Self(Arc::new(Mutex::new(Some(workers::start(Arc::clone(site), orders)?)))))
     }
 
     fn states(&self) -> Vec<WorkerState> {
@@ -190,12 +240,17 @@ struct Listening {
     address: SocketAddr,
 }
 
-/// The first of the usual ports that can be had, unless one was set.
-fn listen_for_people(config: &PortalConfig) -> Result<Listening, AppError> {
-    let wanted: &[u16] = config.port.as_ref().map_or(&PORTAL_PORTS, std::slice::from_ref);
+/// The first of the usual ports that can be had and is not promised to other boxes, unless one was set.
+fn listen_for_people(config: &Config) -> Result<Listening, AppError> {
+    let Config { portal: config, coordinator, .. } = config;
+    let is_promised = |port: &u16| coordinator.enabled && coordinator.more_ports.contains(port);
+    let wanted: Vec<u16> = match config.port {
+        Some(port) => vec![port],
+        None => PORTAL_PORTS.into_iter().filter(|port| !is_promised(port)).collect(),
+    };
     let mut last = None;
     for port in wanted {
-        match listen("portal port", config.listen, *port) {
+        match listen("portal port", config.listen, port) {
             Ok(listening) => return Ok(listening),
             Err(error) => last = Some(error),
         }

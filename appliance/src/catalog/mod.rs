@@ -17,6 +17,7 @@ pub mod entry;
 pub mod generated;
 pub mod history;
 pub mod machines;
+pub mod mail;
 pub mod names;
 mod open;
 pub mod packs;
@@ -30,7 +31,7 @@ mod values;
 
 pub use open::{MIGRATIONS, SCHEMA_VERSION};
 pub use pool::{Reader, Writer};
-pub use values::{AccountRow, MachineRow, PackRow, SnapshotRow, TokenRow, UnknownWord};
+pub use values::{AccountRow, MachineRow, MailRow, PackRow, SnapshotRow, TokenRow, UnknownWord};
 
 use std::path::{Path, PathBuf};
 

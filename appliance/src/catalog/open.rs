@@ -15,6 +15,7 @@ pub const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0002_checks.sql"),
     include_str!("../../migrations/0003_accounts.sql"),
     include_str!("../../migrations/0004_names.sql"),
+    include_str!("../../migrations/0005_mail.sql"),
 ];
 
 /// The version of the present schema.

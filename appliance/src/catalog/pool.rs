@@ -1,7 +1,7 @@
 //! The connections: one that writes, a few that read. Here, and nowhere else, transactions begin and end.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
@@ -28,6 +28,7 @@ pub struct Writer {
 struct WriterShared {
     connection: Mutex<Connection>,
     poisoned: AtomicBool,
+    commits: AtomicU64,
     path: PathBuf,
 }
 
@@ -36,6 +37,7 @@ impl Writer {
         let shared = WriterShared {
             connection: Mutex::new(connection),
             poisoned: AtomicBool::new(false),
+            commits: AtomicU64::new(0),
             path: path.to_owned(),
         };
         Self { shared: Arc::new(shared) }
@@ -61,6 +63,7 @@ impl Writer {
             self.shared.poisoned.store(true, Ordering::SeqCst);
             CatalogError::Commit(source)
         })?;
+        self.shared.commits.fetch_add(1, Ordering::Relaxed);
         Ok(value)
     }
 
@@ -78,6 +81,13 @@ impl Writer {
     }
 
     /// Gives a damaged database its own error, with the advice that helps.
+
+    /// How many changes there were since the catalog was opened: whoever shows it looks again when the number is another.
+    #[must_use]
+    pub fn commits(&self) -> u64 {
+        self.shared.commits.load(Ordering::Relaxed)
+    }
+
     fn judged(&self, source: rusqlite::Error) -> CatalogError {
         if is_damage(&source) {
             CatalogError::Damaged { path: self.shared.path.clone(), source }

@@ -33,6 +33,10 @@ row_id! {
     AccountRow
 }
 row_id! {
+    /// Number of a mail's row.
+    MailRow
+}
+row_id! {
     /// Number of a token's row.
     TokenRow
 }

@@ -25,6 +25,38 @@ pub enum Check {
     WanGateway,
     /// Names are resolved, and truly.
     LanDns,
+    /// The box is found in the network by its name.
+    LanFound,
+    /// Its own name leads to it.
+    LanRebind,
+    /// The line that the box goes out by does not move.
+    WanUplink,
+    /// There is a way out without a proxy.
+    WanProxy,
+    /// Nobody answers in the name of others: no log-in page.
+    WanCaptive,
+    /// Nobody opens encrypted connections on their way.
+    WanTls,
+    /// What must get out gets out.
+    OutMatrix,
+    /// The address that others see.
+    WanPublic,
+    /// The router's own address is the public one.
+    WanShared,
+    /// All ports of that address are this site's.
+    WanPorts,
+    /// The router lets connections in when it is asked to.
+    InMap,
+    /// Others reach the box from outside.
+    InDialback,
+    /// The box is found from inside by its outside address.
+    InHairpin,
+    /// IPv6 leads in and out.
+    InV6,
+    /// How large a packet may be.
+    PathMtu,
+    /// How much goes through.
+    PathRate,
     /// The clock is right.
     Time,
     /// There is room for backups.
@@ -35,7 +67,7 @@ pub enum Check {
 
 impl Check {
     /// All checks, each after those it rests on.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 27] = [
         Self::LanLink,
         Self::LanAddress,
         Self::LanDuplicate,
@@ -44,6 +76,22 @@ impl Check {
         Self::LanStable,
         Self::WanGateway,
         Self::LanDns,
+        Self::LanFound,
+        Self::LanRebind,
+        Self::WanUplink,
+        Self::WanProxy,
+        Self::WanCaptive,
+        Self::WanTls,
+        Self::OutMatrix,
+        Self::WanPublic,
+        Self::WanShared,
+        Self::WanPorts,
+        Self::InMap,
+        Self::InDialback,
+        Self::InHairpin,
+        Self::InV6,
+        Self::PathMtu,
+        Self::PathRate,
         Self::Time,
         Self::Room,
         Self::Power,
@@ -61,6 +109,22 @@ impl Check {
             Self::LanStable => "lan.stable",
             Self::WanGateway => "wan.gateway",
             Self::LanDns => "lan.dns",
+            Self::LanFound => "lan.mdns",
+            Self::LanRebind => "lan.rebind",
+            Self::WanUplink => "wan.uplink",
+            Self::WanProxy => "wan.proxy",
+            Self::WanCaptive => "wan.captive",
+            Self::WanTls => "wan.tls",
+            Self::OutMatrix => "out.matrix",
+            Self::WanPublic => "wan.public",
+            Self::WanShared => "wan.cgnat",
+            Self::WanPorts => "wan.portset",
+            Self::InMap => "in.map",
+            Self::InDialback => "in.dialback",
+            Self::InHairpin => "in.hairpin",
+            Self::InV6 => "in.v6",
+            Self::PathMtu => "path.mtu",
+            Self::PathRate => "path.rate",
             Self::Time => "time.ntp",
             Self::Room => "hw.room",
             Self::Power => "hw.ups",
@@ -72,11 +136,19 @@ impl Check {
     pub const fn rests_on(self) -> &'static [Self] {
         match self {
             Self::LanLink | Self::Room | Self::Power => &[],
-            Self::LanAddress => &[Self::LanLink],
+            Self::LanAddress | Self::InV6 => &[Self::LanLink],
             Self::LanDuplicate | Self::LanDhcp | Self::LanReserved | Self::LanStable | Self::WanGateway => {
                 &[Self::LanAddress]
             }
-            Self::LanDns => &[Self::WanGateway],
+            Self::LanFound | Self::WanUplink => &[Self::LanAddress],
+            Self::LanDns | Self::WanProxy => &[Self::WanGateway],
+            Self::LanRebind => &[Self::LanDns],
+            Self::WanCaptive => &[Self::WanProxy],
+            Self::WanTls | Self::OutMatrix => &[Self::WanCaptive],
+            Self::WanPublic | Self::PathRate => &[Self::WanTls],
+            Self::WanShared | Self::WanPorts | Self::PathMtu => &[Self::WanPublic],
+            Self::InMap | Self::InDialback => &[Self::WanShared],
+            Self::InHairpin => &[Self::InDialback],
             Self::Time => &[Self::LanDns],
         }
     }
@@ -94,7 +166,25 @@ impl Check {
             | Self::Time
             | Self::Room => true,
             // Machines of the same network reach the box without either, and without a battery.
-            Self::WanGateway | Self::LanDns | Self::Power => false,
+            Self::WanGateway
+            | Self::LanDns
+            | Self::LanFound
+            | Self::LanRebind
+            | Self::WanUplink
+            | Self::WanProxy
+            | Self::WanCaptive
+            | Self::WanTls
+            | Self::OutMatrix
+            | Self::WanPublic
+            | Self::WanShared
+            | Self::WanPorts
+            | Self::InMap
+            | Self::InDialback
+            | Self::InHairpin
+            | Self::InV6
+            | Self::PathMtu
+            | Self::PathRate
+            | Self::Power => false,
         }
     }
 }
@@ -230,6 +320,139 @@ findings! {
     NamesSilent = "names-silent": Fail,
     /// No resolver is set.
     NamesNobody = "names-nobody": Fail,
+
+    /// Announced, and found at its own address.
+    MdnsFound = "mdns-found": Pass,
+    /// Switched off.
+    MdnsOff = "mdns-off": Pass,
+    /// Somebody else has its name.
+    MdnsTaken = "mdns-taken": Warn,
+    /// Not found.
+    MdnsSilent = "mdns-silent": Warn,
+    /// There is no socket for it.
+    MdnsDead = "mdns-dead": Fail,
+
+    /// Every resolver gives its own address.
+    RebindKept = "rebind-kept": Pass,
+    /// Machines are told an address and no name.
+    RebindNotNeeded = "rebind-not-needed": Pass,
+    /// A resolver gives another address.
+    RebindElsewhere = "rebind-elsewhere": Warn,
+    /// A resolver gives none.
+    RebindFiltered = "rebind-filtered": Fail,
+
+    /// No mobile line, as far as the box can tell.
+    UplinkFixed = "uplink-fixed": Pass,
+    /// A mobile line.
+    UplinkMobile = "uplink-mobile": Warn,
+
+    /// Directly.
+    ProxyNone = "proxy-none": Pass,
+    /// Only through a proxy.
+    ProxyOnly = "proxy-only": Fail,
+
+    /// What was asked came back from the partner itself.
+    CaptiveFree = "captive-free": Pass,
+    /// Somebody else answered: a log-in page.
+    CaptivePortal = "captive-portal": Fail,
+
+    /// The partner's own key.
+    TlsUntouched = "tls-untouched": Pass,
+    /// Another key: somebody opens encrypted connections.
+    TlsOpened = "tls-opened": Fail,
+    /// The port is open, and no partner behind it.
+    TlsForeign = "tls-foreign": Fail,
+
+    /// Everything gets out.
+    OutOpen = "out-open": Pass,
+    /// What is needed gets out, and something else does not.
+    OutPartly = "out-partly": Warn,
+    /// What is needed does not get out.
+    OutBlocked = "out-blocked": Fail,
+
+    /// All partners see the same address.
+    PublicOne = "public-one": Pass,
+    /// They see different ones.
+    PublicSeveral = "public-several": Warn,
+
+    /// The router's address is the one that others see.
+    CgnatNone = "cgnat-none": Pass,
+    /// It is not, and others reach the box all the same.
+    CgnatForwarded = "cgnat-forwarded": Pass,
+    /// The router does not tell its address.
+    CgnatUntold = "cgnat-untold": Warn,
+    /// There is another router before it.
+    CgnatSecond = "cgnat-second": Fail,
+    /// The provider gives the router no public address.
+    CgnatShared = "cgnat-shared": Fail,
+
+    /// Ports all over the range.
+    PortsAll = "ports-all": Pass,
+    /// Some of the ports, and the box's is one of them.
+    PortsFit = "ports-fit": Pass,
+    /// Some of the ports, and the box's is none of them.
+    PortsPart = "ports-part": Fail,
+
+    /// The router lets the port in, and knows that it does.
+    MapOpened = "map-opened": Pass,
+    /// It says so, and then does not know of it.
+    MapUnproved = "map-unproved": Warn,
+    /// Nobody there to ask.
+    MapNobody = "map-nobody": Warn,
+    /// It refuses.
+    MapRefused = "map-refused": Fail,
+
+    /// Most partners found the box at its port.
+    DialbackReached = "dialback-reached": Pass,
+    /// Fewer than two of several did.
+    DialbackPartly = "dialback-partly": Warn,
+    /// The router refuses.
+    DialbackRefused = "dialback-refused": Fail,
+    /// Nothing answers, and nothing has come here.
+    DialbackSilent = "dialback-silent": Fail,
+    /// A connection has come here, and its answer did not get back.
+    DialbackHalfway = "dialback-halfway": Fail,
+    /// Somebody else answers.
+    DialbackOther = "dialback-other": Fail,
+    /// The network says that there is no way.
+    DialbackProhibited = "dialback-prohibited": Fail,
+
+    /// The outside address leads to the box from inside too.
+    HairpinWorks = "hairpin-works": Pass,
+    /// It does not, as with many routers.
+    HairpinNone = "hairpin-none": Pass,
+
+    /// Others reach the box over IPv6.
+    V6In = "v6-in": Pass,
+    /// It leads out only.
+    V6Out = "v6-out": Warn,
+    /// There is an address, and nobody is reached from it.
+    V6Dead = "v6-dead": Warn,
+    /// No IPv6.
+    V6None = "v6-none": Warn,
+
+    /// 1 400 bytes or more.
+    MtuFull = "mtu-full": Pass,
+    /// 1 280 bytes or more.
+    MtuSmall = "mtu-small": Warn,
+    /// Less.
+    MtuTiny = "mtu-tiny": Fail,
+    /// Larger packets vanish without a word.
+    MtuHole = "mtu-hole": Fail,
+    /// No datagram is answered.
+    MtuUntold = "mtu-untold": Warn,
+
+    /// 10 Mb/s upwards, or more.
+    RateGood = "rate-good": Pass,
+    /// 2 Mb/s or more.
+    RateSlow = "rate-slow": Warn,
+    /// Less.
+    RatePoor = "rate-poor": Fail,
+
+    /// No partner is named.
+    PartnerNone = "partner-none": Warn,
+    /// None of those that are named answers.
+    PartnerSilent = "partner-silent": Warn,
 
     /// Off by less than half a second.
     ClockRight = "clock-right": Pass,

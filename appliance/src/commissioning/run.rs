@@ -11,8 +11,11 @@ use super::dhcp::{NoScan, Scan};
 use super::memory::{self, Remembered};
 use super::network::{Network, NetworkError};
 use super::outcome::{Outcome, Verdict};
+use super::outside::{Dialling, Doorkeeper, Meeting};
+use super::router::{NotAsked, Router};
 use crate::config::CommissioningConfig;
 use crate::operations::{OperationError, Site, chain};
+use crate::partner::Door;
 
 /// What the checks look at.
 pub struct Surroundings<'s> {
@@ -24,6 +27,16 @@ pub struct Surroundings<'s> {
     pub(super) before: Vec<Remembered>,
     /// What DHCP servers would lend, once a check wants to know.
     scan: OnceLock<Result<Scan, NoScan>>,
+    /// The box's own port; without it nobody can be asked to dial it.
+    pub(super) door: Option<&'s Door>,
+    /// The partners outside, once a check wants to know.
+    meeting: OnceLock<Meeting>,
+    /// What the router says when it is asked to let connections in.
+    router: OnceLock<Result<Router, NotAsked>>,
+    /// Who listens at the box's own port while no daemon does.
+    doorkeeper: OnceLock<Option<Doorkeeper>>,
+    /// What partners found when they dialled back.
+    dialling: OnceLock<Dialling>,
 }
 
 impl<'s> Surroundings<'s> {
@@ -34,7 +47,71 @@ impl<'s> Surroundings<'s> {
             tracing::warn!(error = %chain(&error), "What commissioning found before cannot be read");
             Vec::new()
         });
-        Self { site, config, network: Network::look(), before, scan: OnceLock::new() }
+        Self {
+            site,
+            config,
+            network: Network::look(),
+            before,
+            scan: OnceLock::new(),
+            door: None,
+            meeting: OnceLock::new(),
+            router: OnceLock::new(),
+            doorkeeper: OnceLock::new(),
+            dialling: OnceLock::new(),
+        }
+    }
+
+    /// With the box's own port, so that others can be asked whether they reach it.
+    #[must_use]
+    pub(crate) fn with_door(mut self, door: &'s Door) -> Self {
+        self.door = Some(door);
+        self
+    }
+
+    /// The partners outside. The first who asks waits, and so do those who ask meanwhile.
+    pub(super) fn meeting(&self) -> &Meeting {
+        self.meeting.get_or_init(|| Meeting::hold(&self.config.coordinators))
+    }
+
+    /// What partners find when they dial back.
+    pub(super) fn dialling(&self) -> &Dialling {
+        self.attend();
+        self.dialling.get_or_init(|| Dialling::ask(self.meeting(), self.door, self.outside_port()))
+    }
+
+    /// Sees to it that somebody listens at the box's own port until the run is over.
+    pub(super) fn attend(&self) {
+        if let Some(door) = self.door {
+            self.doorkeeper.get_or_init(|| Doorkeeper::stand_in(door));
+        }
+    }
+
+    /// The port at which the box is to be found from outside.
+    pub(super) fn outside_port(&self) -> Option<u16> {
+        self.router().as_ref().ok().and_then(Router::outside).or_else(|| self.wanted_port())
+    }
+
+    /// The port that the box wants to be found at.
+    pub(super) fn wanted_port(&self) -> Option<u16> {
+        self.door.map(|door| door.outside_port.unwrap_or(door.port))
+    }
+
+    /// What the router says when it is asked to let connections in. It does until [`Self::put_back`].
+    pub(super) fn router(&self) -> &Result<Router, NotAsked> {
+        self.router.get_or_init(|| match (&self.network, self.door) {
+            (Ok(network), Some(door)) => Router::ask(network, door),
+            (Err(error), _) => Err(chain(error)),
+            (_, None) => Err("the box's own port is not known".to_owned()),
+        })
+    }
+
+    /// Takes back what the router was asked for only to see whether it does it.
+    fn put_back(&self) {
+        if let Some(Ok(router)) = self.router.get()
+            && self.door.is_some_and(|door| !door.keep_open)
+        {
+            router.close();
+        }
     }
 
     /// What DHCP servers would lend, or why that is not known. The first who asks waits for seconds, and so do those who
@@ -66,7 +143,9 @@ pub fn commission(
         if asked(&outcome.check) {
             hear(outcome);
         }
-    })?;
+    });
+    around.put_back();
+    let outcomes = outcomes?;
     // What was found is true whether it is kept or not.
     if let Err(error) = memory::keep(around.site, &outcomes) {
         tracing::warn!(error = %chain(&error), "What commissioning found is not remembered");

@@ -15,6 +15,7 @@ use crate::config::{CommissioningConfig, DataDir};
 use crate::locale::{Language, Locale};
 use crate::operations::accounts::{self, AccountError, Action, Actor, Right, Secret};
 use crate::operations::{self, OperationError, PolicyChange, Progress, PruneOptions, Site};
+use crate::partner::Door;
 use crate::vault::VaultError;
 
 /// What only the running daemon knows, for `status`: an object of further fields.
@@ -34,6 +35,8 @@ pub(crate) struct Desk {
     pub(crate) portal: String,
     /// How the site is checked.
     pub(crate) commissioning: CommissioningConfig,
+    /// The machine port, for the checks that want to be dialled.
+    pub(crate) door: Door,
 }
 
 /// Passes on how far a long operation is, once a second, so that neither the socket nor the reader is flooded.
@@ -104,7 +107,7 @@ impl Desk {
             Command::Commission { only } => {
                 let locale = Locale::open(Language::English)
                     .map_err(|e| Failed { sentence: e.to_string(), kind: FailedKind::Failed })?;
-                let around = Surroundings::look(site, &self.commissioning);
+                let around = Surroundings::look(site, &self.commissioning).with_door(&self.door);
                 let outcomes = commissioning::commission(&around, only, &mut |outcome| {
                     progress(&show::outcome_line(outcome, &locale));
                 })?;

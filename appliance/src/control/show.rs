@@ -48,6 +48,13 @@ pub(super) fn status(status: &Status, more: Value) -> Answer {
     let mut text = String::new();
     // Writing to a string does not fail.
     let _ = write_status(&mut text, status);
+    if let Some(portal) = more.get("portal") {
+        let word = |key| portal.get(key).and_then(Value::as_str).unwrap_or_default();
+        let _ = writeln!(text, "Portal {}\n  authority SHA-256 {}", word("url"), word("authority_sha256"));
+    }
+    if let Some(line) = more.pointer("/addresses/coordinator").and_then(Value::as_str) {
+        let _ = writeln!(text, "Answers other boxes; their line for datisd.toml: coordinators = [\"{line}\"]");
+    }
     if let Some(workers) = more.get("workers").and_then(Value::as_array).filter(|workers| !workers.is_empty()) {
         text.push_str("Background work\n");
         for worker in workers {

@@ -12,10 +12,10 @@ use datis_engine::keys::PublicKey;
 use datis_engine::wire::{Enrol, Enrolled, Refusal, RefusalCode, Renew, Renewed};
 
 use super::machines::CertifiedKey;
-use super::rate::Rates;
-use super::{Intake, answer, limited_address, messages};
+use super::{Intake, answer, messages};
 use crate::certs::{CertError, MachineRequest};
 use crate::operations::{self, Machine};
+use crate::rates::{Rates, limited_address};
 
 /// An enrolment is a code and a signing request of some 200 bytes.
 const ENROL_MAX: usize = 16 << 10;

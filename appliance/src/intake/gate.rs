@@ -16,9 +16,8 @@ use actix_web::rt::net::{ActixStream, Ready, TcpStream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
-use super::limited_address;
-use super::rate::Rates;
 use crate::meters::Meters;
+use crate::rates::{Rates, limited_address};
 
 /// Connections of one address at a time.
 const PER_ADDRESS_MAX: usize = 256;
@@ -64,6 +63,7 @@ impl Gate {
     pub(super) fn admit(&self, stream: TcpStream) -> io::Result<Admitted> {
         let peer = stream.peer_addr()?;
         let address = limited_address(peer);
+        self.0.meters.arrivals.note(peer.ip());
         if !self.0.openings.take(&address, Instant::now()) {
             self.0.meters.turned_away("opened too fast");
             return Err(io::Error::other("the address opens connections too fast"));

@@ -12,12 +12,11 @@ mod machines;
 mod messages;
 mod packs;
 mod places;
-mod rate;
 #[cfg(test)]
 mod tests;
 mod tls;
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -234,12 +233,4 @@ fn app(
 
 const fn path<M: wire::Message>() -> &'static str {
     M::PATH
-}
-
-/// The address that limits count by: the network of an IPv6 address, since hosts choose the rest of it themselves.
-fn limited_address(peer: SocketAddr) -> std::net::IpAddr {
-    match peer.ip().to_canonical() {
-        std::net::IpAddr::V6(v6) => std::net::Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64).into(),
-        v4 => v4,
-    }
 }

@@ -26,6 +26,9 @@ pub enum OperationError {
     /// Something cannot be sealed.
     #[error("a pack could not be sealed")]
     Seal(#[from] SealError),
+    /// A sentence cannot be written: an error of the build.
+    #[error("a text cannot be written: {0}")]
+    Words(String),
     /// Whoever asked may not do this.
     #[error("your account may not do this; ask an admin of the box")]
     Forbidden,
@@ -122,6 +125,7 @@ impl OperationError {
             Self::Poisoned { .. } => true,
             Self::Key(_)
             | Self::Seal(_)
+            | Self::Words(_)
             | Self::Forbidden
             | Self::ConfirmFirst
             | Self::NoSuchMachine { .. }

@@ -14,6 +14,7 @@ mod error;
 mod have;
 mod lookups;
 mod machines;
+mod mail;
 mod marks;
 mod opened;
 mod pace;
@@ -35,6 +36,7 @@ mod walk;
 
 pub use crate::catalog::checks::{CheckOutcome, CheckState, KnownOutcome};
 pub use crate::catalog::machines::{Machine, MachinePolicy, MachineState};
+pub use crate::catalog::mail::{Mail, MailContent, MailKind, MailSecurity, MailSetting, MailState};
 pub use crate::catalog::packs::PackTotals;
 pub use checks::{keep_outcomes, known_outcomes};
 pub use commit::commit;
@@ -46,6 +48,9 @@ pub use have::have;
 pub use machines::{
     PolicyChange, create_enrolment_code, heartbeat, list_machines, machine_by_key, policy, redeem_enrolment_code,
     retire_machine, set_policy,
+};
+pub use mail::{
+    due_mail, last_report, mail_password, mail_setting, newest_mail, note_mail, queue_mail, set_mail, take_untold,
 };
 pub use pace::Pace;
 pub use prune::{ExpiredSnapshot, HeldBack, PruneOptions, PruneReport, prune};

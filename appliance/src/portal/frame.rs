@@ -42,7 +42,8 @@ pub(super) struct LanguageLink<'p> {
 }
 
 /// What a form that led here may say, by the word in the query.
-const SAID: [(&str, &str); 6] = [
+const SAID: [(&str, &str); 7] = [
+    ("queued", "said-queued"),
     ("saved", "said-saved"),
     ("removed", "said-removed"),
     ("ended", "said-ended"),
@@ -97,6 +98,7 @@ fn ways(actor: &Actor, locale: &Locale, path: &str) -> Vec<Way> {
         ("/", "home", "nav-dashboard", true),
         ("/machines", "machine", "nav-machines", true),
         ("/site", "check", "nav-site", actor.has(Right::LookAtBox)),
+        ("/reports", "mail", "nav-reports", actor.has(Right::LookAtBox)),
         ("/people", "people", "nav-people", actor.has(Right::ManageAccounts)),
         ("/audit", "log", "nav-audit", actor.has(Right::ReadAudit)),
         ("/system", "box", "nav-system", actor.has(Right::LookAtBox)),

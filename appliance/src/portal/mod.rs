@@ -8,7 +8,6 @@ mod access;
 mod answer;
 mod frame;
 mod gate;
-mod health;
 mod pages;
 mod qr;
 mod routes;
@@ -29,12 +28,14 @@ use prometheus_client::registry::Registry;
 
 use crate::certs::CertError;
 use crate::certs::portal::PortalCerts;
-use crate::commissioning;
 use crate::config::{CommissioningConfig, Config, DataDir};
 use crate::locale::{LocaleError, Locales};
 use crate::meters::{Meters, WorkerView};
-use crate::operations::{self, OperationError, Site};
+use crate::operations::{OperationError, Site};
+use crate::partner::Door;
+use crate::reports::Standing;
 
+use pages::events::Streams;
 use pages::site::Checking;
 use scene::Scene;
 pub(crate) use tls::PortalTls;
@@ -51,12 +52,14 @@ const FORM_MAX: usize = 64 << 10;
 /// What the workers do.
 pub(crate) type WorkerLook = Box<dyn Fn() -> Vec<WorkerView> + Send + Sync>;
 
-/// What enrolment needs to know of the machine port.
-pub(crate) struct MachineDoor {
-    /// Where machines find the box.
-    pub(crate) host: String,
-    pub(crate) port: u16,
-    pub(crate) pin: datis_engine::ids::SpkiPin,
+/// Where the box is found.
+pub(crate) struct Ways {
+    /// The machine port.
+    pub(crate) door: Door,
+    /// Where machines find it.
+    pub(crate) machine_host: String,
+    /// Where people find the portal.
+    pub(crate) url: String,
 }
 
 /// What all pages share.
@@ -67,10 +70,11 @@ pub(crate) struct Portal {
     counters: Registry,
     locales: Locales,
     tls: Arc<PortalTls>,
-    door: MachineDoor,
+    ways: Ways,
     from_outside: bool,
     commissioning: CommissioningConfig,
     checking: Arc<Checking>,
+    streams: Arc<Streams>,
 }
 
 /// Why the portal cannot be served.
@@ -93,7 +97,7 @@ impl Portal {
         config: &Config,
         meters: &Meters,
         workers: WorkerLook,
-        door: MachineDoor,
+        ways: Ways,
     ) -> Result<Arc<Self>, PortalError> {
         let mut counters = Registry::default();
         meters.register(&mut counters);
@@ -106,17 +110,17 @@ impl Portal {
             counters,
             locales: Locales::open()?,
             tls: Arc::new(tls),
-            door,
+            ways,
             from_outside: config.portal.from_outside,
             commissioning: config.commissioning.clone(),
             checking: Arc::default(),
+            streams: Arc::default(),
         }))
     }
 
-    /// Where people find it: by the box's name where that is one, else by an address.
-    pub(crate) fn url(&self, port: u16) -> String {
-        let host = self.tls.best_host();
-        if port == 443 { format!("https://{host}") } else { format!("https://{host}:{port}") }
+    /// SHA-256 of the certificate of the portal's authority, as browsers show it.
+    pub(crate) fn fingerprint(&self) -> String {
+        self.tls.fingerprint()
     }
 
     /// Serves the portal until the server's handle stops it.
@@ -143,12 +147,7 @@ impl Portal {
 
     /// Blocks on the catalog.
     fn look(&self) -> Result<Scene, OperationError> {
-        Ok(Scene {
-            status: operations::status(&self.site)?,
-            machines: operations::list_machines(&self.site)?,
-            workers: (self.workers)(),
-            checks: commissioning::remembered(&self.site)?,
-        })
+        Ok(Scene { standing: Standing::look(&self.site)?, workers: (self.workers)() })
     }
 }
 

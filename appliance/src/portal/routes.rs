@@ -5,7 +5,9 @@ use actix_web::http::Method;
 use actix_web::web;
 
 use super::access::Access;
-use super::pages::{account, assets, audit, dashboard, entry, figures, machines, people, site, system, welcome};
+use super::pages::{
+    account, assets, audit, dashboard, entry, events, figures, machines, people, reports, site, system, welcome,
+};
 use crate::operations::accounts::Right;
 
 /// A row of the table.
@@ -64,6 +66,7 @@ routes! {
     get "/confirm" Access::SignedIn => entry::confirm_form,
     post "/confirm" Access::SignedIn => entry::confirm,
     get "/" Access::SignedIn => dashboard::show,
+    get "/events" Access::SignedIn => events::stream,
     get "/machines" Access::SignedIn => machines::list,
     get "/machines/new" Access::Has(Right::EnrolMachines) => machines::new_form,
     post "/machines/new" Access::Has(Right::EnrolMachines) => machines::make_code,
@@ -72,6 +75,9 @@ routes! {
     post "/machines/{id}/retire" Access::Has(Right::RetireMachines) => machines::retire,
     get "/site" Access::Has(Right::LookAtBox) => site::show,
     post "/site/run" Access::Has(Right::Commission) => site::run,
+    get "/reports" Access::Has(Right::LookAtBox) => reports::show,
+    post "/reports" Access::Has(Right::ChangeBox) => reports::set,
+    post "/reports/test" Access::Has(Right::ChangeBox) => reports::test,
     get "/people" Access::Has(Right::ManageAccounts) => people::list,
     get "/people/new" Access::Has(Right::ManageAccounts) => people::new_form,
     post "/people/new" Access::Has(Right::ManageAccounts) => people::invite,

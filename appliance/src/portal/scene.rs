@@ -1,31 +1,27 @@
-//! What the pages are made of: the box at one moment.
+//! What the pages are made of: the box at one moment, and its background work.
 
-use std::collections::HashMap;
+use std::ops::Deref;
 
-use super::health::Health;
-use crate::commissioning::Remembered;
 use crate::meters::WorkerView;
 use crate::operations::accounts::Actor;
-use crate::operations::{Machine, MachineStatus, Status};
+use crate::operations::{Machine, MachineStatus};
+use crate::reports::{Health, Standing};
 
-/// The box at one moment.
+/// The box at one moment, and its background work.
 pub(super) struct Scene {
-    pub(super) status: Status,
-    pub(super) machines: Vec<Machine>,
+    pub(super) standing: Standing,
     pub(super) workers: Vec<WorkerView>,
-    pub(super) checks: Vec<Remembered>,
+}
+
+impl Deref for Scene {
+    type Target = Standing;
+
+    fn deref(&self) -> &Standing {
+        &self.standing
+    }
 }
 
 impl Scene {
-    /// Each machine with how it is.
-    pub(super) fn machines_by_health(&self) -> impl Iterator<Item = (Health, &Machine, &MachineStatus)> {
-        let by_id: HashMap<String, &Machine> = self.machines.iter().map(|m| (m.id.to_string(), m)).collect();
-        self.status.machines.iter().filter_map(move |status| {
-            let machine = by_id.get(&status.id)?;
-            Some((Health::of(machine, status, self.status.now), *machine, status))
-        })
-    }
-
     /// Those that `actor` may see, what needs somebody first.
     pub(super) fn machines_seen_by(&self, actor: &Actor) -> Vec<(Health, &Machine, &MachineStatus)> {
         let mut machines: Vec<_> =

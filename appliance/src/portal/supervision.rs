@@ -9,10 +9,10 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
-use super::health::Health;
 use super::scene::Scene;
 use crate::commissioning::{CheckState, Remembered};
 use crate::meters::WorkerMood;
+use crate::reports::Health;
 
 /// Media type of the OpenMetrics text form.
 pub(super) const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";

@@ -7,7 +7,6 @@ use actix_web::cookie::{Cookie, SameSite};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_SECURITY_POLICY, LOCATION};
 use actix_web::test::{TestRequest, call_service, init_service};
-use datis_engine::ids::SpkiPin;
 use datis_engine::units::{Seconds, UnixMillis};
 
 use super::access::Access;
@@ -17,7 +16,7 @@ use super::*;
 use crate::config::Config;
 use crate::meters::WorkerMood;
 use crate::operations::accounts::{self, Actor, NewPerson, Origin, Role, Service, TokenScope, Visitor};
-use crate::operations::{CheckOutcome, CheckState, Limits};
+use crate::operations::{self, CheckOutcome, CheckState, Limits};
 use crate::vault::Vault;
 
 const PASSWORD: &str = "les trois cafés du port";
@@ -57,8 +56,9 @@ fn fixture() -> Fixture {
     let before = outcome("lan.link", CheckState::Pass, Some("link-fast"), None, "[]");
     operations::keep_outcomes(&site, &[before]).expect("keep");
     operations::keep_outcomes(&site, &outcomes).expect("keep");
-    let door = MachineDoor { host: "192.0.2.1".to_owned(), port: 20_600, pin: SpkiPin::from_bytes([7; 32]) };
-    let portal = Portal::new(site, &dir, &Config::default(), &Meters::new(), workers, door).expect("portal");
+    let (machine_host, url) = ("192.0.2.1".to_owned(), "https://192.0.2.1".to_owned());
+    let ways = Ways { door: Door::of_nobody(), machine_host, url };
+    let portal = Portal::new(site, &dir, &Config::default(), &Meters::new(), workers, ways).expect("portal");
     Fixture { portal, _folder: folder }
 }
 
@@ -170,7 +170,7 @@ async fn every_page_speaks_the_visitors_language_without_code_in_it() {
     let fixture = fixture();
     let cookie = fixture.cookie_of(Role::Admin);
     for route in ROUTES.iter().filter(|route| route.is_look() && !route.pattern.contains('{')) {
-        if ["/healthz", "/metrics", "/ca.crt", "/login", "/login/code"].contains(&route.pattern)
+        if ["/healthz", "/metrics", "/ca.crt", "/events", "/login", "/login/code"].contains(&route.pattern)
             || route.access == Access::HalfSignedIn
         {
             continue;
@@ -211,7 +211,8 @@ async fn each_route_lets_through_whom_the_table_names_and_nobody_else() {
                 assert!(stranger.location.starts_with("/login"), "{route:?}: {}", stranger.location);
             }
         }
-        if ["/logout", "/site/run", "/account/sessions/end-others", "/account/recovery-codes"].contains(&route.pattern)
+        if ["/events", "/logout", "/site/run", "/account/sessions/end-others", "/account/recovery-codes"]
+            .contains(&route.pattern)
         {
             continue;
         }
@@ -434,6 +435,42 @@ async fn an_admin_lets_a_machine_in_and_changes_what_is_asked_of_it() {
     assert_eq!(operations::policy(fixture.site(), &machine.name).expect("policy").every, Seconds(7_200));
     let retired = ask(&fixture, post(&format!("/machines/{}/retire", machine.id), "")).await;
     assert!(get(&fixture, &retired.location, &cookie, &[]).await.body.contains("cannot come in any more"));
+}
+
+#[actix_web::test]
+async fn mail_is_set_up_with_a_password_that_is_never_shown_again() {
+    let fixture = fixture();
+    let cookie = fixture.cookie_of(Role::Technician);
+    let form = |recipients: &str, at: &str| {
+        format!(
+            "host=mail.example.org&port=587&security=starttls&user=box&password=secret+phrase&sender=box%40example.org\
+             &recipients={recipients}&language=fr&at={at}&weekends=yes"
+        )
+    };
+    let wrong = [
+        ("nobody", "07%3A30", "1 to 20 addresses"),
+        ("a%40b.example%0D%0ABcc%3A+x", "07%3A30", "1 to 20 addresses"),
+        ("", "07%3A30", "1 to 20 addresses"),
+        ("claire%40example.org", "25%3A00", "hours and minutes"),
+    ]
+    .map(|(recipients, at, told)| (form(recipients, at), told));
+    let right = form("claire%40example.org%0D%0Apaul%40example.org", "07%3A30");
+    let post = |path, form| Asked { method: "POST", path, cookie: Some(&cookie), form, ..Asked::default() };
+    for (form, told) in &wrong {
+        let refused = ask(&fixture, post("/reports", form)).await;
+        assert!(refused.status == StatusCode::UNPROCESSABLE_ENTITY && refused.body.contains(told), "{}", refused.body);
+        assert!(!refused.body.contains("secret phrase"));
+    }
+    let done = ask(&fixture, post("/reports", &right)).await;
+    assert_eq!(done.location, "/reports?said=saved");
+    let setting = operations::mail_setting(fixture.site()).expect("setting").expect("set");
+    assert_eq!((setting.recipients.len(), setting.report_minute, setting.weekends), (2, 450, true));
+    assert_eq!(ask(&fixture, post("/reports/test", "")).await.location, "/reports?said=queued");
+    let page = get(&fixture, "/reports", &cookie, &[]).await.body;
+    assert!(page.contains("cellar&#60;b&#62;: Ceci est un test") && page.contains("value=\"07:30\""), "{page}");
+    assert!(!page.contains("secret phrase"));
+    let mail = operations::due_mail(fixture.site()).expect("due").expect("a mail");
+    assert!(mail.html.contains("cellar&#60;b&#62;") && mail.text.contains("cellar<b>"), "{mail:?}");
 }
 
 #[actix_web::test]

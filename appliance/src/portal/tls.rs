@@ -71,13 +71,6 @@ impl PortalTls {
         }
     }
 
-    /// Under what people find the box: a name that was set, an address of its network, or itself.
-    pub(super) fn best_host(&self) -> String {
-        let shown = self.shown.read().unwrap_or_else(PoisonError::into_inner);
-        let near = |address: &&IpAddr| address.is_ipv4() && !address.is_loopback();
-        shown.names.addresses.iter().find(near).map_or_else(|| "localhost".to_owned(), ToString::to_string)
-    }
-
     /// The names and addresses in the certificate.
     pub(super) fn names(&self) -> PortalNames {
         self.shown.read().unwrap_or_else(PoisonError::into_inner).names.clone()

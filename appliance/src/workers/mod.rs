@@ -5,6 +5,7 @@
 //! for anything for a second, or when they have waited long enough.
 
 mod board;
+mod post;
 mod steps;
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,7 @@ use self::board::Board;
 use self::steps::{Done, Worker};
 use crate::config::CommissioningConfig;
 use crate::operations::{OperationError, Site, chain};
+use crate::partner::Door;
 
 /// A worker that gave way for so long does one step all the same.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -37,16 +39,27 @@ pub struct Workers {
     threads: Vec<JoinHandle<()>>,
 }
 
+/// What workers have to know besides the site.
+#[derive(Clone)]
+pub(crate) struct Orders {
+    /// How the site is checked.
+    pub(crate) commissioning: CommissioningConfig,
+    /// The machine port as somebody outside has to find it.
+    pub(crate) door: Door,
+    /// Where people find the portal: mails lead there.
+    pub(crate) portal_url: String,
+}
+
 /// Starts all workers, each on a thread of its own.
 ///
 /// # Errors
 /// The system gives no thread.
-pub fn start(site: Arc<Site>, config: &CommissioningConfig) -> io::Result<Workers> {
+pub(crate) fn start(site: Arc<Site>, orders: &Orders) -> io::Result<Workers> {
     let board = Arc::new(Board::new(Worker::ALL.iter().map(|worker| worker.name())));
     let mut workers = Workers { site, board, threads: Vec::new() };
     for (at, worker) in Worker::ALL.iter().enumerate() {
-        let (site, board, config) = (Arc::clone(&workers.site), Arc::clone(&workers.board), config.clone());
-        let run = move || run(&site, &config, &board, at, *worker);
+        let (site, board, orders) = (Arc::clone(&workers.site), Arc::clone(&workers.board), orders.clone());
+        let run = move || run(&site, &orders, &board, at, *worker);
         workers.threads.push(std::thread::Builder::new().name(worker.name().to_owned()).spawn(run)?);
     }
     Ok(workers)
@@ -80,20 +93,21 @@ impl Drop for Workers {
     }
 }
 
-fn run(site: &Arc<Site>, config: &CommissioningConfig, board: &Board, at: usize, worker: Worker) {
+fn run(site: &Arc<Site>, orders: &Orders, board: &Board, at: usize, worker: Worker) {
     // On Linux this is for the calling thread alone. Without it the work is done all the same.
     let _ = rustix::process::nice(19);
     let mut pause = worker.first_pause();
     let mut waiting_since: Option<Instant> = None;
     while board.sleep(pause) {
-        if !site.is_quiet() && waiting_since.get_or_insert_with(Instant::now).elapsed() < PATIENCE {
+        if worker.gives_way() && !site.is_quiet() && waiting_since.get_or_insert_with(Instant::now).elapsed() < PATIENCE
+        {
             board.note(at, WorkState::Waiting, None);
             pause = LOOK_AGAIN;
             continue;
         }
         waiting_since = None;
         let began = Instant::now();
-        pause = match worker.step(site, config, &|progress| board.note(at, WorkState::Working, progress)) {
+        pause = match worker.step(site, orders, &|progress| board.note(at, WorkState::Working, progress)) {
             Ok(Done::Everything) => {
                 board.succeeded(at, site.clock.now());
                 worker.pause()
@@ -101,6 +115,15 @@ fn run(site: &Arc<Site>, config: &CommissioningConfig, board: &Board, at: usize,
             Ok(Done::Again) => {
                 board.succeeded(at, site.clock.now());
                 Worker::AGAIN
+            }
+            Ok(Done::For(pause)) => {
+                board.succeeded(at, site.clock.now());
+                pause
+            }
+            Ok(Done::Failed(reason)) => {
+                tracing::warn!(worker = worker.name(), reason, "A step of background work failed");
+                board.failed(at, reason);
+                RETRY
             }
             Ok(Done::Part) => began.elapsed() * worker.rest(),
             Err(OperationError::Stopped) => return,

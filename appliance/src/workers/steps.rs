@@ -5,12 +5,15 @@ use std::time::Duration;
 
 use datis_engine::units::Seconds;
 
+use super::{Orders, post};
 use crate::commissioning::{self, CheckState, Remembered, Surroundings, Verdict, commission};
-use crate::config::CommissioningConfig;
 use crate::operations::{self, OperationError, Pace, PruneOptions, Site};
 
 /// A pack is read again when this long has passed since the last time: with what is left of 30 days to do it in.
 const SCRUB_AFTER: Seconds = Seconds(20 * 86_400);
+
+/// A mapping is never asked for again sooner than this, however short its lease.
+const RENEW_MIN: Duration = Duration::from_secs(5);
 
 /// What has failed for less than this may mend itself; what has failed for longer waits for somebody.
 const FAILS_LATELY: Seconds = Seconds::HOUR;
@@ -33,10 +36,16 @@ pub(super) enum Worker {
     Proofs,
     /// Checks the site: what was in order when the box was installed need not stay so.
     Commissioning,
+    /// Makes the daily report, and tells at once what has become bad.
+    Reports,
+    /// Hands mails to the mail server.
+    Mail,
+    /// Asks the router to go on letting connections in, if that is wanted.
+    Router,
 }
 
 /// How much a step has done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Done {
     /// There is more to do.
     Part,
@@ -44,11 +53,25 @@ pub(super) enum Done {
     Everything,
     /// There is nothing more to do now, but there will be sooner than usual.
     Again,
+    /// There is nothing more to do for so long.
+    For(Duration),
+    /// It could not be done, and is tried again soon.
+    Failed(String),
 }
 
 impl Worker {
-    pub(super) const ALL: &'static [Self] =
-        &[Self::Verifier, Self::Scrub, Self::Prune, Self::Compaction, Self::Index, Self::Proofs, Self::Commissioning];
+    pub(super) const ALL: &'static [Self] = &[
+        Self::Verifier,
+        Self::Scrub,
+        Self::Prune,
+        Self::Compaction,
+        Self::Index,
+        Self::Proofs,
+        Self::Commissioning,
+        Self::Router,
+        Self::Reports,
+        Self::Mail,
+    ];
 
     pub(super) const fn name(self) -> &'static str {
         match self {
@@ -59,6 +82,9 @@ impl Worker {
             Self::Index => "index",
             Self::Proofs => "proofs",
             Self::Commissioning => "commissioning",
+            Self::Reports => "reports",
+            Self::Mail => "mail",
+            Self::Router => "router",
         }
     }
 
@@ -72,6 +98,9 @@ impl Worker {
             Self::Index => 5,
             Self::Proofs => 1_200,
             Self::Commissioning => 10,
+            Self::Reports => 45,
+            Self::Mail => 5,
+            Self::Router => 2,
         })
     }
 
@@ -85,6 +114,9 @@ impl Worker {
             Self::Index => 10,
             Self::Proofs => 3_600,
             Self::Commissioning => 6 * 3_600,
+            Self::Reports => 60,
+            Self::Mail => 5,
+            Self::Router => 3_600,
         })
     }
 
@@ -94,16 +126,29 @@ impl Worker {
     /// How many times as long as a step took the worker rests before the next one.
     pub(super) const fn rest(self) -> u32 {
         match self {
-            Self::Verifier | Self::Prune | Self::Compaction | Self::Index | Self::Proofs | Self::Commissioning => 0,
+            Self::Verifier
+            | Self::Prune
+            | Self::Compaction
+            | Self::Index
+            | Self::Proofs
+            | Self::Commissioning
+            | Self::Router
+            | Self::Reports
+            | Self::Mail => 0,
             Self::Scrub => 4,
         }
+    }
+
+    /// Whether backups go first. Telling somebody that something is wrong must not wait for them.
+    pub(super) const fn gives_way(self) -> bool {
+        !matches!(self, Self::Reports | Self::Mail)
     }
 
     /// Does one step; `working` hears that there is something to do, before it is done.
     pub(super) fn step(
         self,
         site: &Arc<Site>,
-        config: &CommissioningConfig,
+        orders: &Orders,
         working: &dyn Fn(Option<String>),
     ) -> Result<Done, OperationError> {
         match self {
@@ -145,20 +190,33 @@ impl Worker {
                 Ok(if more { Done::Part } else { Done::Everything })
             }
             Self::Commissioning => {
-                if !config.automatic {
+                if !orders.commissioning.automatic {
                     return Ok(Done::Everything);
                 }
                 working(None);
-                check_site(site, config)
+                check_site(site, orders)
             }
+            Self::Router if orders.door.keep_open => {
+                working(None);
+                Ok(match commissioning::keep_open(&orders.door) {
+                    Ok(kept) => {
+                        working(Some(kept.what));
+                        Done::For(kept.half_life.unwrap_or(self.pause()).clamp(RENEW_MIN, self.pause()))
+                    }
+                    Err(reason) => Done::Failed(reason),
+                })
+            }
+            Self::Router => Ok(Done::Everything),
+            Self::Reports => post::report(site, &orders.portal_url),
+            Self::Mail => post::send_next(site, working),
         }
     }
 }
 
 /// Checks the site, and says in the log what has become worse since the last time. After a power cut the router may not
 /// be there yet: what has failed for a short time only is looked at again soon.
-fn check_site(site: &Site, config: &CommissioningConfig) -> Result<Done, OperationError> {
-    let around = Surroundings::look(site, config);
+fn check_site(site: &Site, orders: &Orders) -> Result<Done, OperationError> {
+    let around = Surroundings::look(site, &orders.commissioning).with_door(&orders.door);
     let outcomes = commission(&around, &[], &mut |_| ())?;
     let failed: Vec<_> = outcomes.iter().filter(|outcome| outcome.state() == CheckState::Fail).collect();
     tracing::info!(checks = outcomes.len(), failed = failed.len(), "Site checked");

@@ -9,6 +9,22 @@ check-lan-reserved = Address is reserved
 check-lan-stable = Address stays the same
 check-wan-gateway = Gateway
 check-lan-dns = Names are resolved
+check-lan-mdns = Found by name
+check-lan-rebind = The box's own name
+check-wan-uplink = Kind of line
+check-wan-proxy = Way out without a proxy
+check-wan-captive = No log-in page
+check-wan-tls = Encryption reaches outside
+check-out-matrix = Ways out
+check-wan-public = Public address
+check-wan-cgnat = Address is this site's alone
+check-wan-portset = Ports of the address
+check-in-map = Router opens the way in itself
+check-in-dialback = Way in from outside
+check-in-hairpin = Outside address from inside
+check-in-v6 = IPv6
+check-path-mtu = Size of packets
+check-path-rate = Speed of the line
 check-time-ntp = Clock
 check-hw-room = Room for backups
 check-hw-ups = Power
@@ -100,6 +116,128 @@ names-silent = No resolver answers ({ $resolvers }): the box cannot find anythin
 names-nobody = The box has been given no resolver: it cannot find anything by its name.
     .remedy = Enter the router's address as DNS server: in the router, page DHCP or LAN, or in the network settings of the box.
 
+mdns-found = Machines of this network find the box as { $name }.
+mdns-off = The box does not announce itself; that is how it is set.
+mdns-taken = Another device has the box's name already: machines find this box as { $name }.
+    .remedy = Switch the other one off, or use { $name }. The address works in any case.
+mdns-silent = The box is not found by its name { $name } in this network. Machines can be enrolled by its address all the same.
+    .remedy = Let multicast DNS (UDP port 5353, 224.0.0.251) through between the box and the switch: look for IGMP snooping or multicast filters there, and for a firewall on the box.
+mdns-dead = The box cannot be announced in the network by name ({ $error }). Machines can be enrolled by its address all the same.
+    .remedy = Look on the box for another program that keeps UDP port 5353 for itself (ss -lunp), and stop that.
+
+rebind-kept = The name { $name } leads to the box.
+rebind-not-needed = Machines are told the box's address and no name, so no resolver need know it.
+rebind-elsewhere = The name { $name } leads elsewhere ({ $resolvers }): machines of this network come by a detour, or not at all.
+    .remedy = In the router or the company's DNS server, let { $name } lead to the box's address in this network.
+rebind-filtered = A resolver gives no address for the name { $name } ({ $resolvers }): either nobody has entered it, or names that lead to private addresses are suppressed (DNS rebinding protection). Machines that know the box by that name find nothing.
+    .remedy = In the router, page DNS or security, add { $name } to the exceptions of the DNS rebinding protection; or enter the box's address instead of the name: [machine_port] address in datisd.toml.
+
+uplink-fixed = The box goes out by a port that is no mobile line.
+uplink-mobile = The box goes out by a mobile line ({ $port }): such lines change their address, let nothing in, and may cost by volume.
+    .remedy = Connect the box to a fixed line if there is one. If not, expect others not to reach it, and look at the volume of the contract.
+
+proxy-none = The box gets out without a proxy.
+proxy-only = Only the proxy { $proxy } gets out, and the box does not use proxies.
+    .remedy = In the firewall (outgoing rules), let the box out directly to the boxes outside, TCP and UDP. The proxy may stay for everybody else.
+
+captive-free = Nobody answers in the name of others.
+captive-portal = Somebody else answers in the name of a box outside (status { $status }, { $location }): this network wants a log-in before it lets anything out.
+    .remedy = Have whoever runs this network let the box out without a log-in (list of allowed devices), or plug the box into another network, not the one for guests.
+
+tls-untouched = Encrypted connections arrive as they were sent.
+tls-opened = Encrypted connections are opened on their way: instead of { $partner }, { $issuer } answers. The box does not send anything that way.
+    .remedy = In the firewall or virus scanner of the network (page TLS inspection, HTTPS scanning or web filter), add { $partner } to the exceptions, or take the box out of the inspection.
+tls-foreign = At { $partner } something answers that is no box ({ $error }).
+    .remedy = Check address and port of { $partner } with whoever runs that box. If they are right, something in this network answers instead: have the firewall's admin let TCP to it through unchanged.
+
+out-open = Everything that was tried gets out.
+out-partly = { $blocked } does not get out ({ $how ->
+        [rejected-near] refused nearby, by the router or a firewall
+        [refused] refused further away
+        [prohibited] the network says that it is not allowed
+       *[dropped] it vanishes
+    }). Boxes outside are reached all the same.
+    .remedy = In the firewall (outgoing rules), let { $blocked } from the box out. If a partner box is switched off just now, run the check again later.
+out-blocked = { $blocked } does not get out ({ $how ->
+        [rejected-near] refused nearby, by the router or a firewall
+        [refused] refused further away
+        [prohibited] the network says that it is not allowed
+       *[dropped] it vanishes
+    }): no box outside is reached.
+    .remedy = In the firewall (outgoing rules), let { $blocked } from the box out. If that is allowed already, the partner box may be switched off: ask whoever runs it.
+
+public-one = Others see this network at { $public }.
+public-several = Others see this network at several addresses ({ $publics }): connections leave by different ways, and what comes in may find only one of them.
+    .remedy = In the router (page WAN, load balancing), let all connections of the box leave by the same line.
+
+cgnat-none = The router has the public address itself.
+cgnat-forwarded = The router has no public address of its own ({ $router-address }), and boxes outside reach this one all the same: what is before it forwards.
+cgnat-untold = The router does not tell its address, so it is not known whether others share the public one, { $public }.
+    .remedy = If in.dialback passes, nothing is to be done. Otherwise compare the address on the router's page WAN or Internet with { $public }: they must be the same.
+cgnat-second = The router's address { $router-address } is not the one that the world sees: there is another router before it, which must forward too.
+    .remedy = Set the provider's router before it to bridge mode; or forward the box's port in both, in the first one to { $router-address }.
+cgnat-shared = The provider gives the router no public address of its own (router: { $router-address }): several customers share one (CGNAT), and nobody outside can reach the box.
+    .remedy = Ask the Internet provider for a public IPv4 address of your own (often called full-stack, dedicated or static IPv4). If there is a second router in front of this one, set that to bridge mode first, and run the check again.
+
+ports-all = All ports of the public address lead here.
+ports-fit = Only the ports { $ports-from } to { $ports-to } of the public address lead here; the box's port { $outside-port } is one of them.
+ports-part = Only the ports { $ports-from } to { $ports-to } of the public address lead here, the others to other customers of the provider. The box's port is none of them.
+    .remedy = Choose a port from { $ports-from } to { $ports-to } and enter it in datisd.toml: [machine_port] outside_port = PORT; forward it in the router to the box. Or ask the provider for an address of your own.
+
+map-opened = The router opens port { $outside-port } for the box when it is asked to ({ $method }).
+map-unproved = The router says that it opens port { $outside-port } ({ $method }), but does not know of it when it is asked again.
+    .remedy = See what in.dialback says. If that fails, restart the router, or forward the port by hand on its page NAT or port forwarding.
+map-nobody = The router does not open ports when it is asked to.
+    .remedy = If in.dialback passes, nothing is to be done. Otherwise switch on UPnP IGD, NAT-PMP or PCP in the router (page NAT or UPnP), or forward the box's port by hand there.
+map-refused = The router refuses to open the port ({ $router-says }).
+    .remedy = In the router, page UPnP or NAT, allow the box to open ports of 1024 and higher, or choose another outside port if this one is taken: [machine_port] outside_port = PORT in datisd.toml. Or forward the port by hand.
+
+dialback-reached = Boxes outside reach this box at port { $outside-port }.
+dialback-partly = Only one of several boxes outside reaches this box at port { $outside-port } ({ $votes }).
+    .remedy = In the router, look whether the forwarding of TCP port { $outside-port } is limited to certain addresses or countries. Then run the check again.
+dialback-refused = The router answers outside, but forwards nothing: port { $outside-port } is refused ({ $votes }).
+    .remedy = In the router, page NAT or port forwarding, forward TCP port { $outside-port } to the box's address and machine port. Then run the check again.
+dialback-silent = Nothing comes back from port { $outside-port } ({ $votes }), and nothing has come to the box: it is dropped on the way, or forwarded to an address that is no longer there.
+    .remedy = In the router, page NAT or port forwarding, forward TCP port { $outside-port } to the box's present address and machine port, and allow it in the firewall (incoming).
+dialback-halfway = Connections to port { $outside-port } come to the box, but its answers do not get back ({ $votes }).
+    .remedy = See to it that answers leave by the router that the connection came through: one gateway only, and no firewall rule for outgoing traffic that stops them.
+dialback-other = At port { $outside-port } somebody else answers ({ $votes }): it is forwarded to another device.
+    .remedy = In the router, page NAT or port forwarding, change the target of TCP port { $outside-port } to the box's address and machine port.
+dialback-prohibited = The network outside says that there is no way to port { $outside-port } ({ $votes }).
+    .remedy = Ask the Internet provider whether this line may be reached from outside, and at which ports. Enter one of them in datisd.toml: [machine_port] outside_port = PORT
+
+hairpin-works = From inside, the public address leads to the box too.
+hairpin-none = From inside, the public address does not lead to the box. Many routers are like that, and the box does not need it; machines in this network use its own address.
+
+v6-in = Boxes outside reach this box over IPv6.
+v6-out = IPv6 leads out, but not in ({ $votes }).
+    .remedy = If in.dialback passes, nothing is to be done. Otherwise let the machine port in for { $public } in the router's IPv6 firewall.
+v6-dead = The box has an IPv6 address ({ $address }), but reaches no box outside with it.
+    .remedy = If the other checks pass, nothing is to be done. Otherwise see in the router, page IPv6, whether the provider gives a prefix, and whether its firewall lets IPv6 out.
+v6-none = This network has no IPv6.
+    .remedy = Nothing, as long as in.dialback passes. Otherwise ask the Internet provider for IPv6: it leads in where IPv4 addresses are shared.
+
+mtu-full = Packets of up to { $mtu } bytes get through.
+mtu-small = Packets of only { $mtu } bytes get through: transfers are a little slower.
+    .remedy = If there is a VPN or a tunnel on the way, nothing is to be done. Otherwise set the MTU on the router's page WAN to what the provider says (1492 for PPPoE, 1500 else).
+mtu-tiny = Packets of only { $mtu } bytes get through: IPv6 and many services do not work that way.
+    .remedy = Set the MTU on the router's page WAN to what the provider says (1492 for PPPoE, 1500 else), and look for tunnels within tunnels.
+mtu-hole = Packets of more than { $mtu } bytes vanish, and no router says so: large transfers stop in the middle.
+    .remedy = In the firewall, let ICMP type 3 code 4 (fragmentation needed) through in both directions. Until then set the MTU of the box to { $mtu }.
+mtu-untold = No datagram to { $partner } is answered, so the size of packets cannot be told.
+    .remedy = Let UDP from the box out to { $partner }; see out.matrix.
+
+rate-good = { $rate-up } Mb/s up, { $rate-down } Mb/s down.
+rate-slow = Only { $rate-up } Mb/s up ({ $rate-down } Mb/s down): a first copy of 100 GiB to other sites takes about { $copy-hours } hours.
+    .remedy = Let the first copy run over a weekend. If the contract promises more, measure again when nobody else uses the line, and ask the provider.
+rate-poor = Only { $rate-up } Mb/s up ({ $rate-down } Mb/s down): a first copy of 100 GiB to other sites takes about { $copy-hours } hours, and others will feel it.
+    .remedy = Look for what else uses the line (page traffic or QoS in the router), and for a contract with more upload. Until then back up outside only what cannot be replaced.
+
+partner-none = There is nobody outside to ask yet, so this cannot be told.
+    .remedy = Name one or more other boxes in datisd.toml: [commissioning] coordinators = ["HOST:PORT#PIN"]. Who runs such a box switches [coordinator] on; datisd status prints its line there.
+partner-silent = None of the boxes outside answers ({ $partners }), so this cannot be told.
+    .remedy = See what the checks wan.gateway and out.matrix say. If both pass, the other boxes are switched off or have moved: ask whoever runs them.
+
 clock-right = The clock is right ({ $offset } s off).
 clock-off = The clock is { $offset } s { $direction ->
         [slow] slow
@@ -171,4 +309,33 @@ fact-ups-minutes = Battery, minutes
 fact-nut-server = NUT server
 fact-asked = Asked for
 fact-tried = Tried
+fact-partners = Boxes outside
+fact-partner = Box outside
+fact-status = Status
+fact-location = Leads to
+fact-issuer = Certificate signed by
+fact-error = Error
+fact-ports = Ports
+fact-blocked = Does not get out
+fact-public = Public address
+fact-publics = Public addresses
+fact-outside-port = Port outside
+fact-votes = Dialled back
+fact-arrivals = Seen by the box
+fact-router-address = Router's address
+fact-router-says = Router
+fact-method = By
+fact-mapping-minutes = Opened for, minutes
+fact-ports-seen = Ports as seen outside
+fact-ports-kept = Ports unchanged
+fact-ports-from = First port
+fact-ports-to = Last port
+fact-inside = From inside
+fact-mtu = Largest packet, bytes
+fact-mtu-own = Largest packet of the port, bytes
+fact-rate-up = Up, Mb/s
+fact-rate-down = Down, Mb/s
+fact-copy-hours = 100 GiB, hours
+fact-name = Name
+fact-proxy = Proxy
 fact-reason = Reason

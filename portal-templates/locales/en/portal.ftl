@@ -30,15 +30,14 @@ notice-damaged = { $n ->
 notice-disk-low = The disk is almost full. Make room before the box has to refuse backups.
 notice-must-restart = The disk did not keep what it was given. The box is starting again; check the disk.
 notice-site = { $n ->
-        [one] One check of the site fails. Its page says what to do.
-       *[other] { $n } checks of the site fail. Their page says what to do.
+        [one] One check of the site fails.
+       *[other] { $n } checks of the site fail.
     }
 
 disk = Disk
 disk-backups = Backups
 disk-other = Other
 disk-free = Free
-disk-unknown = The size of the disk is not known.
 of = of
 stored = Stored
 packs = Packs
@@ -333,4 +332,47 @@ site-warned = { $n ->
 site-failed = { $n ->
         [one] One check fails. What to do stands beside it.
        *[other] { $n } checks fail. What to do stands beside them.
+    }
+
+nav-reports = Reports
+said-queued = The mail is on its way. What the server says appears below.
+mail-not-set = Nobody is told when something goes wrong. Say below to whom the box writes, and through which server.
+mail-try = Send a test
+mail-queue = Mails
+mail-none = No mail yet. The daily report comes at the time that is set below.
+mail-subject = Subject
+mail-settings = To whom, and through which server
+mail-recipients = Addresses, one a line
+mail-at = Daily report at
+mail-weekends = Also on Saturdays and Sundays
+mail-host = Mail server (SMTP)
+mail-port = Port
+mail-security = Protection
+mail-sender = Sender's address
+mail-user = User, if the server wants one
+mail-hint = An empty password keeps the one that is there. It is kept sealed, and goes to this server only.
+security-tls = TLS (usually 465)
+security-starttls = STARTTLS (usually 587)
+security-none = none (own network only)
+mail-kind-report = daily report
+mail-kind-alert = alert
+mail-kind-test = test
+mail-waiting = waiting
+mail-sent = taken by the server
+mail-failed = given up
+mail-test = This is a test: mail from this box arrives.
+mail-verdict-good = OK, { $n } of { $all } machines are current
+mail-verdict-plain = ready, { $n } of { $all } machines are current
+mail-verdict-warn = LOOK, { $n } of { $all } machines are current
+mail-verdict-bad = ACT, { $n } of { $all } machines are current
+err-mail-host = Write the name or address of the mail server, and its port.
+err-mail-address = Write a sender and 1 to 20 addresses, such as claire@example.org.
+err-mail-time = Write the time as hours and minutes, such as 07:30.
+audit-mail-set = mail set up
+audit-mail-tested = test mail sent
+work-reports = Making reports
+work-mail = Sending mail
+mail-alert = { $n ->
+        [one] ACT, one thing has just gone wrong
+       *[other] ACT, { $n } things have just gone wrong
     }

@@ -30,15 +30,14 @@ notice-damaged = { $n ->
 notice-disk-low = Le disque est presque plein. Libérez de la place avant que le boîtier doive refuser des sauvegardes.
 notice-must-restart = Le disque n’a pas gardé ce qui lui a été confié. Le boîtier redémarre ; vérifiez le disque.
 notice-site = { $n ->
-        [one] Un contrôle du site échoue. Sa page dit ce qu’il faut faire.
-       *[other] { $n } contrôles du site échouent. Leur page dit ce qu’il faut faire.
+        [one] Un contrôle du site échoue.
+       *[other] { $n } contrôles du site échouent.
     }
 
 disk = Disque
 disk-backups = Sauvegardes
 disk-other = Autre
 disk-free = Libre
-disk-unknown = La taille du disque n’est pas connue.
 of = sur
 stored = Stocké
 packs = Paquets
@@ -333,4 +332,47 @@ site-warned = { $n ->
 site-failed = { $n ->
         [one] Un contrôle échoue. Ce qu’il faut faire est écrit à côté.
        *[other] { $n } contrôles échouent. Ce qu’il faut faire est écrit à côté.
+    }
+
+nav-reports = Rapports
+said-queued = Le message est en route. La réponse du serveur apparaît ci-dessous.
+mail-not-set = Personne n’est prévenu quand quelque chose ne va pas. Indiquez ci-dessous à qui le boîtier écrit, et par quel serveur.
+mail-try = Envoyer un test
+mail-queue = Messages
+mail-none = Pas encore de message. Le rapport quotidien arrive à l’heure réglée ci-dessous.
+mail-subject = Objet
+mail-settings = À qui, et par quel serveur
+mail-recipients = Adresses, une par ligne
+mail-at = Rapport quotidien à
+mail-weekends = Aussi le samedi et le dimanche
+mail-host = Serveur de messagerie (SMTP)
+mail-port = Port
+mail-security = Protection
+mail-sender = Adresse de l’expéditeur
+mail-user = Utilisateur, si le serveur en demande un
+mail-hint = Un mot de passe vide garde celui qui est enregistré. Il est conservé chiffré et ne va qu’à ce serveur.
+security-tls = TLS (en général 465)
+security-starttls = STARTTLS (en général 587)
+security-none = aucune (réseau interne seulement)
+mail-kind-report = rapport quotidien
+mail-kind-alert = alerte
+mail-kind-test = test
+mail-waiting = en attente
+mail-sent = accepté par le serveur
+mail-failed = abandonné
+mail-test = Ceci est un test : les messages de ce boîtier arrivent.
+mail-verdict-good = OK, { $n } machines sur { $all } à jour
+mail-verdict-plain = prêt, { $n } machines sur { $all } à jour
+mail-verdict-warn = À VOIR, { $n } machines sur { $all } à jour
+mail-verdict-bad = AGIR, { $n } machines sur { $all } à jour
+err-mail-host = Écrivez le nom ou l’adresse du serveur de messagerie, et son port.
+err-mail-address = Écrivez un expéditeur et 1 à 20 adresses, comme claire@example.org.
+err-mail-time = Écrivez l’heure comme heures et minutes, par exemple 07:30.
+audit-mail-set = messagerie configurée
+audit-mail-tested = message de test envoyé
+work-reports = Préparation des rapports
+work-mail = Envoi des messages
+mail-alert = { $n ->
+        [one] AGIR, une chose vient de mal tourner
+       *[other] AGIR, { $n } choses viennent de mal tourner
     }

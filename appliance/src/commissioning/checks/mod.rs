@@ -1,20 +1,34 @@
 //! The checks: each asks the system or the network, then decides by a plain function what the answer means.
 
 mod address;
+mod around;
+mod captive;
 mod clock;
+mod dialback;
+mod found;
 mod gateway;
 mod lending;
 mod link;
-mod names;
+mod mapping;
+mod matrix;
+pub(super) mod names;
+mod path;
+mod portset;
 mod power;
+mod proxy;
+mod rebind;
 mod room;
+mod seen;
 mod stability;
+mod uplink;
 
 use super::catalogue::{Check, Finding};
 use super::network::{Network, NetworkError};
 use super::outcome::Fact;
+use super::outside::Meeting;
 use super::run::Surroundings;
 use crate::operations::chain;
+pub(crate) use found::card;
 
 /// What a check found, and what that rests on.
 type Found = (Finding, Vec<Fact>);
@@ -33,10 +47,43 @@ pub(super) fn look(check: Check, around: &Surroundings<'_>) -> Found {
         }),
         Check::WanGateway => with_network(around, gateway::look),
         Check::LanDns => names::look(),
+        Check::LanFound => with_network(around, |network| found::look(around.site, around.door, network)),
+        Check::LanRebind => with_network(around, |network| rebind::look(around.door, network)),
+        Check::WanProxy => with_network(around, |network| proxy::look(around.meeting(), network)),
+        Check::WanUplink => with_network(around, uplink::look),
+        Check::WanCaptive => captive::look(around.meeting()),
+        Check::WanTls => seen::tls(around.meeting()),
+        Check::OutMatrix => matrix::look(around.meeting()),
+        Check::WanPublic => seen::public(around.meeting()),
+        Check::WanShared => {
+            let own = around.network.as_ref().ok().and_then(|network| network.main_address().map(|(_, own)| own.ip));
+            mapping::cgnat(around.meeting(), around.router(), own, || around.dialling().reached().0 > 0)
+        }
+        Check::WanPorts => portset::look(around.meeting(), around.wanted_port()),
+        Check::InMap => mapping::map(around.router()),
+        Check::InHairpin => {
+            around.attend();
+            around::hairpin(around.meeting(), around.door, around.outside_port())
+        }
+        Check::InV6 => {
+            around.attend();
+            around::v6(around.meeting(), around.door)
+        }
+        Check::PathMtu => with_network(around, |network| path::mtu(around.meeting(), network)),
+        Check::PathRate => path::rate(around.meeting()),
+        Check::InDialback => dialback::judge(around.meeting(), around.dialling()),
         Check::Time => clock::look(&around.config.time_servers),
         Check::Room => room::look(around.site),
         Check::Power => power::look(around.config.nut_server),
     }
+}
+
+/// Whether anybody outside can be asked; else what is to be said instead.
+fn nobody_outside(meeting: &Meeting) -> Option<Found> {
+    if meeting.is_empty() {
+        return Some((Finding::PartnerNone, Vec::new()));
+    }
+    meeting.met().next().is_none().then(|| (Finding::PartnerSilent, vec![Fact::lines("partners", meeting.lines())]))
 }
 
 fn with_network(around: &Surroundings<'_>, look: impl FnOnce(&Network) -> Found) -> Found {

@@ -51,11 +51,21 @@ pub(super) fn look() -> Found {
 }
 
 /// The IPv4 address of a host, by the first resolver that knows one: the system's own way has no limit of time.
-pub(super) fn address_of(host: &str) -> Option<Ipv4Addr> {
+pub(in crate::commissioning) fn address_of(host: &str) -> Option<Ipv4Addr> {
     host.parse().ok().or_else(|| {
         let resolvers = configured(Path::new("/"));
         resolvers.into_iter().find_map(|ip| ask((ip, 53).into(), host)?.addresses.first().copied())
     })
+}
+
+/// The resolvers that this computer asks.
+pub(super) fn resolvers() -> Vec<IpAddr> {
+    configured(Path::new("/"))
+}
+
+/// What a resolver says are the addresses of a name; `None` when it says nothing.
+pub(super) fn addresses(resolver: IpAddr, name: &str) -> Option<Vec<Ipv4Addr>> {
+    ask((resolver, 53).into(), name).map(|answer| answer.addresses)
 }
 
 fn judge(answers: &[(IpAddr, Resolver)]) -> Found {

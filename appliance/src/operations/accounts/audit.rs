@@ -79,6 +79,10 @@ actions! {
     Restored => "restored",
     /// The site was checked.
     Commissioned => "commissioned",
+    /// How mail is sent was changed.
+    MailSet => "mail-set",
+    /// A mail was sent to try it.
+    MailTested => "mail-tested",
 }
 
 /// Writes into the log, in the transaction of what is done.

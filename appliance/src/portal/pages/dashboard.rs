@@ -5,14 +5,13 @@ use askama::Template;
 
 use super::super::answer::Reply;
 use super::super::frame::Frame;
-use super::super::health::Health;
 use super::super::scene::Scene;
 use super::super::visit::Visit;
 use super::machines::{Row, rows};
-use crate::commissioning::CheckState;
 use crate::locale::Locale;
 use crate::operations::Status;
 use crate::operations::accounts::{Actor, Right};
+use crate::reports::{About, Health};
 
 #[derive(Template)]
 #[template(path = "dashboard.html")]
@@ -100,43 +99,18 @@ fn local(status: &Status, healths: &[Health], locale: &Locale) -> Tile {
 }
 
 fn notices(scene: &Scene, healths: &[Health], actor: &Actor, locale: &Locale) -> Vec<Notice> {
-    let status = &scene.status;
-    let looks = actor.has(Right::LookAtBox);
-    let mut all = Vec::new();
-    let mut say = |tone, text, path| all.push(Notice { tone, text, path });
-    if status.poisoned.is_some() {
-        say("bad", locale.word("notice-must-restart"), None);
-    }
-    if looks && status.damaged.packs > 0 {
-        say("bad", locale.count("notice-damaged", status.damaged.packs), Some("/system"));
-    }
-    let failed = scene.checks.iter().filter(|check| check.outcome.state() == CheckState::Fail).count() as u64;
-    if looks && failed > 0 {
-        say("bad", locale.count("notice-site", failed), Some("/site"));
-    }
-    // Backups are refused at 2 %; this leaves time to act.
-    if let (true, Some(free), Some(total)) = (looks, status.disk_free_bytes, status.disk_total_bytes)
-        && free < total / 20
-    {
-        say("warn", locale.word("notice-disk-low"), None);
-    }
-    let count = |health| healths.iter().filter(|h| **h == health).count() as u64;
-    for (health, key) in [(Health::Late, "notice-late"), (Health::Incomplete, "notice-incomplete")] {
-        if count(health) > 0 {
-            say("warn", locale.count(key, count(health)), Some("/machines"));
-        }
-    }
-    if healths.iter().all(|health| *health == Health::Retired) {
-        let (key, path) = if actor.has(Right::EnrolMachines) {
-            ("notice-nobody", Some("/machines/new"))
-        } else {
-            ("notice-no-machine", None)
-        };
-        say("plain", locale.word(key), path);
-    } else if all.is_empty() {
-        all.push(Notice { tone: "good", text: locale.word("notice-well"), path: None });
-    }
-    all
+    let all = scene.notices(healths, actor.has(Right::LookAtBox));
+    all.iter()
+        .map(|notice| Notice {
+            tone: notice.tone.word(),
+            text: notice.text(locale),
+            path: notice.about.map(|about| match about {
+                About::Machines => "/machines",
+                About::Site => "/site",
+                About::Box => "/system",
+            }),
+        })
+        .collect()
 }
 
 fn disk(status: &Status, locale: &Locale) -> Option<Disk> {

@@ -10,7 +10,6 @@ use serde::Deserialize;
 
 use super::super::answer::{self, PageError, Reply};
 use super::super::frame::Frame;
-use super::super::health::Health;
 use super::super::qr;
 use super::super::visit::Visit;
 use super::{Choice, When};
@@ -18,6 +17,7 @@ use crate::figures::Ago;
 use crate::locale::Locale;
 use crate::operations::accounts::{AccountError, Right};
 use crate::operations::{self, Machine, MachineState, MachineStatus, OperationError, PolicyChange};
+use crate::reports::Health;
 
 /// A machine in a list.
 pub(super) struct Row {
@@ -256,8 +256,9 @@ pub(in crate::portal) async fn make_code(visit: Visit, form: web::Form<NewMachin
                 }
                 Err(error) => return Err(error.into()),
             };
-            let door = &visit.portal.door;
-            let uri = EnrolmentUri { host: door.host.clone(), port: door.port, code, pin: door.pin }.to_string();
+            let ways = &visit.portal.ways;
+            let (port, pin) = (ways.door.port, ways.door.pin);
+            let uri = EnrolmentUri { host: ways.machine_host.clone(), port, code, pin }.to_string();
             let page = CodePage {
                 frame: Frame::new(visit, &locale.word("enrol-title")),
                 name: parsed,

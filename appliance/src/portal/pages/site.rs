@@ -16,6 +16,7 @@ use crate::figures::Ago;
 use crate::locale::Locale;
 use crate::operations::Site;
 use crate::operations::accounts::{Action, Right, log_use};
+use crate::partner::Door;
 
 /// A run that somebody asked for in the portal.
 #[derive(Default)]
@@ -27,8 +28,13 @@ impl Checking {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// How many checks it has made, while one is under way.
+    pub(in crate::portal) fn count(&self) -> Option<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(Vec::len)
+    }
+
     /// Starts a run on a thread of its own, unless one is under way.
-    fn start(self: &Arc<Self>, site: Arc<Site>, config: CommissioningConfig) -> std::io::Result<()> {
+    fn start(self: &Arc<Self>, site: Arc<Site>, config: CommissioningConfig, door: Door) -> std::io::Result<()> {
         let mut running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if running.is_some() {
             return Ok(());
@@ -36,7 +42,7 @@ impl Checking {
         let checking = Arc::clone(self);
         std::thread::Builder::new().name("checks".into()).spawn(move || {
             let _ended = Ended(&checking);
-            let around = Surroundings::look(&site, &config);
+            let around = Surroundings::look(&site, &config).with_door(&door);
             let run = commissioning::commission(&around, &[], &mut |outcome| {
                 if let Some(found) = checking.0.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
                     found.push(outcome.clone());
@@ -133,7 +139,8 @@ pub(in crate::portal) async fn run(visit: Visit) -> HttpResponse {
         .answer(|visit| {
             log_use(visit.site(), visit.actor()?, Right::Commission, Action::Commissioned, "", "")?;
             let portal = &visit.portal;
-            let started = portal.checking.start(Arc::clone(&portal.site), portal.commissioning.clone());
+            let started =
+                portal.checking.start(Arc::clone(&portal.site), portal.commissioning.clone(), portal.ways.door.clone());
             started.map_err(|e| PageError::Other(format!("the checks cannot be started: {e}")))?;
             Ok(Reply::Go("/site?said=started".to_owned()))
         })

@@ -2,11 +2,20 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
+/// The address that limits count by: the network of an IPv6 address, since hosts choose the rest of it themselves.
+pub(crate) fn limited_address(peer: SocketAddr) -> IpAddr {
+    match peer.ip().to_canonical() {
+        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64).into(),
+        v4 => v4,
+    }
+}
+
 /// Buckets by key. A key that has not been seen for long enough is forgotten, since its bucket is full again.
-pub(super) struct Rates<K> {
+pub(crate) struct Rates<K> {
     burst: f64,
     per_second: f64,
     keys_max: usize,
@@ -21,12 +30,12 @@ struct Bucket {
 
 impl<K: Eq + Hash + Clone> Rates<K> {
     /// At once `burst` times, then `per_second` times a second; at most `keys_max` keys are remembered.
-    pub(super) fn new(burst: f64, per_second: f64, keys_max: usize) -> Self {
+    pub(crate) fn new(burst: f64, per_second: f64, keys_max: usize) -> Self {
         Self { burst, per_second, keys_max, buckets: Mutex::new(HashMap::new()) }
     }
 
     /// Takes a token; false when there is none, or too many other keys are in use.
-    pub(super) fn take(&self, key: &K, now: Instant) -> bool {
+    pub(crate) fn take(&self, key: &K, now: Instant) -> bool {
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         if buckets.len() >= self.keys_max && !buckets.contains_key(key) {
             buckets.retain(|_, bucket| self.filled(*bucket, now) < self.burst);
@@ -42,7 +51,7 @@ impl<K: Eq + Hash + Clone> Rates<K> {
     }
 
     /// Gives a token back: what it was taken for turned out to be rightful.
-    pub(super) fn give_back(&self, key: &K) {
+    pub(crate) fn give_back(&self, key: &K) {
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(bucket) = buckets.get_mut(key) {
             bucket.tokens = (bucket.tokens + 1.0).min(self.burst);

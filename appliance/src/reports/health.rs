@@ -7,7 +7,7 @@ use crate::operations::{Machine, MachineState, MachineStatus};
 
 /// From bad to good, except for the retired, who are not judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Health {
+pub(crate) enum Health {
     /// A snapshot of it rests on a damaged pack.
     Damaged,
     /// It should have backed up long ago.
@@ -24,11 +24,11 @@ pub(super) enum Health {
 
 impl Health {
     /// All of them.
-    pub(super) const ALL: [Self; 6] =
+    pub(crate) const ALL: [Self; 6] =
         [Self::Damaged, Self::Late, Self::Incomplete, Self::Empty, Self::Current, Self::Retired];
 
     /// The word for programs: style classes and labels of figures.
-    pub(super) const fn word(self) -> &'static str {
+    pub(crate) const fn word(self) -> &'static str {
         match self {
             Self::Damaged => "damaged",
             Self::Late => "late",
@@ -40,7 +40,7 @@ impl Health {
     }
 
     /// `now`: milliseconds since 1970, as all times in a [`MachineStatus`].
-    pub(super) fn of(machine: &Machine, status: &MachineStatus, now: i64) -> Self {
+    pub(crate) fn of(machine: &Machine, status: &MachineStatus, now: i64) -> Self {
         if machine.state == MachineState::Retired {
             return Self::Retired;
         }

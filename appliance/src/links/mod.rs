@@ -1,0 +1,3 @@
+//! Connections that the box makes to others by itself.
+
+pub(crate) mod mail;
