@@ -242,7 +242,16 @@ impl Browser {
     /// When there is none, or it cannot be clicked.
     #[track_caller]
     pub fn press(&self, words: &str) {
-        self.find(&format!("button `{words}`"), BUTTON, &[json!(words)]).click();
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let button = self.find(&format!("button `{words}`"), BUTTON, &[json!(words)]);
+            match self.in_session("POST", &format!("element/{}/click", button.id), &json!({})) {
+                Ok(_) => return,
+                // The page has put a fresh one in its place meanwhile; nothing was clicked.
+                Err(told) if told.starts_with("stale element") && Instant::now() < deadline => {}
+                Err(told) => panic!("`{words}` cannot be clicked: {told}"),
+            }
+        }
     }
 
     /// The field with this label.
