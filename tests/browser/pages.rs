@@ -219,8 +219,10 @@ fn pages_of(the_box: &TestBox, admin: &mut Visitor) -> Vec<Page> {
     let newest = admin.get(&papers).location;
     let snapshot = newest.split('?').next().unwrap_or_default().to_owned();
     assert!(snapshot.starts_with(&papers), "{newest}");
-    harness::wait_for("the index of names", harness::PATIENCE, || {
-        admin.get("/restore/search?q=letter").body.contains("letter.txt").then_some(())
+    let versions = harness::wait_for("the index of names", harness::PATIENCE, || {
+        let found = admin.get("/restore/search?q=letter").body;
+        let at = found.find(&format!("{papers}/versions?path="))?;
+        found[at..].split('"').next().map(|path| path.replace("&#38;", "&"))
     });
     let stranger = the_box.visitor();
     let mut pages = Vec::new();
@@ -236,7 +238,7 @@ fn pages_of(the_box: &TestBox, admin: &mut Visitor) -> Vec<Page> {
             "/machines/{id}" => ids.values().map(|id| format!("/machines/{id}")).collect(),
             "/people/{name}" => ["claire", "theo", "guest"].map(|name| format!("/people/{name}")).to_vec(),
             "/restore/search" => ["", "?q=letter", "?q=nothing-like-it"].map(|q| format!("{pattern}{q}")).to_vec(),
-            "/restore/{machine}/{source}/versions" => vec![format!("{papers}/versions?path=letter.txt")],
+            "/restore/{machine}/{source}/versions" => vec![versions.clone()],
             "/restore/{machine}/{source}/{snapshot}" => {
                 vec![snapshot.clone(), format!("{snapshot}?path=no-such-folder")]
             }

@@ -54,11 +54,7 @@ struct Seen {
 impl Seen {
     fn now(portal: &Portal) -> Self {
         let workers = (portal.workers)().into_iter().map(|worker| (worker.progress, worker.state.word()));
-        Self {
-            commits: portal.site.changes(),
-            checked: portal.checking.count(),
-            workers: workers.collect(),
-        }
+        Self { commits: portal.site.changes(), checked: portal.checking.count(), workers: workers.collect() }
     }
 }
 
