@@ -80,14 +80,13 @@ impl Writer {
         self.shared.poisoned.load(Ordering::SeqCst)
     }
 
-    /// Gives a damaged database its own error, with the advice that helps.
-
     /// How many changes there were since the catalog was opened: whoever shows it looks again when the number is another.
     #[must_use]
     pub fn commits(&self) -> u64 {
         self.shared.commits.load(Ordering::Relaxed)
     }
 
+    /// Gives a damaged database its own error, with the advice that helps.
     fn judged(&self, source: rusqlite::Error) -> CatalogError {
         if is_damage(&source) {
             CatalogError::Damaged { path: self.shared.path.clone(), source }

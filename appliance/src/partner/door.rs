@@ -56,24 +56,6 @@ pub(crate) struct Door {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn arrivals_are_known_by_address_and_time() {
-        let (arrivals, before) = (Arrivals::default(), Instant::now());
-        let ip: IpAddr = "44.128.1.1".parse().expect("address");
-        arrivals.note("::ffff:44.128.1.1".parse().expect("address"));
-        assert!(arrivals.came(ip, before));
-        assert!(!arrivals.came("44.128.1.2".parse().expect("address"), before));
-        std::thread::sleep(std::time::Duration::from_millis(2));
-        assert!(!arrivals.came(ip, Instant::now()));
-        (0..=ARRIVALS_MAX).for_each(|_| arrivals.note("10.0.0.1".parse().expect("address")));
-        assert!(!arrivals.came(ip, before), "the list is bounded");
-    }
-}
-
-#[cfg(test)]
 impl Door {
     /// A door that nobody goes through.
     pub(crate) fn of_nobody() -> Self {
@@ -94,5 +76,23 @@ impl Door {
             tls: super::server_config(certs.server()).expect("TLS"),
             arrivals: Arrivals::default(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arrivals_are_known_by_address_and_time() {
+        let (arrivals, before) = (Arrivals::default(), Instant::now());
+        let ip: IpAddr = "44.128.1.1".parse().expect("address");
+        arrivals.note("::ffff:44.128.1.1".parse().expect("address"));
+        assert!(arrivals.came(ip, before));
+        assert!(!arrivals.came("44.128.1.2".parse().expect("address"), before));
+        std::thread::sleep(std::time::Duration::from_millis(2));
+        assert!(!arrivals.came(ip, Instant::now()));
+        (0..=ARRIVALS_MAX).for_each(|_| arrivals.note("10.0.0.1".parse().expect("address")));
+        assert!(!arrivals.came(ip, before), "the list is bounded");
     }
 }
