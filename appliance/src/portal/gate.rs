@@ -198,8 +198,13 @@ fn may_pass(
     scope: Option<TokenScope>,
     referer: Option<&str>,
 ) -> Result<(), HttpResponse> {
-    // A token for figures is good for nothing else.
-    if scope == Some(TokenScope::Metrics) && route.access != Access::Figures {
+    // A token for figures is good for nothing else, and one for looking changes nothing.
+    let is_within = match scope {
+        Some(TokenScope::Metrics) => route.access == Access::Figures,
+        Some(TokenScope::Read) => route.is_look(),
+        Some(TokenScope::Manage) | None => true,
+    };
+    if !is_within {
         return Err(answer::forbidden(visit));
     }
     match (route.access, &visit.visitor) {

@@ -545,6 +545,12 @@ async fn supervision_gets_figures_and_a_sign_of_life() {
         let told = ask(&fixture, Asked { path, headers, peer: "192.168.1.9:5", ..Asked::default() }).await;
         assert_eq!(told.status, expected, "{path} {authorization}");
     }
+    // A token for looking changes nothing, by any route.
+    for route in ROUTES.iter().filter(|route| !route.is_look() && route.access != Access::Public) {
+        let (path, headers) = (path_of(route), [("authorization", read.as_str())]);
+        let asked = Asked { method: "POST", path: &path, headers: &headers, ..Asked::default() };
+        assert_eq!(ask(&fixture, asked).await.status, StatusCode::FORBIDDEN, "{route:?}");
+    }
 }
 
 #[actix_web::test]

@@ -61,6 +61,11 @@ pub fn own_account(site: &Site, by: &Actor) -> Result<OwnAccount, AccountError> 
     Ok(shown?)
 }
 
+/// Where somebody is signed in is decided by people: a token that was stolen must not sign its owner out.
+fn at_a_browser(by: &Actor) -> Result<(), OperationError> {
+    if by.session.is_some() { Ok(()) } else { Err(OperationError::Forbidden) }
+}
+
 /// Those who have just given their password; a token never has.
 fn fresh(by: &Actor) -> Result<(), OperationError> {
     match by.session {
@@ -121,6 +126,7 @@ pub fn new_recovery_codes(site: &Site, by: &Actor) -> Result<Vec<String>, Accoun
 /// # Errors
 /// [`AccountError`].
 pub fn end_session(site: &Site, by: &Actor, session: &[u8; 32]) -> Result<(), AccountError> {
+    at_a_browser(by)?;
     let row = by.own()?;
     let ended = site.catalog.writer().write(|tx| {
         if entry::remove_session(tx, row, session)? {
@@ -136,6 +142,7 @@ pub fn end_session(site: &Site, by: &Actor, session: &[u8; 32]) -> Result<(), Ac
 /// # Errors
 /// [`AccountError`].
 pub fn end_other_sessions(site: &Site, by: &Actor) -> Result<(), AccountError> {
+    at_a_browser(by)?;
     let row = by.own()?;
     let ended = site.catalog.writer().write(|tx| {
         let ended = entry::remove_sessions(tx, row, by.session.as_ref())?;
@@ -177,6 +184,7 @@ pub fn make_token(
 /// # Errors
 /// [`AccountError`].
 pub fn revoke_token(site: &Site, by: &Actor, token: TokenRow) -> Result<(), AccountError> {
+    at_a_browser(by)?;
     let row = by.own()?;
     let revoked = site.catalog.writer().write(|tx| match entry::remove_token(tx, row, token)? {
         Some(name) => Ok(record(tx, site, by, Action::TokenRevoked, &name, "")?),

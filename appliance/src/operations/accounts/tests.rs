@@ -233,6 +233,10 @@ fn a_token_never_does_what_takes_a_fresh_password() {
         assert!(matches!(read.may(right), Err(OperationError::Forbidden)), "{right:?}");
     }
     assert!(change_password(site, &manage, "quatre bateaux au large").is_err());
+    assert!(end_other_sessions(site, &manage).is_err(), "a stolen token must not sign its owner out");
+    let own = own_account(site, &by).expect("account");
+    assert!(revoke_token(site, &manage, own.tokens[0].row).is_err());
+    assert!(end_session(site, &manage, &own.sessions[0].digest).is_err());
     let over = make_token(site, &by, "over", TokenScope::Read, Seconds(0)).expect("token");
     assert!(authenticate_token(site, &origin(), over.expose()).expect("token").is_none());
 }
