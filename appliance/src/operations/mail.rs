@@ -127,19 +127,32 @@ pub fn last_report(site: &Site) -> Result<Option<UnixMillis>, OperationError> {
     Ok(site.catalog.reader().read(|tx| mail::last_made(tx, MailKind::Report))?)
 }
 
-/// Of `alerts`, those that nobody was told of yet. They count as told from now on, and those that are over as not told.
+/// Of `alerts`, those that nobody was told of yet.
 ///
 /// # Errors
 /// [`OperationError`].
-pub fn take_untold(site: &Site, alerts: &BTreeSet<String>) -> Result<BTreeSet<String>, OperationError> {
-    let before = site.catalog.reader().read(|tx| mail::told(tx))?;
-    if before == *alerts {
-        return Ok(BTreeSet::new());
+pub fn untold_alerts(site: &Site, alerts: &BTreeSet<String>) -> Result<BTreeSet<String>, OperationError> {
+    let told = site.catalog.reader().read(|tx| mail::told(tx))?;
+    Ok(alerts.difference(&told).cloned().collect())
+}
+
+/// Puts the mail that tells of them into the queue, if there is one, and remembers in the same step that exactly
+/// `alerts` are told of: those that are over are told again when they come back.
+///
+/// # Errors
+/// [`OperationError`]; nothing is told or remembered then.
+pub fn tell(site: &Site, alerts: &BTreeSet<String>, content: Option<&MailContent>) -> Result<(), OperationError> {
+    if content.is_none() && site.catalog.reader().read(|tx| mail::told(tx))? == *alerts {
+        return Ok(());
     }
     let now = site.clock.now();
-    let kept = site.catalog.writer().write(|tx| mail::set_told(tx, alerts, now));
-    kept.map_err(|e: CatalogError| site.noted(e.into()))?;
-    Ok(alerts.difference(&before).cloned().collect())
+    let told = site.catalog.writer().write(|tx| {
+        if let (Some(content), Some(setting)) = (content, mail::setting(tx)?) {
+            mail::put(tx, MailKind::Alert, content, &setting.recipients, now)?;
+        }
+        mail::set_told(tx, alerts, now)
+    });
+    told.map_err(|e: CatalogError| site.noted(e.into()))
 }
 
 #[cfg(test)]
@@ -214,11 +227,20 @@ mod tests {
     fn nobody_is_told_twice_and_what_comes_back_is_told_again() {
         let test = TestBox::start();
         let alerts = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<BTreeSet<_>>();
-        let told = |words: &[&str]| take_untold(test.site(), &alerts(words)).expect("told");
+        set_mail(test.site(), &Actor::console(), &setting("mail.example.org", None), None).expect("set");
+        let told = |words: &[&str]| {
+            let (site, alerts) = (test.site(), alerts(words));
+            let untold = untold_alerts(site, &alerts).expect("untold");
+            let content = content();
+            tell(site, &alerts, (!untold.is_empty()).then_some(&content)).expect("tell");
+            untold
+        };
         assert_eq!(told(&["late pc"]), alerts(&["late pc"]));
         assert!(told(&["late pc"]).is_empty());
         assert_eq!(told(&["late pc", "site lan.dns"]), alerts(&["site lan.dns"]));
         assert!(told(&[]).is_empty());
         assert_eq!(told(&["late pc"]), alerts(&["late pc"]));
+        let mails = newest_mail(test.site(), 9).expect("mails");
+        assert_eq!(mails.iter().filter(|mail| mail.kind == MailKind::Alert).count(), 3);
     }
 }

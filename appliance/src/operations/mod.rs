@@ -50,7 +50,8 @@ pub use machines::{
     retire_machine, set_policy,
 };
 pub use mail::{
-    due_mail, last_report, mail_password, mail_setting, newest_mail, note_mail, queue_mail, set_mail, take_untold,
+    due_mail, last_report, mail_password, mail_setting, newest_mail, note_mail, queue_mail, set_mail, tell,
+    untold_alerts,
 };
 pub use pace::Pace;
 pub use prune::{ExpiredSnapshot, HeldBack, PruneOptions, PruneReport, prune};

@@ -15,20 +15,29 @@ pub(super) fn report(site: &Site, portal_url: &str) -> Result<Done, OperationErr
     let Some(setting) = operations::mail_setting(site)?.filter(|setting| !setting.recipients.is_empty()) else {
         return Ok(Done::Everything);
     };
-    let language = Language::of_code(&setting.language).unwrap_or(Language::English);
-    let locale = Locale::open(language).map_err(|e| OperationError::Words(e.to_string()))?;
     let standing = Standing::look(site)?;
-    let untold = operations::take_untold(site, &standing.alerts())?;
-    if !untold.is_empty() {
-        let content = reports::alert(&standing, &untold, portal_url, &locale);
-        operations::queue_mail(site, MailKind::Alert, &content.map_err(|e| OperationError::Words(e.to_string()))?)?;
+    let alerts = standing.alerts();
+    let untold = operations::untold_alerts(site, &alerts)?;
+    let (now, last) = (local(site.clock.now()), operations::last_report(site)?.and_then(local));
+    let is_due = now.is_some_and(|now| is_report_due(&setting, &now, last.as_ref()));
+    if untold.is_empty() && !is_due {
+        operations::tell(site, &alerts, None)?;
+        return Ok(Done::Everything);
+    }
+    let words = |e: &dyn std::fmt::Display| OperationError::Words(e.to_string());
+    let language = Language::of_code(&setting.language).unwrap_or(Language::English);
+    let locale = Locale::open(language).map_err(|e| words(&e))?;
+    let alert = match untold.is_empty() {
+        true => None,
+        false => Some(reports::alert(&standing, &untold, portal_url, &locale).map_err(|e| words(&e))?),
+    };
+    operations::tell(site, &alerts, alert.as_ref())?;
+    if alert.is_some() {
         tracing::warn!(alerts = untold.len(), "Somebody is told of what has become bad");
     }
-    let now = local(site.clock.now());
-    let last = operations::last_report(site)?.and_then(local);
-    if now.is_some_and(|now| is_report_due(&setting, &now, last.as_ref())) {
-        let content = reports::daily(&standing, portal_url, &locale);
-        operations::queue_mail(site, MailKind::Report, &content.map_err(|e| OperationError::Words(e.to_string()))?)?;
+    if is_due {
+        let content = reports::daily(&standing, portal_url, &locale).map_err(|e| words(&e))?;
+        operations::queue_mail(site, MailKind::Report, &content)?;
     }
     Ok(Done::Everything)
 }

@@ -18,6 +18,8 @@ use super::super::{Portal, answer};
 const STREAMS_MAX: usize = 64;
 /// How often there is a look for changes.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Between two events at least this long: while backups run something changes all the time.
+const GAP: Duration = Duration::from_secs(2);
 /// Without an event something is sent after this time, so that both ends see that the other is there.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// A stream ends after this time; the browser opens another one, and shows anew who it is.
@@ -88,7 +90,7 @@ impl Stream {
                 return None;
             }
             let seen = Seen::now(&self.portal);
-            let said = if seen != self.seen {
+            let said = if seen != self.seen && self.said.elapsed() >= GAP {
                 self.seen = seen;
                 Bytes::from_static(b"event: box\ndata: changed\n\n")
             } else if self.said.elapsed() > KEEP_ALIVE {
