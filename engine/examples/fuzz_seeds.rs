@@ -141,6 +141,8 @@ fn seed_messages(seeds: &Seeds) -> Outcome<()> {
         local: RetentionPolicy::default_local(),
         external: RetentionPolicy::default_external(),
         now: UnixMillis(1),
+        paused_until: Some(UnixMillis(2)),
+        requests: Some(3),
     };
     let place = wire::ChunkPlace { pack: 0, segment: 1, offset: 2, len: 3 };
     let ids = id.as_bytes().to_vec();

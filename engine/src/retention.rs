@@ -148,6 +148,20 @@ impl RetentionPolicy {
         Self(rules)
     }
 
+    /// For little room: `24h/1h, 7d/1d`.
+    #[must_use]
+    pub fn lean() -> Self {
+        Self(vec![rule(24, Seconds::HOUR, 1, Seconds::HOUR), rule(7, Seconds::DAY, 1, Seconds::DAY)])
+    }
+
+    /// For those who look far back: everything of [`Self::default_external`], and one snapshot in 30 days for two years.
+    #[must_use]
+    pub fn years() -> Self {
+        let mut rules = Self::default_external().0;
+        rules.push(rule(730, Seconds::DAY, 30, Seconds::DAY));
+        Self(rules)
+    }
+
     /// The rules, finest first.
     #[must_use]
     pub fn rules(&self) -> &[RetentionRule] {
@@ -220,6 +234,19 @@ pub enum KeepReason {
     NewestComplete,
     /// It is the one its period keeps under this rule; of several rules, the one that lasts longest.
     Rule(RetentionRule),
+}
+
+impl KeepReason {
+    /// When the reason ends by itself for a snapshot of this age, if nothing else arrives; `None`: not by time alone.
+    ///
+    /// Whatever arrives until then, it is not kept any longer: newer snapshots only ever take a reason away.
+    #[must_use]
+    pub fn until(self, received_at: UnixMillis) -> Option<UnixMillis> {
+        match self {
+            Self::Future | Self::Newest | Self::NewestComplete => None,
+            Self::Rule(rule) => Some(received_at.plus(rule.duration)),
+        }
+    }
 }
 
 /// What a policy says about one snapshot.
@@ -341,7 +368,13 @@ mod tests {
             assert_eq!(policy(printed), policy(text));
         }
         assert_eq!(RetentionPolicy::default_local(), policy("continuous: 2h/5m, 4h/15m, 24h/1h, 30d/1d"));
-        for default in [RetentionPolicy::default_local(), RetentionPolicy::default_external()] {
+        let defaults = [
+            RetentionPolicy::default_local(),
+            RetentionPolicy::default_external(),
+            RetentionPolicy::lean(),
+            RetentionPolicy::years(),
+        ];
+        for default in defaults {
             assert_eq!(RetentionPolicy::new(default.rules().to_vec()), Ok(default.clone()), "{default}");
         }
     }
@@ -565,6 +598,20 @@ mod tests {
         ) {
             let left = kept(&policy, START_MS + now, &all);
             prop_assert_eq!(kept(&policy, START_MS + now, &left), left);
+        }
+
+        #[test]
+        fn a_rule_ends_exactly_when_it_says_if_nothing_else_arrives(
+            policy in policies(), all in histories(false), now in 12_000_000_i64..20_000_000,
+        ) {
+            let now = UnixMillis(START_MS + now);
+            for (index, verdict) in plan(&policy, now, &all).into_iter().enumerate() {
+                let Verdict::Keep(reason) = verdict else { continue };
+                let Some(until) = reason.until(all[index].received_at) else { continue };
+                prop_assert!(until > now);
+                prop_assert!(plan(&policy, UnixMillis(until.0 - 1), &all)[index] != Verdict::Expire);
+                prop_assert_eq!(plan(&policy, until, &all)[index], Verdict::Expire);
+            }
         }
 
         #[test]

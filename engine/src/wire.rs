@@ -153,6 +153,176 @@ pub struct Policy {
     /// The box's clock.
     #[n(3)]
     pub now: UnixMillis,
+    /// Until when the machine is asked to rest, by the box's clock; older boxes and clients do not know this.
+    #[n(4)]
+    pub paused_until: Option<UnixMillis>,
+    /// How many requests to put something back wait for the machine ([`ListPutBacks`]); older boxes have none.
+    #[n(5)]
+    pub requests: Option<u32>,
+}
+
+/// The most paths of one [`PutBack`].
+pub const PUT_BACK_PATHS_MAX: usize = 200;
+
+/// What is the machine asked to put back? A box can only ask: nothing is done unless somebody at the machine agrees.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct ListPutBacks {}
+message!(ListPutBacks => PutBacks, "/v1/requests");
+
+/// The requests that wait, oldest first.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct PutBacks {
+    /// At most 16.
+    #[n(0)]
+    pub requests: Vec<PutBack>,
+}
+
+/// Something of a snapshot is to be put back where it was.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct PutBack {
+    /// Its number on the box.
+    #[n(0)]
+    pub id: u64,
+    /// One of the machine's own snapshots.
+    #[n(1)]
+    pub snapshot: SnapshotId,
+    /// What of it, as paths of the listing; at most [`PUT_BACK_PATHS_MAX`].
+    #[n(2)]
+    pub paths: Vec<minicbor::bytes::ByteVec>,
+    /// What is done about names that are taken.
+    #[n(3)]
+    pub mode: PutBackMode,
+    /// Who has asked on the box.
+    #[n(4)]
+    pub asked_by: String,
+    /// When, by the box's clock.
+    #[n(5)]
+    pub asked_at: UnixMillis,
+    /// Until when it waits.
+    #[n(6)]
+    pub expires_at: UnixMillis,
+}
+
+/// What is done about names that are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Encode, Decode)]
+#[cbor(index_only)]
+pub enum PutBackMode {
+    /// What is there stays; what is put back gets a name with the snapshot's date.
+    #[n(0)]
+    Beside,
+    /// What is there is replaced.
+    #[n(1)]
+    Overwrite,
+}
+
+/// How far a request is, as the machine says.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct TellPutBack {
+    /// Which request.
+    #[n(0)]
+    pub request: u64,
+    /// How far it is.
+    #[n(1)]
+    pub step: PutBackStep,
+    /// Who at the machine has agreed, or refused.
+    #[n(2)]
+    pub by: String,
+    /// Files that are back so far, each byte of which was checked against its hash.
+    #[n(3)]
+    pub files: u64,
+    /// Their bytes.
+    #[n(4)]
+    pub bytes: u64,
+    /// Entries that could not be put back.
+    #[n(5)]
+    pub problems: u64,
+    /// The first reason for that; empty when there is none.
+    #[n(6)]
+    pub reason: String,
+}
+message!(TellPutBack => PutBackAnswer, "/v1/requests/tell");
+
+/// How far a request is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Encode, Decode)]
+#[cbor(index_only)]
+pub enum PutBackStep {
+    /// Somebody has agreed, and it is under way.
+    #[n(0)]
+    Working,
+    /// Somebody has refused.
+    #[n(1)]
+    Refused,
+    /// All of it is back.
+    #[n(2)]
+    Done,
+    /// Some of it is back.
+    #[n(3)]
+    Incomplete,
+    /// Nothing is back.
+    #[n(4)]
+    Failed,
+}
+
+/// Whether anybody still wants it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub struct PutBackAnswer {
+    /// False: it was cancelled, has expired or is over, and the machine stops.
+    #[n(0)]
+    pub goes_on: bool,
+}
+
+/// How a run of a source went, for the people who look at the box. Sent when it has ended; a box need not know this message.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct RunReport {
+    /// Which source.
+    #[n(0)]
+    pub source: SourceName,
+    /// As in [`Begin`].
+    #[n(1)]
+    pub run: RunId,
+    /// How it ended.
+    #[n(2)]
+    pub outcome: RunOutcome,
+    /// How long it looked, read and sent, in milliseconds.
+    #[n(3)]
+    pub reading_ms: u64,
+    /// How long the commit took.
+    #[n(4)]
+    pub commit_ms: u64,
+    /// How long all of it took.
+    #[n(5)]
+    pub took_ms: u64,
+    /// Entries in the snapshot.
+    #[n(6)]
+    pub entries: u64,
+    /// Bytes that the box did not have.
+    #[n(7)]
+    pub new_bytes: u64,
+    /// Entries that could not be read.
+    #[n(8)]
+    pub problems: u64,
+    /// Why it failed; empty when it did not.
+    #[n(9)]
+    pub message: String,
+    /// What the source leaves out, as patterns.
+    #[n(10)]
+    pub excludes: Vec<String>,
+}
+message!(RunReport => Done, "/v1/run");
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Encode, Decode)]
+#[cbor(index_only)]
+pub enum RunOutcome {
+    /// With a snapshot of everything.
+    #[n(0)]
+    Complete,
+    /// With a snapshot that lacks some entries.
+    #[n(1)]
+    Incomplete,
+    /// Without a snapshot.
+    #[n(2)]
+    Failed,
 }
 
 /// Opens a backup of one source. At most one is open per machine and source.
@@ -579,7 +749,34 @@ mod tests {
             let _ = decode_all::<Located>("located", &bytes);
             let _ = decode_all::<Refusal>("refusal", &bytes);
             let _ = decode_all::<SnapshotPage>("snapshots", &bytes);
+            let _ = decode_all::<PutBacks>("requests", &bytes);
+            let _ = decode_all::<TellPutBack>("request", &bytes);
         }
+    }
+
+    #[test]
+    fn a_policy_is_understood_by_those_who_know_less_or_more_of_it() {
+        /// As it was before machines could be paused.
+        #[derive(Encode, Decode)]
+        struct Earlier {
+            #[n(0)]
+            every: Seconds,
+            #[n(1)]
+            local: RetentionPolicy,
+            #[n(2)]
+            external: RetentionPolicy,
+            #[n(3)]
+            now: UnixMillis,
+        }
+        let (local, external) = (RetentionPolicy::default_local(), RetentionPolicy::default_external());
+        let now = UnixMillis(7);
+        let plain = Policy { every: Seconds(5), local, external, now, paused_until: None, requests: None };
+        let Policy { every, local, external, .. } = plain.clone();
+        let earlier = encode(&Earlier { every, local, external, now });
+        assert_eq!(decode_all::<Policy>("policy", &earlier).expect("decode"), plain);
+        assert_eq!(encode(&plain), earlier, "who wants nothing new says nothing new");
+        let paused = encode(&Policy { paused_until: Some(UnixMillis(9)), requests: Some(2), ..plain });
+        assert_eq!(decode_all::<Earlier>("policy", &paused).expect("decode").now, now);
     }
 
     #[test]
