@@ -7,6 +7,7 @@ mod backup;
 mod browse;
 mod entries;
 mod output;
+mod requests;
 mod restore;
 mod snapshots;
 mod standing;
@@ -64,6 +65,7 @@ fn dispatch(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Cat(arguments) => browse::cat(dir, arguments),
         Command::Restore(arguments) => restore::run(dir, arguments),
         Command::Mount(arguments) => standing::mount(dir, arguments),
+        Command::Requests(arguments) => requests::run(dir, arguments),
         Command::Status(arguments) => status::run(dir, &arguments),
         Command::Service => standing::service(dir),
     }

@@ -17,6 +17,7 @@ pub mod mount;
 pub mod platform;
 pub mod progress;
 pub mod reader;
+pub mod requests;
 pub mod restore;
 pub mod runs;
 pub mod service;

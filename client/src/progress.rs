@@ -5,8 +5,9 @@
 mod render;
 
 use std::ops::Deref;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 pub use render::{Display, Renderer};
 
@@ -78,10 +79,31 @@ impl Phase {
     }
 }
 
+/// How long each phase took.
+#[derive(Debug, Default)]
+struct Spent {
+    in_phase: [Duration; Phase::ALL.len()],
+    /// Since when the present one counts.
+    since: Option<Instant>,
+}
+
+impl Spent {
+    /// Adds what has passed to the present phase.
+    fn close(&mut self, present: Phase) {
+        let Some(since) = self.since else { return };
+        let now = Instant::now();
+        if let Some(spent) = self.in_phase.get_mut(usize::from(present.number())) {
+            *spent += now.saturating_duration_since(since);
+        }
+        self.since = Some(now);
+    }
+}
+
 /// The counters of one command. All sizes are bytes.
 #[derive(Debug, Default)]
 pub struct Counters {
     phase: AtomicU8,
+    spent: Mutex<Spent>,
     interrupted: AtomicBool,
     /// Entries dealt with so far.
     pub entries_seen: Counter,
@@ -128,7 +150,18 @@ impl Deref for Progress {
 impl Counters {
     /// A new phase has begun.
     pub fn enter(&self, phase: Phase) {
+        let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
+        spent.close(self.phase());
+        spent.since = Some(Instant::now());
         self.phase.store(phase.number(), Ordering::Relaxed);
+    }
+
+    /// How long the command has been in a phase so far, however often it was entered.
+    #[must_use]
+    pub fn spent_in(&self, phase: Phase) -> Duration {
+        let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
+        spent.close(self.phase());
+        spent.in_phase.get(usize::from(phase.number())).copied().unwrap_or_default()
     }
 
     /// The phase now.
@@ -160,6 +193,19 @@ impl Counters {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_time_in_a_phase_adds_up_over_its_visits() {
+        let progress = Progress::new();
+        assert_eq!(progress.spent_in(Phase::Scan), Duration::ZERO, "nothing was entered yet");
+        for phase in [Phase::Scan, Phase::Commit, Phase::Scan] {
+            progress.enter(phase);
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        assert!(progress.spent_in(Phase::Scan) >= Duration::from_millis(10));
+        assert!(progress.spent_in(Phase::Commit) >= Duration::from_millis(5));
+        assert_eq!(progress.spent_in(Phase::Restore), Duration::ZERO);
+    }
 
     #[test]
     fn handles_share_their_counters_and_phases_read_back() {

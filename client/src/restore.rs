@@ -7,6 +7,7 @@
 //! Whoever else may write into the target cannot make this write elsewhere: see `platform::target`. A file that cannot be
 //! read or written is told as a problem, and everything else is restored all the same.
 
+mod back;
 mod planner;
 mod site;
 mod survey;
@@ -78,6 +79,16 @@ impl FromStr for Mode {
     }
 }
 
+/// Where in the target directory something goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// Right into it; it is made if it is not there, and links on the way to it are followed.
+    Inside,
+    /// Where it was, seen from the target directory as the root of all paths. No link is followed, not even on the way: who
+    /// may write there cannot lead it elsewhere. What gets another name gets the snapshot's date.
+    WhereItWas,
+}
+
 /// What to restore, and where to.
 #[derive(Debug, Clone)]
 pub struct RestoreRequest {
@@ -87,6 +98,8 @@ pub struct RestoreRequest {
     pub path: Option<EntryPath>,
     /// The target directory.
     pub to: PathBuf,
+    /// Where in it.
+    pub place: Place,
     /// What is done about names that are taken.
     pub mode: Mode,
     /// Whether to wait until the target's disk has all of it.
@@ -131,6 +144,21 @@ pub enum RestoreError {
     /// Something is there.
     #[error("{0} is not empty; name another directory, or say --mode beside or --mode overwrite")]
     NotEmpty(PathBuf),
+    /// The folder that something was in is gone, or a link stands there now.
+    #[error("the folder that {path} was in is not there any more; put the folder itself back, or restore elsewhere")]
+    FolderGone {
+        /// What was to be put back.
+        path: String,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// Something else has the place of a directory.
+    #[error("something that is no directory stands at {path}; move it away first")]
+    InTheWay {
+        /// What was to be put back.
+        path: String,
+    },
     /// The target cannot be made or opened.
     #[error("{path} cannot be restored into")]
     Target {
@@ -186,6 +214,8 @@ impl RestoreError {
             Self::Read(error) => error.exit(),
             Self::Interrupted => Exit::Interrupted,
             Self::NotEmpty(_)
+            | Self::FolderGone { .. }
+            | Self::InTheWay { .. }
             | Self::Target { .. }
             | Self::NoRoom { .. }
             | Self::TargetFull { .. }
@@ -203,7 +233,10 @@ pub fn run(state: &State, request: &RestoreRequest, progress: &Progress) -> Resu
     let mut reader = ChunkReader::connect(state)?;
     progress.enter(Phase::Scan);
     let selected = Selected::find(request, &mut reader)?;
-    let root = open_target(request)?;
+    let Opened { root, mode, suffix } = match request.place {
+        Place::Inside => Opened { root: open_target(request)?, mode: request.mode, suffix: suffix_now() },
+        Place::WhereItWas => back::open(request, &selected)?,
+    };
     check_room(request, &selected, &root, &mut reader)?;
     if request.path.is_none() {
         progress.entries_total.set(request.snapshot.record.totals.entries);
@@ -211,11 +244,11 @@ pub fn run(state: &State, request: &RestoreRequest, progress: &Progress) -> Resu
     }
 
     let _mask = NoMask::new();
-    let are_plain = request.mode == Mode::Empty && is_plain(&root).map_err(|source| refused(request, source))?;
+    let are_plain = mode == Mode::Empty && is_plain(&root).map_err(|source| refused(request, source))?;
     let site = Site {
         root,
-        mode: request.mode,
-        suffix: suffix_now(),
+        mode,
+        suffix,
         defaults: Defaults::of_process(are_plain),
         keys: ChunkKeys::derive(&state.secret),
         progress,
@@ -262,7 +295,7 @@ fn restore(
         }
         let mut planner = Planner::new(site, &queue);
         let added = selected.each(reader, &mut |path, entry, reader| planner.add(path, entry, reader), site);
-        let done = added.and_then(|()| planner.finish(selected.own_attributes(), reader));
+        let done = added.and_then(|()| planner.finish(selected.own_attributes(site.mode), reader));
         if done.is_err() {
             site.stop(RestoreError::Interrupted);
             planner.abort();
@@ -270,6 +303,14 @@ fn restore(
         queue.close();
         done
     })
+}
+
+/// A target, ready to be written into.
+struct Opened {
+    root: Dir,
+    mode: Mode,
+    /// Of names that are taken.
+    suffix: String,
 }
 
 /// What of a snapshot is restored.
@@ -289,9 +330,9 @@ impl<'r> Selected<'r> {
     }
 
     /// The attributes of the target itself: those of the directory whose content goes right into it.
-    fn own_attributes(&self) -> Option<Attributes> {
+    fn own_attributes(&self, mode: Mode) -> Option<Attributes> {
         let (_, entry) = self.entry.as_ref()?;
-        let is_whole = self.request.mode == Mode::Empty && matches!(entry.node, Node::Directory);
+        let is_whole = mode == Mode::Empty && matches!(entry.node, Node::Directory);
         is_whole.then(|| attributes_of(&mut entry.clone()))
     }
 

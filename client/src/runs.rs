@@ -1,15 +1,24 @@
 //! One backup run of one source, as the command and the service both do it: the source is locked, remembered, backed up
 //! with a certificate that is still good, and how it ended is kept.
 
-use datis_engine::ids::SourceKind;
+use std::time::{Duration, Instant};
+
+use datis_engine::ids::{RunId, SourceKind};
 use datis_engine::units::UnixMillis;
+use datis_engine::wire::{RunOutcome, RunReport};
 
 use crate::backup::{self, BackupError, BackupRequest, BackupSummary, Input};
 use crate::enrol::{self, EnrolError};
 use crate::exit::Exit;
-use crate::progress::Progress;
+use crate::progress::{Phase, Progress};
 use crate::state::{KnownSource, LastRun, SourceRoot, State};
 use crate::walk::{WalkOptions, resolve_roots};
+
+/// How long the box may take to hear how a run went.
+const REPORT_MAX: Duration = Duration::from_secs(10);
+/// Characters of each text in that report, and patterns in it.
+const REPORT_TEXT_MAX: usize = 200;
+const REPORT_EXCLUDES_MAX: usize = 64;
 
 /// Backs up `request` and keeps how that ended. A source of files is remembered, so that the service does it again.
 ///
@@ -25,8 +34,11 @@ pub fn back_up(state: &mut State, request: &BackupRequest, progress: &Progress) 
         tracing::warn!(error = %crate::errors::chain(&error), "the certificate could not be renewed; it will be tried again");
     }
     let before = state.last_run(&request.source);
-    let tried_at = Some(now().0);
+    let (tried_at, clock) = (Some(now().0), Instant::now());
     let result = backup::run(state, request, lock.run(), progress);
+    if let Some(report) = report_of(request, lock.run(), &result, progress, clock.elapsed()) {
+        tell_the_box(state, &report);
+    }
     let run = match &result {
         Ok(summary) => LastRun { succeeded_at: Some(now().0), tried_at, exit_code: Some(exit_of(summary).code()) },
         Err(error) => LastRun { succeeded_at: before.succeeded_at, tried_at, exit_code: Some(error.exit().code()) },
@@ -36,6 +48,53 @@ pub fn back_up(state: &mut State, request: &BackupRequest, progress: &Progress) 
         tracing::warn!(error = %crate::errors::chain(&error), "how this run ended could not be noted");
     }
     result
+}
+
+/// What the box is told of a run; `None` of one that was stopped or postponed, which says nothing about the machine.
+fn report_of(
+    request: &BackupRequest,
+    run: RunId,
+    result: &Result<BackupSummary, BackupError>,
+    progress: &Progress,
+    took: Duration,
+) -> Option<RunReport> {
+    let (outcome, message) = match result {
+        Ok(summary) if summary.incomplete => (RunOutcome::Incomplete, String::new()),
+        Ok(_) => (RunOutcome::Complete, String::new()),
+        Err(error) if matches!(error.exit(), Exit::Failed | Exit::BoxFull | Exit::KeyRefused) => {
+            (RunOutcome::Failed, crate::errors::chain(error))
+        }
+        // Whoever cannot reach the box cannot tell it either.
+        Err(_) => return None,
+    };
+    let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    Some(RunReport {
+        source: request.source.clone(),
+        run,
+        outcome,
+        reading_ms: millis(progress.spent_in(Phase::Scan)),
+        commit_ms: millis(progress.spent_in(Phase::Commit)),
+        took_ms: millis(took),
+        entries: result.as_ref().map_or(0, |summary| summary.entries),
+        new_bytes: progress.bytes_new.get(),
+        problems: result.as_ref().map_or(0, |summary| summary.problems),
+        message: message.chars().take(REPORT_TEXT_MAX).collect(),
+        excludes: request
+            .options
+            .excludes
+            .iter()
+            .take(REPORT_EXCLUDES_MAX)
+            .map(|pattern| pattern.chars().take(REPORT_TEXT_MAX).collect())
+            .collect(),
+    })
+}
+
+/// For the people who look at the box; nothing depends on it, and a box that does not know the message is an older one.
+fn tell_the_box(state: &State, report: &RunReport) {
+    let told = state.link().and_then(|link| link.connect()).and_then(|mut box_| box_.ask_once(report, REPORT_MAX));
+    if let Err(error) = told {
+        tracing::debug!(error = %crate::errors::chain(&error), "the box was not told how the run went");
+    }
 }
 
 /// How the program ends after a backup that the box has signed for.

@@ -30,6 +30,7 @@ use crate::platform::host::addresses;
 use crate::platform::power::{metering, power};
 use crate::platform::process::Handle;
 use crate::platform::signals::on_stop_request;
+use crate::requests::{Beforehand, beforehand};
 use crate::state::{KnownSource, State, StateError};
 
 pub(crate) use clocks::wall_now;
@@ -48,6 +49,9 @@ const KILL_GRACE: Duration = Duration::from_secs(5);
 /// After a start nothing runs for up to so long, so that a building full of machines does not come all at once after a
 /// power cut.
 const START_DELAY_MAX: Seconds = Seconds(60);
+
+/// No box lets a machine rest for longer at a time.
+const PAUSE_MAX: Seconds = Seconds(366 * 86_400);
 
 /// How far this machine's clock may be from the box's before the log says so.
 const CLOCK_OFF_MAX: Seconds = Seconds(300);
@@ -78,6 +82,7 @@ enum Event {
     Stop,
     Answered(Result<Policy, HeartError>),
     Ended(io::Result<Ended>),
+    Served,
 }
 
 /// Runs until the process is asked to stop; then ends the running backup cleanly, within bounded time.
@@ -104,6 +109,12 @@ struct Service {
     heart: Heart,
     /// How often, as the box last said it.
     every: Option<Seconds>,
+    /// Until when the box wants nothing, by this machine's clock.
+    paused_until: Option<UnixMillis>,
+    /// How many requests waited when the box last answered.
+    requests: u32,
+    /// Whether those that were agreed to are being carried out.
+    is_serving: bool,
     addresses: String,
     /// Nothing runs before.
     begins_at: UnixMillis,
@@ -125,6 +136,9 @@ impl Service {
             clocks,
             heart: Heart::new(),
             every,
+            paused_until: None,
+            requests: 0,
+            is_serving: false,
             addresses: addresses(),
             begins_at,
             failed: HashMap::new(),
@@ -144,6 +158,7 @@ impl Service {
                 Ok(Event::Stop) | Err(RecvTimeoutError::Disconnected) => return,
                 Ok(Event::Answered(answer)) => self.answered(answer),
                 Ok(Event::Ended(ended)) => self.ended(ended),
+                Ok(Event::Served) => self.is_serving = false,
                 Err(RecvTimeoutError::Timeout) => {}
             }
         }
@@ -198,12 +213,38 @@ impl Service {
         if off > CLOCK_OFF_MAX.0 {
             tracing::warn!("this machine's clock is {off} s off the box's; set it, or let a time server do so");
         }
+        self.serve_requests(policy.requests.unwrap_or(0));
         if self.every != Some(policy.every) {
             tracing::info!("the box wants every source every {}", policy.every);
             self.every = Some(policy.every);
         }
+        let paused_until = paused_here(policy, self.clocks.now());
+        match (self.paused_until.is_some(), paused_until) {
+            (false, Some(until)) => {
+                tracing::info!("the box's admin has paused this machine for {} min", (until.0 - wall_now().0) / 60_000);
+            }
+            (true, None) => tracing::info!("this machine is not paused any more"),
+            (true, Some(_)) | (false, None) => {}
+        }
+        self.paused_until = paused_until;
         if let Err(error) = remembered::remember(self.state.dir(), policy.every) {
             tracing::warn!(error = %crate::errors::chain(&error), "what the box wants could not be remembered");
+        }
+    }
+
+    /// What was agreed to beforehand is carried out; for everything else somebody has to be there.
+    fn serve_requests(&mut self, waiting: u32) {
+        if waiting != self.requests && waiting > 0 {
+            tracing::info!("{waiting} request(s) to put something back wait; see `datis requests`");
+        }
+        self.requests = waiting;
+        if waiting == 0 || self.is_serving || beforehand(self.state.dir()) == Beforehand::Ask {
+            return;
+        }
+        let events = self.events.clone();
+        match child::serve_requests(self.state.dir(), move || drop(events.send(Event::Served))) {
+            Ok(()) => self.is_serving = true,
+            Err(error) => tracing::error!(%error, "what was agreed to could not be started"),
         }
     }
 
@@ -213,6 +254,9 @@ impl Service {
         let (Some(every), None) = (self.every, &self.running) else { return TICK };
         if now < self.begins_at {
             return until(now, self.begins_at);
+        }
+        if let Some(end) = self.paused_until.filter(|end| *end > now) {
+            return until(now, end);
         }
         let mut wait = TICK;
         for source in self.waiting_longest_first() {
@@ -334,11 +378,18 @@ impl Service {
         while self.running.is_some() && started.elapsed() < grace {
             match inbox.recv_timeout(grace.saturating_sub(started.elapsed())) {
                 Ok(Event::Ended(ended)) => self.ended(ended),
-                Ok(Event::Stop | Event::Answered(_)) => {}
+                Ok(Event::Stop | Event::Answered(_) | Event::Served) => {}
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return,
             }
         }
     }
+}
+
+/// The end of a pause by this machine's clock, which may differ from the box's; one that is over is none.
+fn paused_here(policy: &Policy, now: UnixMillis) -> Option<UnixMillis> {
+    let left = policy.paused_until?.0.saturating_sub(policy.now.0);
+    let left = u64::try_from(left).ok().filter(|left| *left > 0)?;
+    Some(now.plus(Seconds(left.div_ceil(1_000)).min(PAUSE_MAX)))
 }
 
 /// Power and network are looked at only where it matters: asking is work, too.
@@ -391,6 +442,34 @@ mod tests {
 
     fn service(dir: &std::path::Path) -> Service {
         Service::new(crate::state::tests::enrolled(dir), channel().0)
+    }
+
+    #[test]
+    fn a_pause_ends_by_this_machines_clock_and_is_never_longer_than_a_year() {
+        let here = UnixMillis(50_000_000);
+        let policy = |paused_until: Option<i64>| Policy {
+            every: Seconds::HOUR,
+            local: datis_engine::retention::RetentionPolicy::default_local(),
+            external: datis_engine::retention::RetentionPolicy::default_external(),
+            now: UnixMillis(1_000_000),
+            paused_until: paused_until.map(UnixMillis),
+            requests: None,
+        };
+        assert_eq!(paused_here(&policy(None), here), None);
+        assert_eq!(paused_here(&policy(Some(1_000_000)), here), None, "it is over");
+        assert_eq!(paused_here(&policy(Some(i64::MIN)), here), None);
+        assert_eq!(paused_here(&policy(Some(1_060_000)), here), Some(here.plus(Seconds(60))));
+        assert_eq!(paused_here(&policy(Some(i64::MAX)), here), Some(here.plus(PAUSE_MAX)));
+        let dir = tempfile::tempdir().expect("temporary folder");
+        let mut service = service(dir.path());
+        service.every = Some(Seconds::HOUR);
+        service.begins_at = UnixMillis(0);
+        let until = service.clocks.now().0 + 3_600_000 - service.clocks.now().0 + 1_000_000;
+        service.take(&policy(Some(until)));
+        assert!(service.paused_until.is_some());
+        assert!(service.start_what_is_due() > TICK, "it waits for the end");
+        service.take(&policy(None));
+        assert_eq!(service.paused_until, None);
     }
 
     fn name() -> SourceName {

@@ -30,6 +30,8 @@ pub enum Standing {
     Failed,
     /// Never backed up.
     Never,
+    /// The box's admin lets this machine rest.
+    Paused,
     /// Backed up once, by hand, and not by the service.
     Off,
     /// The box does not answer, and nothing is known here.
@@ -47,6 +49,7 @@ impl Standing {
             Self::Incomplete => "incomplete",
             Self::Failed => "failed",
             Self::Never => "never",
+            Self::Paused => "paused",
             Self::Off => "off",
             Self::Unknown => "unknown",
         }
@@ -56,7 +59,7 @@ impl Standing {
     #[must_use]
     pub const fn exit(self) -> Exit {
         match self {
-            Self::Ok | Self::Running | Self::Off | Self::Unknown => Exit::Complete,
+            Self::Ok | Self::Running | Self::Paused | Self::Off | Self::Unknown => Exit::Complete,
             Self::Incomplete => Exit::Incomplete,
             Self::Late | Self::Failed | Self::Never => Exit::Failed,
         }
@@ -102,6 +105,10 @@ pub struct Report {
     pub every: Option<Seconds>,
     /// How far this machine's clock is ahead of the box's, in seconds; `None` when the box does not answer.
     pub clock_ahead: Option<i64>,
+    /// Until when the box's admin lets this machine rest, by the box's clock.
+    pub paused_until: Option<UnixMillis>,
+    /// How many requests to put something back wait here for somebody to agree.
+    pub requests: u32,
     /// Whether `datis service` runs with this state directory.
     pub service_runs: bool,
     /// Snapshots whose record is altered, signed by another key, or of a later format.
@@ -129,6 +136,8 @@ impl Report {
 struct Answer {
     every: Seconds,
     now: UnixMillis,
+    paused_until: Option<UnixMillis>,
+    requests: u32,
     list: SnapshotList,
 }
 
@@ -144,7 +153,14 @@ pub fn report(state: &State) -> Result<Report, StateError> {
     };
     let here = wall_now();
     let every = answer.as_ref().map(|answer| answer.every).or_else(|| remembered::every(state.dir()));
-    let view = View { state, every, here, now: answer.as_ref().map_or(here, |answer| answer.now) };
+    let paused_until = answer.as_ref().and_then(|answer| answer.paused_until);
+    let view = View {
+        state,
+        every,
+        is_paused: paused_until.is_some(),
+        here,
+        now: answer.as_ref().map_or(here, |answer| answer.now),
+    };
     let known = state.sources()?;
     let snapshots: Vec<&Snapshot> = answer.iter().flat_map(|answer| answer.list.latest_of_each()).collect();
     let mut sources = Vec::new();
@@ -162,6 +178,8 @@ pub fn report(state: &State) -> Result<Report, StateError> {
         unreachable,
         every,
         clock_ahead: answer.as_ref().map(|answer| (here.0 - answer.now.0) / 1_000),
+        paused_until,
+        requests: answer.as_ref().map_or(0, |answer| answer.requests),
         service_runs: is_busy(state.lock_service())?,
         rejected: answer.as_ref().map_or(0, |answer| answer.list.rejected.len()),
         now: view.now,
@@ -172,12 +190,14 @@ pub fn report(state: &State) -> Result<Report, StateError> {
 fn ask(state: &State, mut connection: Connection) -> Result<Answer, LinkError> {
     let policy = heartbeat(&mut connection)?;
     let list = SnapshotList::fetch(&mut connection, &state.signing_key().public_key(), None)?;
-    Ok(Answer { every: policy.every, now: policy.now, list })
+    let paused_until = policy.paused_until.filter(|until| *until > policy.now);
+    Ok(Answer { every: policy.every, now: policy.now, paused_until, requests: policy.requests.unwrap_or(0), list })
 }
 
 struct View<'s> {
     state: &'s State,
     every: Option<Seconds>,
+    is_paused: bool,
     /// By this machine's clock.
     here: UnixMillis,
     /// By the box's clock.
@@ -197,6 +217,7 @@ impl View<'_> {
         let facts = Facts {
             is_running: is_busy(self.state.lock_source(&source.name))?,
             is_scheduled: true,
+            is_paused: self.is_paused,
             is_answered,
             trouble,
             newest,
@@ -218,7 +239,14 @@ impl View<'_> {
         let last_run = self.state.last_run(name);
         let newest = Some(newest_of(snapshot));
         let is_running = is_busy(self.state.lock_source(name))?;
-        let facts = Facts { is_running, is_scheduled: false, is_answered: true, trouble: None, newest };
+        let facts = Facts {
+            is_running,
+            is_scheduled: false,
+            is_paused: self.is_paused,
+            is_answered: true,
+            trouble: None,
+            newest,
+        };
         Ok(SourceReport {
             name: name.clone(),
             kind: snapshot.record.kind,
@@ -273,6 +301,7 @@ fn is_busy<L>(lock: Result<L, StateError>) -> Result<bool, StateError> {
 struct Facts {
     is_running: bool,
     is_scheduled: bool,
+    is_paused: bool,
     is_answered: bool,
     trouble: Option<Trouble>,
     newest: Option<Newest>,
@@ -295,6 +324,7 @@ fn standing(now: UnixMillis, every: Option<Seconds>, facts: &Facts) -> Standing 
     let is_old = every.is_some_and(|every| newest.received_at.plus(every).plus(every.max(GRACE_MIN)) < now);
     match newest.state {
         _ if facts.is_running => Standing::Running,
+        _ if facts.is_paused && facts.is_scheduled => Standing::Paused,
         _ if fails => Standing::Failed,
         _ if is_old && !facts.is_scheduled => Standing::Off,
         _ if is_old => Standing::Late,
@@ -313,8 +343,14 @@ mod tests {
         Some(Newest { id: None, received_at: NOW.minus(Seconds(ago)), state })
     }
 
-    const FACTS: Facts =
-        Facts { is_running: false, is_scheduled: true, is_answered: true, trouble: None, newest: None };
+    const FACTS: Facts = Facts {
+        is_running: false,
+        is_scheduled: true,
+        is_paused: false,
+        is_answered: true,
+        trouble: None,
+        newest: None,
+    };
 
     fn stands(facts: Facts) -> Standing {
         standing(NOW, Some(Seconds::HOUR), &facts)
@@ -331,6 +367,15 @@ mod tests {
         assert_eq!([often(605), often(606)], [Standing::Ok, Standing::Late]);
         let no_policy = standing(NOW, None, &Facts { newest: newest(1 << 30, SnapshotState::Complete), ..FACTS });
         assert_eq!(no_policy, Standing::Ok);
+    }
+
+    #[test]
+    fn a_machine_that_rests_is_neither_late_nor_ok() {
+        let old = Facts { newest: newest(1 << 20, SnapshotState::Complete), is_paused: true, ..FACTS };
+        assert_eq!(stands(old), Standing::Paused);
+        assert_eq!(stands(Facts { is_running: true, ..old }), Standing::Running);
+        assert_eq!(stands(Facts { is_scheduled: false, ..old }), Standing::Off);
+        assert_eq!(stands(Facts { is_paused: true, ..FACTS }), Standing::Never, "there is nothing to restore");
     }
 
     #[test]
@@ -371,8 +416,18 @@ mod tests {
         };
         let with = |unreachable, standings: &[Standing]| {
             let sources = standings.iter().map(|standing| source(*standing)).collect();
-            Report { unreachable, every: None, clock_ahead: None, service_runs: false, rejected: 0, now: NOW, sources }
-                .exit()
+            Report {
+                unreachable,
+                every: None,
+                clock_ahead: None,
+                paused_until: None,
+                requests: 0,
+                service_runs: false,
+                rejected: 0,
+                now: NOW,
+                sources,
+            }
+            .exit()
         };
         let away = || Some(LinkError::Unreachable { address: "a:1".to_owned(), reason: "off".to_owned() });
         assert_eq!(with(None, &[]), Exit::Complete);
@@ -396,7 +451,7 @@ mod tests {
         state.remember_source(&source).expect("remember");
         let run = LastRun { succeeded_at: Some(5), tried_at: Some(4), exit_code: Some(3) };
         state.keep_last_run(&source.name, &run).expect("keep");
-        let view = View { state: &state, every: Some(Seconds::HOUR), here: NOW, now: NOW };
+        let view = View { state: &state, every: Some(Seconds::HOUR), is_paused: false, here: NOW, now: NOW };
         let seen = view.scheduled(&source, None, false).expect("report");
         assert_eq!(
             (seen.standing, seen.next),

@@ -8,6 +8,7 @@ use datis_engine::format::path::EntryPath;
 use datis_engine::ids::{SourceKind, SourceName};
 
 use crate::platform::names::bytes_of;
+use crate::requests::Beforehand;
 use crate::restore::Mode;
 use crate::snapshots::Selector;
 
@@ -54,6 +55,8 @@ pub(super) enum Command {
     Restore(RestoreArguments),
     /// Show all snapshots as a read-only file system, until it is unmounted or this is stopped
     Mount(MountArguments),
+    /// What the box's admin asks to put back on this machine: list it, agree to it or refuse it
+    Requests(RequestsArguments),
     /// Say how this machine, its box and its sources stand
     Status(StatusArguments),
     /// Back up whatever is due by the box's policy, until this is stopped
@@ -201,6 +204,41 @@ pub(super) struct MountArguments {
     /// Let other users of this machine look too, as far as the files' modes allow
     #[arg(long)]
     pub(super) allow_other: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(super) struct RequestsArguments {
+    #[command(subcommand)]
+    pub(super) what: Option<RequestsCommand>,
+    /// Print one JSON array
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum RequestsCommand {
+    /// Agree to a request: it is carried out at once
+    Accept {
+        /// Its number in the list
+        #[arg(value_name = "NUMBER")]
+        request: u64,
+    },
+    /// Refuse a request
+    Refuse {
+        /// Its number in the list
+        #[arg(value_name = "NUMBER")]
+        request: u64,
+    },
+    /// Say which requests the service may carry out without asking: none, those that replace nothing, or all
+    Allow {
+        /// Which
+        #[arg(value_name = "ask|beside|all")]
+        agreed: Beforehand,
+    },
+    /// Carry out what was agreed to beforehand; the service does this
+    #[command(hide = true)]
+    Serve,
 }
 
 #[derive(Debug, Args)]

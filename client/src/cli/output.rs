@@ -15,6 +15,7 @@ use crate::exit::Exit;
 use crate::link::LinkError;
 use crate::mount::MountError;
 use crate::reader::ReadError;
+use crate::requests::RequestError;
 use crate::restore::RestoreError;
 use crate::service::ServiceError;
 use crate::snapshots::SelectError;
@@ -51,7 +52,17 @@ macro_rules! failures {
         }
     )+};
 }
-failures!(BackupError, EnrolError, LinkError, MountError, ReadError, RestoreError, ServiceError, StateError);
+failures!(
+    BackupError,
+    EnrolError,
+    LinkError,
+    MountError,
+    ReadError,
+    RequestError,
+    RestoreError,
+    ServiceError,
+    StateError
+);
 
 impl From<SelectError> for Failure {
     fn from(error: SelectError) -> Self {

@@ -11,7 +11,7 @@ use crate::errors::shown;
 use crate::exit::Exit;
 use crate::progress::{Display, Progress, Renderer};
 use crate::reader::ChunkReader;
-use crate::restore::{self, Mode, RestoreRequest, RestoreSummary, Survey, Warnings};
+use crate::restore::{self, Mode, Place, RestoreRequest, RestoreSummary, Survey, Warnings};
 use crate::snapshots::SnapshotList;
 use crate::state::State;
 
@@ -36,7 +36,7 @@ fn restore(dir: PathBuf, arguments: RestoreArguments, progress: &Progress) -> Re
     let snapshot = list.select(&arguments.what.snapshot)?.clone();
     drop(reader);
     let RestoreArguments { what, to, mode, sync, dry_run, json } = arguments;
-    let request = RestoreRequest { snapshot, path: what.path, to, mode, sync };
+    let request = RestoreRequest { snapshot, path: what.path, to, place: Place::Inside, mode, sync };
     if dry_run {
         show_survey(&restore::survey(&state, &request)?, &request, json)
     } else {

@@ -64,6 +64,8 @@ fn fields(state: &State, seen: &Report) -> Value {
         },
         "every_seconds": seen.every.map(|every| every.0),
         "clock_ahead_seconds": seen.clock_ahead,
+        "paused_until": seen.paused_until.map(timestamp),
+        "requests": seen.requests,
         "service_running": seen.service_runs,
         "rejected_snapshots": seen.rejected,
         "sources": seen.sources.iter().map(|source| source_fields(seen, source)).collect::<Vec<_>>(),
@@ -105,6 +107,13 @@ fn lines(state: &State, seen: &Report) -> Vec<String> {
             if seen.service_runs { "running" } else { "not running; start it with `datis service`" }
         ),
     ];
+    if seen.requests > 0 {
+        let waiting = count(u64::from(seen.requests), "request waits", "requests wait");
+        lines.push(format!("Put back       {waiting} for you; `datis requests` shows what is asked"));
+    }
+    if let Some(until) = seen.paused_until {
+        lines.push(format!("Paused         by the box's admin until {}", local_time(until)));
+    }
     if let Some(ahead) = seen.clock_ahead.filter(|ahead| ahead.unsigned_abs() >= CLOCK_OFF_MIN) {
         let side = if ahead > 0 { "ahead of" } else { "behind" };
         lines.push(format!("Clock          {} {side} the box's; set it", span(ahead.unsigned_abs())));
@@ -141,6 +150,9 @@ fn verdict(seen: &Report) -> String {
     let incomplete = of(&[Standing::Incomplete]);
     match (seen.sources.len(), not_protected, incomplete) {
         (0, _, _) => "Nothing is backed up yet; start with `datis backup PATH`.".to_owned(),
+        (_, 0, 0) if seen.paused_until.is_some() => {
+            "The box's admin has paused this machine; nothing new is backed up.".to_owned()
+        }
         (_, 0, 0) => "Everything is backed up.".to_owned(),
         (_, 0, n) => format!(
             "Everything is backed up, but {} not whole.",

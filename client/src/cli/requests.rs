@@ -1,0 +1,196 @@
+//! `datis requests`: what the box's admin asks to put back on this machine.
+
+use std::path::PathBuf;
+
+use datis_engine::wire::PutBackMode;
+use serde_json::{Value, json};
+
+use super::args::{RequestsArguments, RequestsCommand};
+use super::output::{Failure, Output, count, local_time, short, size, timestamp};
+use crate::errors::{chain, shown};
+use crate::exit::Exit;
+use crate::platform::host::user_name;
+use crate::progress::{Display, Renderer};
+use crate::requests::{self, Beforehand, Carried, Request, RequestError, beforehand, set_beforehand};
+use crate::state::State;
+
+/// Paths of one request that are shown.
+const PATHS_SHOWN: usize = 20;
+
+pub(super) fn run(dir: PathBuf, arguments: RequestsArguments) -> Result<Exit, Failure> {
+    let state = State::open(dir)?;
+    match arguments.what {
+        None => list(&state, arguments.json),
+        Some(RequestsCommand::Accept { request }) => accept(&state, request),
+        Some(RequestsCommand::Refuse { request }) => refuse(&state, request),
+        Some(RequestsCommand::Allow { agreed }) => allow(&state, agreed),
+        Some(RequestsCommand::Serve) => serve(&state),
+    }
+}
+
+fn waiting(state: &State) -> Result<Vec<Result<Request, RequestError>>, Failure> {
+    let mut connection = state.link()?.connect()?;
+    Ok(requests::waiting(state, &mut connection)?)
+}
+
+fn list(state: &State, json: bool) -> Result<Exit, Failure> {
+    let waiting = waiting(state)?;
+    let mut output = Output::new();
+    if json {
+        output.line(&Value::Array(waiting.iter().map(fields).collect()).to_string())?;
+    } else {
+        lines(state, &waiting).iter().try_for_each(|line| output.line(line))?;
+    }
+    output.finish()?;
+    Ok(Exit::Complete)
+}
+
+fn fields(request: &Result<Request, RequestError>) -> Value {
+    match request {
+        Ok(request) => json!({
+            "request": request.id,
+            "snapshot": request.snapshot.id.to_string(),
+            "snapshot_received_at": timestamp(request.snapshot.received_at),
+            "source": request.snapshot.record.source.as_str(),
+            "mode": word(request.mode),
+            "paths": request.paths.iter().map(|path| format!("/{}", shown(path.as_bytes()))).collect::<Vec<_>>(),
+            "asked_by": request.asked_by,
+            "asked_at": timestamp(request.asked_at),
+            "expires_at": timestamp(request.expires_at),
+        }),
+        Err(error) => json!({ "message": chain(error) }),
+    }
+}
+
+const fn word(mode: PutBackMode) -> &'static str {
+    match mode {
+        PutBackMode::Beside => "beside",
+        PutBackMode::Overwrite => "overwrite",
+    }
+}
+
+fn lines(state: &State, waiting: &[Result<Request, RequestError>]) -> Vec<String> {
+    let mut lines = Vec::new();
+    for request in waiting {
+        match request {
+            Ok(request) => lines.extend(told(request)),
+            Err(error) => lines.push(chain(error)),
+        }
+    }
+    if waiting.is_empty() {
+        lines.push("Nobody asks to put anything back on this machine.".to_owned());
+    } else {
+        lines.push("Agree with `datis requests accept NUMBER`, or say `datis requests refuse NUMBER`.".to_owned());
+    }
+    lines.push(match beforehand(state.dir()) {
+        Beforehand::Ask => "The service carries out none without asking.".to_owned(),
+        Beforehand::Beside => "The service carries out those that replace nothing without asking.".to_owned(),
+        Beforehand::All => "The service carries out all of them without asking.".to_owned(),
+    });
+    lines
+}
+
+fn told(request: &Request) -> Vec<String> {
+    let fate = match request.mode {
+        PutBackMode::Beside => "beside what is there",
+        PutBackMode::Overwrite => "REPLACING what is there",
+    };
+    let mut lines = vec![format!(
+        "{}: {} on {} asks to put back, {fate}, from the backup of {}:",
+        request.id,
+        shown(request.asked_by.as_bytes()),
+        local_time(request.asked_at),
+        local_time(request.snapshot.received_at)
+    )];
+    let paths = request.paths.iter().take(PATHS_SHOWN);
+    lines.extend(paths.map(|path| format!("   /{}", short(&shown(path.as_bytes())))));
+    if request.paths.len() > PATHS_SHOWN {
+        lines.push(format!("   and {} more; --json shows all", request.paths.len() - PATHS_SHOWN));
+    }
+    lines.push(format!("   It waits until {}.", local_time(request.expires_at)));
+    lines
+}
+
+fn find(state: &State, id: u64) -> Result<Request, Failure> {
+    let is_it = |request: &Result<Request, RequestError>| match request {
+        Ok(request) => request.id == id,
+        Err(RequestError::Unfit { id: unfit, .. }) => *unfit == id,
+        Err(_) => false,
+    };
+    match waiting(state)?.into_iter().find(is_it) {
+        Some(request) => Ok(request?),
+        None => Err(RequestError::Unknown(id).into()),
+    }
+}
+
+fn accept(state: &State, id: u64) -> Result<Exit, Failure> {
+    let request = find(state, id)?;
+    let progress = super::interruptible();
+    let renderer = Renderer::start(&progress, Display::choose(false));
+    let carried = requests::carry_out(state, &request, &user_name(), &progress);
+    renderer.finish();
+    let carried = carried?;
+    let mut output = Output::new();
+    output.line(&format!(
+        "Put back {} and {} with {}; every byte was checked.",
+        count(carried.files, "file", "files"),
+        count(carried.others, "other entry", "other entries"),
+        size(carried.bytes)
+    ))?;
+    output.finish()?;
+    Ok(tell_problems(&carried))
+}
+
+fn tell_problems(carried: &Carried) -> Exit {
+    let Some(problem) = carried.first_problem.as_ref().filter(|_| carried.problems > 0) else { return Exit::Complete };
+    tracing::warn!("{} not put back: {problem}", count(carried.problems, "entry was", "entries were"));
+    Exit::Incomplete
+}
+
+fn refuse(state: &State, id: u64) -> Result<Exit, Failure> {
+    // Also one that is unfit: the box hears that nobody here wants it.
+    requests::refuse(state, id, &user_name())?;
+    let mut output = Output::new();
+    output.line(&format!("Request {id} is refused; the box's admin sees that."))?;
+    output.finish()?;
+    Ok(Exit::Complete)
+}
+
+fn allow(state: &State, agreed: Beforehand) -> Result<Exit, Failure> {
+    set_beforehand(state.dir(), agreed)?;
+    let mut output = Output::new();
+    output.line(match agreed {
+        Beforehand::Ask => "From now on you are asked each time.",
+        Beforehand::Beside => "From now on the service carries out what replaces nothing without asking.",
+        Beforehand::All => "From now on the service carries out everything without asking, also what replaces files.",
+    })?;
+    output.finish()?;
+    Ok(Exit::Complete)
+}
+
+/// Carries out what was agreed to beforehand, one after the other.
+fn serve(state: &State) -> Result<Exit, Failure> {
+    let agreed = beforehand(state.dir());
+    let progress = super::interruptible();
+    let mut exit = Exit::Complete;
+    for request in waiting(state)? {
+        let request = match request {
+            Ok(request) if agreed.covers(request.mode) => request,
+            Ok(_) => continue,
+            Err(error) => {
+                tracing::warn!("{}", chain(&error));
+                continue;
+            }
+        };
+        match requests::carry_out(state, &request, &format!("datis requests allow {agreed}"), &progress) {
+            Ok(carried) => {
+                let _told = tell_problems(&carried);
+            }
+            Err(error) => {
+                tracing::warn!("{}", chain(&error));
+                exit = error.exit();
+            }
+        }
+    }
+    Ok(exit)
+}

@@ -1,0 +1,79 @@
+//! Opening the place where something was, so that it can be put back there.
+//!
+//! Every step from the root of all paths is opened without following a link, so that whoever may write in one of the folders
+//! on the way can spoil the restore but not lead it elsewhere.
+
+use std::io;
+
+use datis_engine::format::listing::Node;
+use datis_engine::format::path::EntryPath;
+use datis_engine::units::UnixMillis;
+
+use super::{Mode, Opened, RestoreError, RestoreRequest, Selected, beside, refused};
+use crate::errors::shown;
+use crate::platform::target::{Dir, Standing};
+
+/// So many names are tried before it is given up.
+const NAMES_MAX: u32 = 100;
+
+/// Opens the directory that the selected entry goes into, or that is its own place.
+pub(super) fn open(request: &RestoreRequest, selected: &Selected<'_>) -> Result<Opened, RestoreError> {
+    let top = Dir::open_root(&request.to).map_err(|e| refused(request, e))?;
+    // All of a snapshot has no single place: its entries are where they were below the root.
+    let Some((path, entry)) = &selected.entry else {
+        return Ok(Opened { root: top, mode: request.mode, suffix: suffix_of(request, 1) });
+    };
+    let gone = |source| RestoreError::FolderGone { path: format!("/{}", shown(path.as_bytes())), source };
+    let folder = match path.parent() {
+        Some(parent) => top.open_below(parent.as_bytes()).map_err(gone)?,
+        None => top,
+    };
+    let standing = folder.standing(path.name()).map_err(gone)?;
+    let is_directory = matches!(entry.node, Node::Directory);
+    match (is_directory, standing, request.mode) {
+        (false, ..) => {
+            let suffix = free_suffix(request, &folder, path).map_err(gone)?;
+            Ok(Opened { root: folder, mode: request.mode, suffix })
+        }
+        (true, Standing::Nothing, _) => make(request, &folder, path.name()),
+        (true, Standing::Directory, Mode::Overwrite) => {
+            let root = folder.open_below(path.name()).map_err(gone)?;
+            Ok(Opened { root, mode: Mode::Overwrite, suffix: suffix_of(request, 1) })
+        }
+        (true, Standing::Other, Mode::Overwrite) => {
+            Err(RestoreError::InTheWay { path: format!("/{}", shown(path.as_bytes())) })
+        }
+        (true, Standing::Directory | Standing::Other, Mode::Beside | Mode::Empty) => {
+            let suffix = free_suffix(request, &folder, path).map_err(gone)?;
+            make(request, &folder, &beside(path.name(), &suffix))
+        }
+    }
+}
+
+/// A fresh directory; what goes into it meets nothing.
+fn make(request: &RestoreRequest, folder: &Dir, name: &[u8]) -> Result<Opened, RestoreError> {
+    let (root, _) = folder.make_dir(name).map_err(|e| refused(request, e))?;
+    Ok(Opened { root, mode: Mode::Empty, suffix: suffix_of(request, 1) })
+}
+
+/// The first suffix with which the name is free.
+fn free_suffix(request: &RestoreRequest, folder: &Dir, path: &EntryPath) -> io::Result<String> {
+    for number in 1..NAMES_MAX {
+        let suffix = suffix_of(request, number);
+        if folder.standing(&beside(path.name(), &suffix))? == Standing::Nothing {
+            return Ok(suffix);
+        }
+    }
+    Ok(suffix_of(request, NAMES_MAX))
+}
+
+/// ` (2026-11-12)`, and ` (2026-11-12, 2)` where that is taken: the day of the snapshot, as the machine's user counts days.
+fn suffix_of(request: &RestoreRequest, number: u32) -> String {
+    let day = day_of(request.snapshot.received_at);
+    if number == 1 { format!(" ({day})") } else { format!(" ({day}, {number})") }
+}
+
+fn day_of(at: UnixMillis) -> String {
+    let at = jiff::Timestamp::from_millisecond(at.0).unwrap_or_default();
+    at.to_zoned(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d").to_string()
+}
