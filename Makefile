@@ -17,16 +17,19 @@ TEST_ENVIRONMENT = DATIS_BIN_DIR=$(PROGRAMS)/plain DATIS_PLANTED_BIN_DIR=$(PROGR
 CYCLES ?= 2000
 # Seconds for each decoder.
 FUZZ_SECONDS ?= 30
-# The folder that the demonstration backs up; KEEP=1 leaves the box running afterwards.
+# The folder that the demonstration backs up; KEEP=0 ends the box afterwards.
 DEMO_SOURCE ?= /usr/share
-KEEP ?=
+KEEP ?= 1
 
-.PHONY: help demo test lint format-and-clippy deny programs programs-release soak bench fuzz tools-build tools-test tools-python
+.PHONY: help components demo test lint format-and-clippy deny programs programs-release soak bench fuzz tools-build tools-test tools-python
 
 help: ## shows this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
 
-demo: tools-build ## backs a real folder up to a box, changes it, gets everything back and compares (DEMO_SOURCE=, KEEP=1)
+components: tools-build ## writes the list of components with their licences anew, after a change of dependencies
+	DATIS_WRITE_COMPONENTS=1 cargo test --locked -p datis-tests --test tidy components
+
+demo: tools-build ## backs a real folder up to a box, changes it, gets everything back, compares, and leaves its portal to look at (DEMO_SOURCE=, KEEP=0)
 	@echo "Building datisd and datis (the first time this takes some minutes) ..."
 	@cargo build --quiet --release --locked --workspace --bins
 	@DEMO_SOURCE='$(DEMO_SOURCE)' KEEP='$(KEEP)' DATIS_BIN_DIR=target/release target/release/datis-demo
@@ -48,23 +51,25 @@ deny: tools-python
 # run does not change what they test.
 programs: tools-build ## builds the programs under test, as they are shipped and with planted bugs
 	cargo build --locked --workspace --bins --features $(PLANT)
-	install -D -t $(PROGRAMS)/planted target/debug/datisd target/debug/datis-probe target/debug/datis
+	install -D -t $(PROGRAMS)/planted target/debug/datisd target/debug/datis-probe target/debug/datis-hand target/debug/datis
 	cargo build --locked --workspace --bins
-	install -D -t $(PROGRAMS)/plain target/debug/datisd target/debug/datis-probe target/debug/datis
+	install -D -t $(PROGRAMS)/plain target/debug/datisd target/debug/datis-probe target/debug/datis-hand target/debug/datis
 
 programs-release: tools-build
 	cargo build --release --locked --workspace --bins --features $(PLANT)
-	install -D -t $(PROGRAMS)/planted target/release/datisd target/release/datis-probe target/release/datis
+	install -D -t $(PROGRAMS)/planted target/release/datisd target/release/datis-probe target/release/datis-hand target/release/datis
 	cargo build --release --locked --workspace --bins
-	install -D -t $(PROGRAMS)/plain target/release/datisd target/release/datis-probe target/release/datis
+	install -D -t $(PROGRAMS)/plain target/release/datisd target/release/datis-probe target/release/datis-hand target/release/datis
 
 soak: tools-test programs-release ## archives of many GiB, a million names; thousands of crashes and power cuts (CYCLES=); hours
 	$(TEST_ENVIRONMENT) cargo test --release --locked --package datis-appliance --lib -- --ignored --nocapture
 	$(TEST_ENVIRONMENT) DATIS_CYCLES=$(CYCLES) cargo test --release --locked --package datis-tests --test crash -- --nocapture
 
-bench: tools-test ## a catalog of 16 Mi chunks, then speed, size and memory beside restic, rustic, borg and bupstash; one to two hours, 25 GB
+bench: tools-test ## a catalog of 16 Mi chunks, the pages of a large box, then speed, size and memory beside restic, rustic, borg and bupstash; one to two hours, 25 GB
 	cargo run --release --locked --package datis-appliance --features bench --example big_catalog
+	cargo build --release --locked --package datis-appliance --features bench --example busy_box
 	cargo build --release --locked --workspace --bins
+	DATIS_BIN_DIR=target/release target/release/datis-bench-portal target/release/examples/busy_box
 	python3 tests/bench/bench.py
 
 fuzz: tools-build ## feeds every decoder with mutated input (FUZZ_SECONDS= for each)
@@ -84,7 +89,7 @@ tools-python:
 	$(call install-packages,gcc libc6-dev python3 python3-venv python3-pip)
 
 tools-test: tools-build tools-python
-	$(call install-packages,acl age attr busybox chromium chromium-driver dnsmasq-base e2fsprogs faketime fonts-dejavu-core fuse3 iproute2 libnss3-tools miniupnpd-nftables mount nftables nut-client nut-server procps rsync util-linux xfsprogs)
+	$(call install-packages,acl age attr busybox chromium chromium-driver dbus dnsmasq-base e2fsprogs faketime fonts-dejavu-core fuse3 iproute2 libnss3-tools miniupnpd-nftables mount nftables nut-client nut-server procps rsync slapd systemd util-linux xfsprogs)
 	@[ -x $(TOOLS)/bin/pip ] || python3 -m venv $(TOOLS)
 	@$(TOOLS)/bin/pip install --quiet --disable-pip-version-check --requirement tests/tools/requirements.txt
 	@tests/tools/install-axe.sh $(TOOLS)

@@ -113,6 +113,9 @@ fn open(dir: &DataDir, lock: Lock, step: &mut dyn FnMut(&str)) -> Result<Opened,
     let certs = Arc::new(Certs::open_or_make(dir, vault.id, step)?);
     let limits = Limits { disk_reserve: config.storage.reserve_bytes, ..Limits::default() };
     let site = Arc::new(Site::open(dir, vault, limits)?);
+    // The vault's file is made once, on the first start.
+    let made_at = files::written_at(&dir.vault_file()).unwrap_or_else(|| site.clock.now());
+    operations::note_first_start(&site, made_at).map_err(|e| AppError::Open(OpenError::Leftovers(Box::new(e))))?;
     Ok(Opened { config, site, certs, _lock: lock })
 }
 
@@ -152,6 +155,7 @@ pub(crate) fn command(dir: &DataDir, command: &Command, progress: &mut dyn FnMut
                 portal: portal_url(&opened.config, opened.config.portal.port),
                 commissioning: opened.config.commissioning.clone(),
                 door: door(&opened.config, &opened.certs, None, Arrivals::default())?,
+                computer: None,
             };
             desk.execute(command, progress)
         }

@@ -5,6 +5,7 @@
 //! what machines trust is the key. Machine certificates do expire, after [`MACHINE_CERTIFICATE_VALID`]. The portal has keys
 //! and an authority of its own ([`portal`]).
 
+pub mod own;
 pub mod portal;
 
 use datis_engine::ids::{MachineId, SpkiPin, VaultId};

@@ -1,11 +1,13 @@
 //! The command line of `datisd`: what can be said, and how the process ends.
 
+use std::fs::File;
 use std::io::Write;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use data_encoding::BASE64;
 use datis_engine::ids::{MachineName, Profile};
 use datis_engine::retention::RetentionPolicy;
 use datis_engine::units::Seconds;
@@ -14,7 +16,12 @@ use tracing_subscriber::EnvFilter;
 use crate::app::{self, RunOptions};
 use crate::commissioning::Check;
 use crate::config::DataDir;
-use crate::control::{AccountName, Address, Answer, AuthCommand, Command, Failed, FailedKind, Outcome};
+use crate::control::{
+    AccountName, Address, Answer, AuthCommand, Command, Failed, FailedKind, NetworkCommand, Outcome, Sheet,
+    SupportHours,
+};
+use crate::hand::addressing::{Addressing, Fixed};
+use crate::locale::Language;
 
 /// It failed; the message says why. Wrong usage is 2, by clap.
 const FAILED: u8 = 1;
@@ -106,6 +113,15 @@ enum Verb {
         /// Only this check; may be given several times.
         #[arg(long, value_name = "ID")]
         only: Vec<Check>,
+        /// Write what was found, all checks, as PDF. It is not signed: that is done in DatisAdmin.
+        #[arg(long, value_name = "FILE")]
+        certificate: Option<PathBuf>,
+        /// Write the sheet for the admin of the firewall, as PDF.
+        #[arg(long, value_name = "FILE")]
+        firewall_sheet: Option<PathBuf>,
+        /// Language of the sheets: en, fr or ru.
+        #[arg(long, value_name = "CODE", default_value = "en", value_parser = language)]
+        language: Language,
         #[command(flatten)]
         form: Form,
     },
@@ -141,6 +157,25 @@ enum Verb {
         #[command(flatten)]
         form: Form,
     },
+    /// Let a machine rest for a while; it goes on by itself afterwards.
+    Pause {
+        /// Name of the machine.
+        #[arg(long, value_name = "NAME")]
+        machine: MachineName,
+        /// For how long, such as 8h, 1d or 2w.
+        #[arg(long = "for", value_name = "DURATION")]
+        length: Seconds,
+        #[command(flatten)]
+        form: Form,
+    },
+    /// End a machine's rest.
+    Resume {
+        /// Name of the machine.
+        #[arg(long, value_name = "NAME")]
+        machine: MachineName,
+        #[command(flatten)]
+        form: Form,
+    },
     /// Shut a machine out. Its snapshots stay as long as its policy says.
     Retire {
         /// Name of the machine.
@@ -149,11 +184,74 @@ enum Verb {
         #[command(flatten)]
         form: Form,
     },
+    /// Show or change the box's own address. A new one is tried for a minute, then taken back unless it is confirmed.
+    Network {
+        #[command(subcommand)]
+        what: Network,
+    },
     /// Decide who may sign in at the portal.
     Auth {
         #[command(subcommand)]
         what: Auth,
     },
+}
+
+#[derive(Debug, Subcommand)]
+enum Network {
+    /// Show the port, its address, gateway and name servers, and who manages it.
+    Show {
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Try another address.
+    Set {
+        /// Let the network's DHCP server lend one.
+        #[arg(long, conflicts_with_all = ["address", "gateway", "dns"], required_unless_present = "address")]
+        dhcp: bool,
+        /// This address, such as 192.168.1.20/24.
+        #[arg(long, value_name = "ADDRESS/PREFIX")]
+        address: Option<String>,
+        /// The way outside, such as 192.168.1.1.
+        #[arg(long, value_name = "ADDRESS", requires = "address", default_value = "", hide_default_value = true)]
+        gateway: String,
+        /// Whom to ask for names; up to three, with commas between.
+        #[arg(long, value_name = "ADDRESSES", requires = "address", default_value = "", hide_default_value = true)]
+        dns: String,
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Keep the address that is being tried. Over SSH, only from there.
+    Confirm {
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Take it back now.
+    Revert {
+        #[command(flatten)]
+        form: Form,
+    },
+}
+
+impl Network {
+    fn command(self) -> Result<(Command, Form), Failed> {
+        let (what, form) = match self {
+            Self::Show { form } => (NetworkCommand::Show, form),
+            Self::Set { address: None, form, .. } => (NetworkCommand::Set { wanted: Addressing::Dhcp }, form),
+            Self::Set { address: Some(address), gateway, dns, form, .. } => {
+                let fixed = Fixed::parse(&address, &gateway, &dns);
+                let fixed = fixed.map_err(|e| Failed { sentence: e.to_string(), kind: FailedKind::Failed })?;
+                (NetworkCommand::Set { wanted: Addressing::Fixed(fixed) }, form)
+            }
+            Self::Confirm { form } => (NetworkCommand::Confirm { arrived_on: own_end_of_ssh() }, form),
+            Self::Revert { form } => (NetworkCommand::Revert, form),
+        };
+        Ok((Command::Network { what }, form))
+    }
+}
+
+/// The box's address in `SSH_CONNECTION` (`THEIR-ADDRESS THEIR-PORT OUR-ADDRESS OUR-PORT`, sshd(8)).
+fn own_end_of_ssh() -> Option<IpAddr> {
+    std::env::var("SSH_CONNECTION").ok()?.split(' ').nth(2)?.parse().ok()
 }
 
 #[derive(Debug, Subcommand)]
@@ -185,6 +283,17 @@ enum Auth {
         #[command(flatten)]
         form: Form,
     },
+    /// Print a link with which somebody from outside helps as a technician, or close that. The account ends by itself.
+    Support {
+        /// For how long, from 1 to 72.
+        #[arg(long, value_name = "N", required_unless_present = "close")]
+        hours: Option<SupportHours>,
+        /// Close it now.
+        #[arg(long, conflicts_with = "hours")]
+        close: bool,
+        #[command(flatten)]
+        form: Form,
+    },
     /// Check that nobody has changed the audit log. Ends with 3 when somebody has.
     VerifyLog {
         #[command(flatten)]
@@ -199,6 +308,7 @@ impl Auth {
             Self::AdminLink { form } => (AuthCommand::AdminLink, form),
             Self::Link { account, form } => (AuthCommand::Link { account }, form),
             Self::ResetSecondFactor { account, form } => (AuthCommand::ResetSecondFactor { account }, form),
+            Self::Support { hours, form, .. } => (AuthCommand::Support { hours }, form),
             Self::VerifyLog { form } => (AuthCommand::VerifyLog, form),
         };
         (Command::Auth { what }, form)
@@ -211,6 +321,10 @@ struct Form {
     /// Print the answer as JSON.
     #[arg(long)]
     json: bool,
+}
+
+fn language(raw: &str) -> Result<Language, String> {
+    Language::of_code(raw).ok_or_else(|| "write en, fr or ru".to_owned())
 }
 
 fn percent(raw: &str) -> Result<u8, String> {
@@ -227,6 +341,11 @@ pub fn main() -> ExitCode {
     if let Err(sentence) = start_log(log.as_deref().unwrap_or(usual), log_json) {
         return fail(&Failed { sentence, kind: FailedKind::Failed });
     }
+    // Files for whoever calls are opened as whoever calls.
+    let sheets = match SheetFile::of(&verb) {
+        Ok(sheets) => sheets,
+        Err(failed) => return fail(&failed),
+    };
     if let Err(e) = app::act_as_owner(&dir) {
         return fail(&e.into());
     }
@@ -248,12 +367,58 @@ pub fn main() -> ExitCode {
         Verb::Policy { machine, every, local, external, form } => {
             (Command::Policy { machine, every, local, external }, form)
         }
-        Verb::Commission { only, form } => (Command::Commission { only }, form),
+        Verb::Commission { only, form, .. } => (Command::Commission { only }, form),
         Verb::Machines { form } => (Command::Machines, form),
+        Verb::Pause { machine, length, form } => (Command::Pause { machine, length }, form),
+        Verb::Resume { machine, form } => (Command::Resume { machine }, form),
         Verb::Retire { machine, form } => (Command::Retire { machine }, form),
+        Verb::Network { what } => match what.command() {
+            Ok(command) => command,
+            Err(refused) => return fail(&refused),
+        },
         Verb::Auth { what } => what.command(),
     };
-    end(app::command(&dir, &command, &mut |line| eprintln!("{line}")), form)
+    let answered = app::command(&dir, &command, &mut |line| eprintln!("{line}"));
+    // What was found is on the sheets, so they come after it.
+    let written = if answered.is_ok() { sheets.into_iter().try_for_each(|sheet| sheet.write(&dir)) } else { Ok(()) };
+    let ended = end(answered, form);
+    written.map_or_else(|failed| fail(&failed), |()| ended)
+}
+
+/// A sheet that is to be written, and where.
+struct SheetFile {
+    sheet: Sheet,
+    language: Language,
+    path: PathBuf,
+    file: File,
+}
+
+impl SheetFile {
+    fn of(verb: &Verb) -> Result<Vec<Self>, Failed> {
+        let Verb::Commission { certificate, firewall_sheet, language, .. } = verb else { return Ok(Vec::new()) };
+        let wanted = [(Sheet::Certificate, certificate), (Sheet::Firewall, firewall_sheet)];
+        let open = |(sheet, path): (Sheet, &Option<PathBuf>)| {
+            let path = path.clone()?;
+            let file = File::create(&path).map_err(|e| Self::cannot(&path, &e));
+            Some(file.map(|file| Self { sheet, language: *language, path, file }))
+        };
+        wanted.into_iter().filter_map(open).collect()
+    }
+
+    fn write(mut self, dir: &DataDir) -> Result<(), Failed> {
+        let command = Command::Sheet { sheet: self.sheet, language: self.language };
+        let answer = app::command(dir, &command, &mut |_| ())?;
+        let pdf = answer.json.as_str().and_then(|text| BASE64.decode(text.as_bytes()).ok());
+        let pdf = pdf.ok_or_else(|| Failed {
+            sentence: "the daemon answered with no document; it may be of another version".to_owned(),
+            kind: FailedKind::Failed,
+        })?;
+        self.file.write_all(&pdf).and_then(|()| self.file.sync_all()).map_err(|e| Self::cannot(&self.path, &e))
+    }
+
+    fn cannot(path: &Path, error: &std::io::Error) -> Failed {
+        Failed { sentence: format!("{} cannot be written: {error}", path.display()), kind: FailedKind::Failed }
+    }
 }
 
 fn init(dir: &DataDir) -> ExitCode {
@@ -344,6 +509,13 @@ mod tests {
             "datisd policy --machine a --local 30d",
             "datisd run --machine-port 70000",
             "datisd commission --only lan",
+            "datisd commission --certificate /x --language de",
+            "datisd auth support",
+            "datisd auth support --hours 73",
+            "datisd auth support --hours 1 --close",
+            "datisd network set",
+            "datisd network set --dhcp --address 10.0.0.1/8",
+            "datisd network set --dhcp --gateway 10.0.0.1",
             "datisd forget",
         ] {
             let refused = Cli::try_parse_from(line.split(' ')).expect_err(line);

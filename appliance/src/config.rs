@@ -67,6 +67,12 @@ impl DataDir {
         self.0.join("run.json")
     }
 
+    /// Which change of the network is being tried; there only as long as one is.
+    #[must_use]
+    pub fn trial_file(&self) -> PathBuf {
+        self.0.join("network-trial")
+    }
+
     /// Folder of the catalog.
     #[must_use]
     pub fn catalog_dir(&self) -> PathBuf {
@@ -148,6 +154,8 @@ pub struct Config {
     pub coordinator: CoordinatorConfig,
     /// Whether the box is found in its network by name.
     pub discovery: DiscoveryConfig,
+    /// How its own address is changed.
+    pub network: NetworkConfig,
 }
 
 /// Section `machine_port`.
@@ -251,6 +259,8 @@ pub struct CommissioningConfig {
     pub time_servers: Vec<TimeServer>,
     /// Where the NUT server listens that knows the UPS; default: its usual port on this computer.
     pub nut_server: SocketAddr,
+    /// The program that asks disks how they are; default: `smartctl`, where the system finds it.
+    pub smartctl: PathBuf,
     /// Boxes outside that may be asked, `HOST:PORT#PIN`, at most [`COORDINATORS_MAX`]; default: none.
     pub coordinators: Vec<PartnerAddress>,
 }
@@ -265,6 +275,7 @@ impl Default for CommissioningConfig {
             automatic: true,
             time_servers: (0..3).map(of_pool).collect(),
             nut_server: (Ipv4Addr::LOCALHOST, NUT_PORT).into(),
+            smartctl: PathBuf::from("smartctl"),
             coordinators: Vec::new(),
         }
     }
@@ -281,6 +292,20 @@ pub struct DiscoveryConfig {
 impl Default for DiscoveryConfig {
     fn default() -> Self {
         Self { mdns: true }
+    }
+}
+
+/// Section `network`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct NetworkConfig {
+    /// A new address that nobody confirms is taken back after so many seconds, from 5 to 600; default: 60.
+    pub trial_seconds: u16,
+}
+
+impl Default for NetworkConfig {
+    fn default() -> Self {
+        Self { trial_seconds: 60 }
     }
 }
 
@@ -414,6 +439,9 @@ impl Config {
         if self.machine_port.outside_port.is_some_and(|port| port < 1024) {
             return refuse("machine_port.outside_port", "must be 1024 or higher");
         }
+        if !(5..=600).contains(&self.network.trial_seconds) {
+            return refuse("network.trial_seconds", "must be from 5 to 600");
+        }
         let taken = [self.machine_port.port, self.portal.port.unwrap_or(0)];
         let mut ports = std::iter::once(self.coordinator.port).chain(self.coordinator.more_ports.iter().copied());
         if self.coordinator.enabled && ports.any(|port| port != 0 && taken.contains(&port)) {
@@ -479,6 +507,7 @@ mod tests {
             ("[machine_port]\noutside_port = 443", "machine_port.outside_port"),
             ("[coordinator]\nenabled = true\nport = 20600", "coordinator.port"),
             ("[coordinator]\nmore_ports = [0]", "coordinator.more_ports"),
+            ("[network]\ntrial_seconds = 4", "network.trial_seconds"),
             ("box_name", "1"),
         ] {
             let message = read(text).expect_err(text).to_string();

@@ -8,6 +8,7 @@ use std::io::{Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use datis_engine::units::UnixMillis;
 use rustix::fs::{CWD, RenameFlags};
 
 /// A step on a file that failed.
@@ -98,6 +99,12 @@ fn sync_dir_of(path: &Path) -> Result<(), FileError> {
         _ => Path::new("."),
     };
     File::open(dir).and_then(|d| d.sync_all()).map_err(FileError::at("make durable", dir))
+}
+
+/// When a file was last written; `None` when it is not there or does not tell.
+pub(crate) fn written_at(path: &Path) -> Option<UnixMillis> {
+    let at = std::fs::metadata(path).ok()?.modified().ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
+    i64::try_from(at.as_millis()).ok().map(UnixMillis)
 }
 
 #[cfg(test)]

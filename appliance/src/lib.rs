@@ -3,7 +3,8 @@
 //! The arrows go one way and `tests/tidy` holds them: `app` builds everything and starts the edges (`portal`, `intake`,
 //! `control`, `coordinator`, `workers`), which never import one another. Every change is one verb in `operations`, in one transaction;
 //! every look goes through `catalog`'s readers. `commissioning` looks at the box and at the network around it; what
-//! needs a privilege for that, the program `datis-probe` does (`probe`). `vault`, `certs`, `config`, `files` and `meters` stand below all of them.
+//! needs a privilege for that, the program `datis-probe` does (`probe`). What changes the computer itself, `host` decides and
+//! the program `datis-hand` does (`hand`). `vault`, `certs`, `config`, `files` and `meters` stand below all of them.
 
 mod app;
 pub mod catalog;
@@ -16,16 +17,21 @@ mod coordinator;
 mod discovery;
 mod figures;
 mod files;
+pub mod hand;
+mod helpers;
+mod host;
 mod intake;
 mod links;
 pub mod locale;
 mod mapping;
 mod meters;
 pub mod operations;
+pub mod paper;
 mod partner;
 mod portal;
 pub mod probe;
 mod rates;
 mod reports;
+mod sheets;
 pub mod vault;
 pub mod workers;

@@ -10,13 +10,16 @@ use fluent_bundle::{FluentArgs, FluentError, FluentResource};
 use crate::figures::{Ago, Scaled};
 
 /// A language of the product.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Language {
     /// The one for everybody else.
+    #[serde(rename = "en")]
     English,
     /// French.
+    #[serde(rename = "fr")]
     French,
     /// Russian.
+    #[serde(rename = "ru")]
     Russian,
 }
 
@@ -40,19 +43,34 @@ impl Language {
         Self::ALL.into_iter().find(|language| language.code() == code)
     }
 
-    const fn tables(self) -> [&'static str; 2] {
+    pub(crate) const fn tables(self) -> [&'static str; 7] {
         match self {
             Self::English => [
+                include_str!("../../portal-templates/locales/en/alerts.ftl"),
                 include_str!("../../portal-templates/locales/en/checks.ftl"),
+                include_str!("../../portal-templates/locales/en/machines.ftl"),
+                include_str!("../../portal-templates/locales/en/directory.ftl"),
                 include_str!("../../portal-templates/locales/en/portal.ftl"),
+                include_str!("../../portal-templates/locales/en/setup.ftl"),
+                include_str!("../../portal-templates/locales/en/system.ftl"),
             ],
             Self::French => [
+                include_str!("../../portal-templates/locales/fr/alerts.ftl"),
                 include_str!("../../portal-templates/locales/fr/checks.ftl"),
+                include_str!("../../portal-templates/locales/fr/machines.ftl"),
+                include_str!("../../portal-templates/locales/fr/directory.ftl"),
                 include_str!("../../portal-templates/locales/fr/portal.ftl"),
+                include_str!("../../portal-templates/locales/fr/setup.ftl"),
+                include_str!("../../portal-templates/locales/fr/system.ftl"),
             ],
             Self::Russian => [
+                include_str!("../../portal-templates/locales/ru/alerts.ftl"),
                 include_str!("../../portal-templates/locales/ru/checks.ftl"),
+                include_str!("../../portal-templates/locales/ru/machines.ftl"),
+                include_str!("../../portal-templates/locales/ru/directory.ftl"),
                 include_str!("../../portal-templates/locales/ru/portal.ftl"),
+                include_str!("../../portal-templates/locales/ru/setup.ftl"),
+                include_str!("../../portal-templates/locales/ru/system.ftl"),
             ],
         }
     }
@@ -137,6 +155,14 @@ impl Locale {
     pub fn count(&self, key: &str, n: u64) -> String {
         let mut args = FluentArgs::new();
         args.set("n", n);
+        self.say(key, &args)
+    }
+
+    /// A sentence that names one thing.
+    #[must_use]
+    pub fn naming(&self, key: &str, what: &str) -> String {
+        let mut args = FluentArgs::new();
+        args.set("what", what.to_owned());
         self.say(key, &args)
     }
 

@@ -8,25 +8,18 @@
 mod frames;
 mod helper;
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Ipv4Addr, Shutdown};
-use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixStream;
-use std::process::{Command, Stdio};
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::helpers::HelperError;
+use crate::helpers::{Helper, Line};
 pub use helper::main;
 
-/// Where the helper answers under systemd.
-const SOCKET: &str = "/run/datis-probe.sock";
-/// The helper beside the daemon.
-const PROGRAM: &str = "datis-probe";
+const HELPER: Helper = Helper { program: "datis-probe", socket: "/run/datis-probe.sock" };
 /// The helper listens for no longer than half of this.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// The longest question or answer, in bytes.
-const LINE_MAX: u64 = 64 << 10;
 
 /// What the helper can be asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -117,77 +110,17 @@ impl From<PortName> for String {
     }
 }
 
-/// Why there is no answer.
-#[derive(Debug, thiserror::Error)]
-pub enum ProbeError {
-    /// It cannot be started.
-    #[error("the helper `datis-probe` cannot be started")]
-    Start(#[source] std::io::Error),
-    /// It went away, or was too slow.
-    #[error("the helper `datis-probe` does not answer")]
-    Silent(#[source] std::io::Error),
-    /// It says something else.
-    #[error("the helper `datis-probe` answers in a form that is not understood; is it of another version?")]
-    Strange,
-    /// It could not look.
-    #[error("the helper `datis-probe` could not look: {0}")]
-    Failed(String),
-}
-
 /// Asks the helper.
 ///
 /// # Errors
-/// [`ProbeError`].
-pub fn ask(question: &Question) -> Result<Answer, ProbeError> {
-    let line = match UnixStream::connect(SOCKET) {
-        Ok(stream) => converse(&stream, question).map_err(ProbeError::Silent)?,
-        Err(_) => start_and_converse(question)?,
-    };
-    match serde_json::from_str(&line).map_err(|_| ProbeError::Strange)? {
-        Answer::Failed { reason } => Err(ProbeError::Failed(reason)),
+/// [`HelperError`].
+pub fn ask(question: &Question) -> Result<Answer, HelperError> {
+    let line = Line::open(&HELPER)?;
+    line.say(question)?;
+    line.finish();
+    match line.hear(PATIENCE)? {
+        Answer::Failed { reason } => Err(HELPER.failed(reason)),
         answer => Ok(answer),
-    }
-}
-
-fn converse(stream: &UnixStream, question: &Question) -> std::io::Result<String> {
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
-    let mut writer = stream;
-    writer.write_all(&line_of(question)?)?;
-    stream.shutdown(Shutdown::Write)?;
-    read_line(stream)
-}
-
-/// The helper's own output is the other end of a pair of sockets, so that waiting for it has a limit.
-fn start_and_converse(question: &Question) -> Result<String, ProbeError> {
-    let beside = std::env::current_exe().map_err(ProbeError::Start)?.with_file_name(PROGRAM);
-    let (ours, theirs) = UnixStream::pair().map_err(ProbeError::Start)?;
-    let input = theirs.try_clone().map_err(ProbeError::Start)?;
-    let mut command = Command::new(beside);
-    command.stdin(Stdio::from(OwnedFd::from(input))).stdout(Stdio::from(OwnedFd::from(theirs)));
-    let mut child = command.stderr(Stdio::null()).spawn().map_err(ProbeError::Start)?;
-    // Its ends of the pair are the child's alone from here on: when it goes away, reading ends.
-    drop(command);
-    let line = converse(&ours, question);
-    if line.is_err() {
-        // It may have ended by itself.
-        let _ = child.kill();
-    }
-    child.wait().map_err(ProbeError::Silent)?;
-    line.map_err(ProbeError::Silent)
-}
-
-fn line_of(value: &impl Serialize) -> std::io::Result<Vec<u8>> {
-    let mut line = serde_json::to_vec(value)?;
-    line.push(b'\n');
-    Ok(line)
-}
-
-fn read_line(from: impl Read) -> std::io::Result<String> {
-    let mut line = String::new();
-    match BufReader::new(from.take(LINE_MAX)).read_line(&mut line)? {
-        0 => Err(std::io::ErrorKind::UnexpectedEof.into()),
-        _ => Ok(line),
     }
 }
 

@@ -10,6 +10,7 @@ use datis_engine::format::FormatError;
 use datis_engine::format::kit::{RecoveryKit, VaultFile};
 use datis_engine::ids::VaultId;
 use datis_engine::keys::{ChunkKeys, DedupSecret, KeyError, Recipients, SigningKey, VaultIdentity, random_bytes};
+use datis_engine::units::UnixMillis;
 use zeroize::Zeroizing;
 
 use crate::config::DataDir;
@@ -135,6 +136,48 @@ impl Vault {
         let identity = VaultIdentity::parse(&text).map_err(|source| VaultError::Key { path, source })?;
         Ok(RecoveryKit { vault: self.id, box_name: self.box_name.clone(), identity })
     }
+}
+
+/// Letters in a group of the kit's key.
+const KIT_GROUP: usize = 4;
+/// Groups in a line of the kit.
+const KIT_LINE: usize = 7;
+
+/// What of the kit's key differs from kit to kit, in groups of letters, as people read it.
+#[must_use]
+pub fn kit_groups(kit: &RecoveryKit) -> Vec<Zeroizing<String>> {
+    let key = kit.identity.expose();
+    let letters: Vec<char> = key.strip_prefix("AGE-SECRET-KEY-1").unwrap_or(&key).chars().collect();
+    letters.chunks_exact(KIT_GROUP).map(|group| Zeroizing::new(group.iter().collect())).collect()
+}
+
+/// The kit as it is handed out: with the letters of its key in numbered groups, by which the box asks whether it is
+/// still there.
+#[must_use]
+pub fn kit_page(kit: &RecoveryKit) -> Zeroizing<String> {
+    let text = kit.to_text();
+    let key_at = text.find("AGE-SECRET-KEY-").unwrap_or(text.len());
+    let mut page = Zeroizing::new(String::with_capacity(2 * text.len()));
+    page.push_str(&text[..key_at]);
+    page.push_str("#\n# The same key in numbered groups. The box asks for two of them from time to time.\n");
+    let groups = kit_groups(kit);
+    for (line, groups) in groups.chunks(KIT_LINE).enumerate() {
+        page.push('#');
+        for (at, group) in groups.iter().enumerate() {
+            let number = line * KIT_LINE + at + 1;
+            page.push_str(&format!("  {number:>2}: "));
+            page.push_str(group);
+        }
+        page.push('\n');
+    }
+    page.push_str(&text[key_at..]);
+    page
+}
+
+/// When the box made what it is known by: its keys, its vault.
+#[must_use]
+pub fn made_at(dir: &DataDir) -> [Option<UnixMillis>; 2] {
+    [dir.keys_dir().join("identity.age-key"), dir.vault_file()].map(|path| files::written_at(&path))
 }
 
 /// The box's Ed25519 keys: three, so that none can be used in another's place.
@@ -397,6 +440,24 @@ mod tests {
         assert_eq!(mode(&dir.keys_dir()), 0o700);
         for entry in std::fs::read_dir(dir.keys_dir()).expect("keys") {
             assert_eq!(mode(&entry.expect("entry").path()), 0o600);
+        }
+    }
+
+    #[test]
+    fn a_kit_that_is_handed_out_opens_as_it_did_and_shows_its_groups() {
+        let folder = tempfile::tempdir().expect("folder");
+        let dir = DataDir::new(folder.path());
+        let (vault, _) = open(&dir).expect("first");
+        let kit = vault.recovery_kit(&dir).expect("kit");
+        let page = kit_page(&kit);
+        let back = RecoveryKit::parse(&page).expect("a kit");
+        assert_eq!((back.vault, back.identity.recipient()), (kit.vault, kit.identity.recipient()));
+        let groups = kit_groups(&kit);
+        assert!(groups.len() >= 14, "{}", groups.len());
+        let key = kit.identity.expose();
+        for (at, group) in groups.iter().enumerate() {
+            assert!(page.contains(&format!("{:>2}: {}", at + 1, group.as_str())), "group {}", at + 1);
+            assert!(key.contains(group.as_str()) && !"AGE-SECRET-KEY-1".contains(group.as_str()));
         }
     }
 }

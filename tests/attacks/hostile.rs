@@ -137,6 +137,8 @@ fn answer(path: &str, body: &[u8], script: &Script) -> Vec<u8> {
                 local: RetentionPolicy::default_local(),
                 external: RetentionPolicy::default_external(),
                 now: UnixMillis(1_800_000_000_000),
+                paused_until: None,
+                requests: None,
             }),
         ),
         _ => refuse(RefusalCode::NotFound),

@@ -7,6 +7,7 @@ mod corpus;
 mod forge;
 mod hostile;
 mod racing;
+mod requests;
 mod restores;
 
 use datis_engine::keys::SigningKey;

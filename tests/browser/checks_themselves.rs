@@ -43,6 +43,16 @@ fn a_planted_defect_of_each_kind_is_found() {
             "{:?}",
             inspect::overflow(&browser)
         );
+        let _planted = plant("<p class='skip' id='lost'>lost</p>");
+        let _left = browser.run(
+            "const lost = document.getElementById('lost').style; lost.position = 'absolute'; lost.left = '-99rem'",
+            &[],
+        );
+        assert!(
+            inspect::overflow(&browser).iter().any(|told| told.contains("P.skip")),
+            "{:?}",
+            inspect::overflow(&browser)
+        );
         assert_eq!(browser.complaints(), [""; 0]);
 
         let _planted = plant("<img src='https://elsewhere.example/a.png' alt=''><p style='color: red'>red</p>");

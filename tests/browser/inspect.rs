@@ -38,9 +38,12 @@ pub(crate) fn barriers(browser: &Browser) -> Vec<String> {
     strings(&browser.run(script, &[json!(RULES)]))
 }
 
-/// What sticks out of the page, when the page can be pushed sideways.
+/// What sticks out of the page, when the page can be pushed sideways, and what nobody can see since it stands left of it.
 pub(crate) fn overflow(browser: &Browser) -> Vec<String> {
     let script = "const page = document.scrollingElement;\
+        const lost = [...document.querySelectorAll('body *:not(a.skip)')].filter((e) => {\
+          const box = e.getBoundingClientRect(); return box.width > 0 && box.right <= 0; });\
+        if (lost.length > 0) return ['left of the page: ' + lost.map((e) => e.tagName + '.' + e.className).join(' ')];\
         if (page.scrollWidth <= page.clientWidth) return [];\
         const wide = [...document.body.querySelectorAll('*')].filter((e) =>\
           e.getBoundingClientRect().right > page.clientWidth &&\
@@ -76,7 +79,7 @@ fn keys() -> &'static BTreeSet<String> {
     static KEYS: OnceLock<BTreeSet<String>> = OnceLock::new();
     KEYS.get_or_init(|| {
         let mut keys = BTreeSet::new();
-        for table in ["portal", "checks"] {
+        for table in ["alerts", "directory", "portal", "checks"] {
             let path = repository().join(format!("portal-templates/locales/en/{table}.ftl"));
             let text = std::fs::read_to_string(path).expect("a table");
             let all = text.lines().filter_map(|line| line.split_once(" =")).map(|(key, _)| key);

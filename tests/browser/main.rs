@@ -3,6 +3,7 @@
 //! Each test lives in a network namespace of its own. The browser has the box's authority in its certificate database and
 //! checks the portal's certificates itself.
 
+mod api;
 mod checks_themselves;
 mod first_run;
 mod hostile;

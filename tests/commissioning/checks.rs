@@ -69,7 +69,7 @@ fn a_good_site_passes_within_thirty_seconds() {
         ],
     );
     assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
-    assert_eq!(printed.as_array().map(Vec::len), Some(27));
+    assert_eq!(printed.as_array().map(Vec::len), Some(38));
     let text = site.commission(&["--only", "lan.link", "--only", "lan.addr"]).expect_success().text();
     assert!(text.contains("Network cable") && text.contains("All is as it should be."), "{text}");
     assert!(!text.contains("wan.gateway"), "{text}");

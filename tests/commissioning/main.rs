@@ -2,6 +2,7 @@
 //! exactly its finding, and the evidence for it.
 
 mod checks;
+mod moving;
 mod neighbours;
 mod outside;
 mod partners;

@@ -1,7 +1,8 @@
 //! `make demo`: the whole product at work on this computer, told step by step.
 //!
 //! A box starts in a temporary folder, a workstation enrols, a real folder is backed up, some of it changes, it is backed up
-//! again, looked into, restored and compared. With `KEEP=1` the box goes on running.
+//! again, looked into, restored and compared. The box goes on running, with a link that lets into its portal once; with
+//! `KEEP=0` it ends.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -17,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(4 * 3_600);
 
 fn main() -> ExitCode {
     let source = PathBuf::from(std::env::var_os("DEMO_SOURCE").unwrap_or_else(|| "/usr/share".into()));
-    let keep = std::env::var("KEEP").is_ok_and(|keep| !keep.is_empty() && keep != "0");
+    let keep = std::env::var("KEEP").map_or(true, |keep| keep != "0");
     if !source.is_dir() {
         eprintln!("{} is no folder; name one with DEMO_SOURCE=…", source.display());
         return ExitCode::from(2);
@@ -75,7 +76,9 @@ impl Demonstration {
 
         println!("\nEverything came back byte by byte, with modes, owners, times, attributes and links.");
         self.steps.table();
-        if keep { self.keep(&machine) } else { println!("\nKEEP=1 make demo leaves the box running, to try more.") }
+        if keep {
+            self.keep(&machine);
+        }
     }
 
     fn enrol(&mut self) -> Machine {

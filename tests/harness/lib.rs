@@ -6,6 +6,8 @@
 pub mod browser;
 mod lab;
 mod machine;
+mod networkd;
+pub mod people;
 pub mod portal;
 mod process;
 mod programs;
@@ -18,6 +20,7 @@ use std::time::{Duration, Instant};
 
 pub use lab::Lab;
 pub use machine::{Machine, SnapshotRow, Summary, within};
+pub use networkd::Managed;
 pub use process::{Finished, Invocation, Running};
 pub use programs::{Programs, repository};
 pub use random::Random;

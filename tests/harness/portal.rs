@@ -30,6 +30,8 @@ pub fn connect(address: (&str, u16), authority: Vec<u8>) -> PortalStream {
     let address: SocketAddr = format!("{}:{}", address.0, address.1).parse().expect("an address");
     let stream = TcpStream::connect(address).expect("the portal accepts connections");
     stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a timeout can be set");
+    // As browsers do: otherwise the second half of a request waits 40 ms for an acknowledgement of the first.
+    stream.set_nodelay(true).expect("delays can be switched off");
     StreamOwned::new(connection, stream)
 }
 

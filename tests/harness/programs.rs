@@ -44,7 +44,8 @@ impl Programs {
         let folder =
             folder.canonicalize().unwrap_or_else(|e| panic!("{}: {e}; `make programs` builds it", folder.display()));
         let programs = Self { folder };
-        for program in [programs.datisd(), programs.datis(), programs.folder.join("datis-probe")] {
+        let helpers = ["datis-probe", "datis-hand"].map(|name| programs.folder.join(name));
+        for program in [programs.datisd(), programs.datis()].into_iter().chain(helpers) {
             assert!(program.is_file(), "{} is missing; `make programs` builds it", program.display());
         }
         programs

@@ -9,8 +9,8 @@ use datis_engine::format::{decode_all, encode};
 use datis_engine::ids::RunId;
 use datis_engine::units::UnixMillis;
 use datis_engine::wire::{
-    Abandon, Begin, Begun, Commit, Enrol, Have, Heartbeat, ListSnapshots, Locate, Message, PACK_PATH, ReadSegment,
-    RefusalCode, Renew, SessionId, pack_path,
+    Abandon, Begin, Begun, Commit, Enrol, Have, Heartbeat, ListPutBacks, ListSnapshots, Locate, Message, PACK_PATH,
+    PutBackStep, ReadSegment, RefusalCode, Renew, RunOutcome, RunReport, SessionId, TellPutBack, pack_path,
 };
 use harness::raw::{Answer, Authority, Identity, Raw, RawMachine, fresh_key, put_body};
 use rcgen::KeyPair;
@@ -54,6 +54,41 @@ const ROWS: &[Row] = &[
         path: Heartbeat::PATH,
         slots: &[],
         request: |_, _| post(&Heartbeat { client_version: "raw".to_owned(), now: UnixMillis(0) }),
+    },
+    Row {
+        path: RunReport::PATH,
+        slots: &[],
+        request: |_, _| {
+            post(&RunReport {
+                source: "documents".parse().expect("a name"),
+                run: RunId::from_bytes([2; 16]),
+                outcome: RunOutcome::Failed,
+                reading_ms: 1,
+                commit_ms: 2,
+                took_ms: 3,
+                entries: 0,
+                new_bytes: 0,
+                problems: 0,
+                message: "the disk is gone".to_owned(),
+                excludes: vec!["*.tmp".to_owned()],
+            })
+        },
+    },
+    Row { path: ListPutBacks::PATH, slots: &[], request: |_, _| post(&ListPutBacks {}) },
+    Row {
+        path: TellPutBack::PATH,
+        slots: &[],
+        request: |_, _| {
+            post(&TellPutBack {
+                request: 1,
+                step: PutBackStep::Working,
+                by: "somebody".to_owned(),
+                files: 0,
+                bytes: 0,
+                problems: 0,
+                reason: String::new(),
+            })
+        },
     },
     Row {
         path: Begin::PATH,

@@ -85,7 +85,7 @@ fn every_exit_code_is_in_the_operating_guide() {
 fn sentences(language: &str) -> BTreeMap<String, String> {
     let mut found: BTreeMap<String, String> = BTreeMap::new();
     let mut last: Option<(String, String)> = None;
-    for table in ["checks", "portal"] {
+    for table in ["alerts", "checks", "directory", "machines", "portal", "setup", "system"] {
         for line in read(&format!("portal-templates/locales/{language}/{table}.ftl")).lines() {
             let key =
                 line.split_once(" = ").filter(|(key, _)| !key.starts_with([' ', '#']) || key.trim().starts_with('.'));
@@ -152,16 +152,25 @@ fn every_sentence_is_said_somewhere_and_every_one_that_is_said_exists() {
     // Keys that are put together: by the id of a check, the word of a state, and so on.
     let put_together = [
         "account-",
+        "alert-",
+        "answer-",
+        "ask-",
         "audit-",
+        "channel-",
         "check-",
+        "directory-",
         "fact-",
         "health-",
         "kind-",
         "mail-",
+        "preset-",
+        "post-",
         "role-",
         "scope-",
         "security-",
         "service-",
+        "severity-",
+        "setup-",
         "state-",
         "unit-",
         "work-",

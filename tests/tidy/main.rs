@@ -2,6 +2,7 @@
 
 mod arrows;
 mod catalog;
+mod components;
 mod documents;
 mod sources;
 mod words;

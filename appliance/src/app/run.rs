@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use serde_json::json;
@@ -15,6 +15,7 @@ use crate::control::{self, Desk};
 use crate::coordinator::Coordinator;
 use crate::discovery::{self, Announced};
 use crate::files;
+use crate::host::Host;
 use crate::intake::{Intake, Patience};
 use crate::meters::{Meters, WorkerMood, WorkerView};
 use crate::operations::Site;
@@ -62,15 +63,23 @@ pub(crate) fn run(dir: &DataDir, options: &RunOptions) -> Result<(), AppError> {
 async fn serve(dir: &DataDir, opened: &Opened, machines: Listening, portal: Listening) -> Result<(), AppError> {
     let system = |step| move |source| AppError::System { step, source };
     let (site, meters) = (Arc::clone(&opened.site), Meters::new());
+    let host = Host::new(Arc::clone(&site), dir, &opened.config.network);
+    settle_on_thread(&host);
     let mut terminate = signal(SignalKind::terminate()).map_err(system("watch for signals"))?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(system("watch for signals"))?;
 
     let door = super::door(&opened.config, &opened.certs, Some(machines.address.port()), meters.arrivals.clone())?;
     let portal_url = portal_url(&opened.config, Some(portal.address.port()));
+    // The portal shows what the workers do, so it comes after them.
+    let shown: Arc<OnceLock<Weak<Portal>>> = Arc::default();
     let orders = Orders {
         commissioning: opened.config.commissioning.clone(),
         door: door.clone(),
         portal_url: portal_url.clone(),
+        certificate_ends: {
+            let shown = Arc::clone(&shown);
+            Arc::new(move || shown.get()?.upgrade()?.certificate_ends())
+        },
     };
     let workers = RunningWorkers::start(&site, &orders).map_err(system("start a thread"))?;
     let coordinator = start_coordinator(opened)?;
@@ -83,9 +92,12 @@ async fn serve(dir: &DataDir, opened: &Opened, machines: Listening, portal: List
         door: door.clone(),
         machine_host: advertised_host(&opened.config, machines.address.ip()),
         url: portal_url.clone(),
+        host: Arc::clone(&host),
     };
     let look: WorkerLook = Box::new(move || states.views());
     let pages = Portal::new(Arc::clone(&site), dir, &opened.config, &meters, look, ways).map_err(serving)?;
+    // Nobody has set it before.
+    let _ = shown.set(Arc::downgrade(&pages));
     let portal_server = pages.serve(portal.listener).map_err(serving)?;
     let mut addresses = json!({ "machine": machines.address.to_string(), "portal": portal.address.to_string() });
     if let Some(coordinator) = &coordinator {
@@ -108,6 +120,7 @@ async fn serve(dir: &DataDir, opened: &Opened, machines: Listening, portal: List
         portal: portal_url,
         commissioning: opened.config.commissioning.clone(),
         door,
+        computer: Some(host),
     };
     control::socket::serve(&dir.control_socket(), Arc::new(move |command, progress| desk.execute(command, progress)))
         .map_err(system("open its control socket"))?;
@@ -222,6 +235,14 @@ async fn stop_on_thread(workers: RunningWorkers) {
     match stopping {
         Ok(_) => drop(end.await),
         Err(e) => tracing::warn!(error = %e, "No thread could be started to end the background work"),
+    }
+}
+
+/// What a stopped box left behind at the network is taken back beside everything else.
+fn settle_on_thread(host: &Arc<Host>) {
+    let host = Arc::clone(host);
+    if let Err(e) = std::thread::Builder::new().name("settle".into()).spawn(move || host.settle()) {
+        tracing::warn!(error = %e, "No thread could be started to look after the network");
     }
 }
 

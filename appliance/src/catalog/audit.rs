@@ -81,6 +81,15 @@ pub fn newest(c: &Connection, before: Option<i64>, limit: u32) -> Result<Vec<Aud
     Ok(entries.collect::<Result<_, _>>()?)
 }
 
+/// The last entry that says that `action` was done.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn last_of(c: &Connection, action: &str) -> Result<Option<AuditEntry>, CatalogError> {
+    let sql = format!("SELECT {COLUMNS} FROM audit_entry WHERE action = ?1 ORDER BY at DESC, seq DESC LIMIT 1");
+    Ok(c.prepare_cached(&sql)?.query_row([action], entry_from).optional()?)
+}
+
 /// Shows every entry to `look`, from the first to the last, until it has seen enough (`false`).
 ///
 /// # Errors

@@ -1,5 +1,9 @@
 //! Rows out of nothing, to measure large catalogs without storing what they would describe.
 
+mod histories;
+
+pub use histories::GeneratedHistory;
+
 use datis_engine::ids::{ChunkId, PackId, Witness};
 use rusqlite::params;
 

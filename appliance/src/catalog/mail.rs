@@ -1,7 +1,5 @@
 //! How mail is sent, and the queue of what is sent.
 
-use std::collections::BTreeSet;
-
 use datis_engine::units::UnixMillis;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
@@ -255,28 +253,5 @@ pub fn note_try(
 /// [`CatalogError`].
 pub fn forget(tx: &Transaction<'_>, before: UnixMillis) -> Result<(), CatalogError> {
     tx.execute("DELETE FROM mail WHERE state <> 'waiting' AND done_at < ?1", [before.0])?;
-    Ok(())
-}
-
-/// What somebody was told of.
-///
-/// # Errors
-/// [`CatalogError`].
-pub fn told(c: &Connection) -> Result<BTreeSet<String>, CatalogError> {
-    let mut statement = c.prepare_cached("SELECT alert FROM told_alert")?;
-    Ok(statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)
-}
-
-/// Remembers what somebody was told of, and forgets what is over.
-///
-/// # Errors
-/// [`CatalogError`].
-pub fn set_told(tx: &Transaction<'_>, alerts: &BTreeSet<String>, now: UnixMillis) -> Result<(), CatalogError> {
-    for over in told(tx)?.difference(alerts) {
-        tx.execute("DELETE FROM told_alert WHERE alert = ?1", [over])?;
-    }
-    for alert in alerts {
-        tx.execute("INSERT OR IGNORE INTO told_alert (alert, since) VALUES (?1, ?2)", params![alert, now.0])?;
-    }
     Ok(())
 }

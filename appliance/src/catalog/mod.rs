@@ -8,10 +8,13 @@
 //! did, and what commissioning found, all of it can be made again from the store (`operations::rebuild`).
 
 pub mod accounts;
+pub mod alerts;
 pub mod audit;
+pub mod capacity;
 pub mod checks;
 pub mod chunks;
 pub mod closure;
+pub mod directory;
 pub mod entry;
 #[cfg(any(test, feature = "bench"))]
 pub mod generated;
@@ -20,18 +23,27 @@ pub mod machines;
 pub mod mail;
 pub mod names;
 mod open;
+pub mod own_certificate;
 pub mod packs;
+pub mod pauses;
 pub mod people;
 mod pool;
 pub mod proofs;
+pub mod putbacks;
+pub mod runs;
+pub mod signoff;
 pub mod snapshots;
+pub mod support;
 #[cfg(test)]
 pub(crate) mod testing;
 mod values;
+pub mod webhook;
 
 pub use open::{MIGRATIONS, SCHEMA_VERSION};
 pub use pool::{Reader, Writer};
-pub use values::{AccountRow, MachineRow, MailRow, PackRow, SnapshotRow, TokenRow, UnknownWord};
+pub use values::{
+    AccountRow, AlertRow, MachineRow, MailRow, PackRow, PostRow, PutBackRow, SnapshotRow, TokenRow, UnknownWord,
+};
 
 use std::path::{Path, PathBuf};
 
@@ -162,7 +174,10 @@ impl Catalog {
     /// [`CatalogError`].
     pub fn salvage_accounts(path: &Path, vault: VaultId) -> Result<Vec<people::SavedPerson>, CatalogError> {
         let connection = open::open_old(path, vault)?;
-        if open::has_table(&connection, "account")? { people::read_accounts(&connection) } else { Ok(Vec::new()) }
+        if !open::has_table(&connection, "account")? {
+            return Ok(Vec::new());
+        }
+        people::read_accounts(&connection)
     }
 
     /// The audit log in the catalog at `path`, if all of it can still be read.

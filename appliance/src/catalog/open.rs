@@ -16,6 +16,12 @@ pub const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0003_accounts.sql"),
     include_str!("../../migrations/0004_names.sql"),
     include_str!("../../migrations/0005_mail.sql"),
+    include_str!("../../migrations/0006_totals.sql"),
+    include_str!("../../migrations/0007_signoff.sql"),
+    include_str!("../../migrations/0008_machines.sql"),
+    include_str!("../../migrations/0009_alerts.sql"),
+    include_str!("../../migrations/0010_system.sql"),
+    include_str!("../../migrations/0011_directory.sql"),
 ];
 
 /// The version of the present schema.

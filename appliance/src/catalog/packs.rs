@@ -380,18 +380,38 @@ pub struct PackTotals {
     pub chunks: u64,
 }
 
-/// Counts and sizes of the packs in `state`; of one machine or of all.
+impl PackTotals {
+    /// The two together.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            packs: self.packs.saturating_add(other.packs),
+            bytes: self.bytes.saturating_add(other.bytes),
+            chunks: self.chunks.saturating_add(other.chunks),
+        }
+    }
+}
+
+/// Counts and sizes of the packs of each machine in each state; out of an index alone.
 ///
 /// # Errors
 /// [`CatalogError`].
-pub fn totals(c: &Connection, state: PackState, machine: Option<MachineRow>) -> Result<PackTotals, CatalogError> {
-    let totals = c
-        .prepare_cached(
-            "SELECT count(*), coalesce(sum(bytes), 0), coalesce(sum(chunks), 0) FROM pack
-             WHERE state = ?1 AND (?2 IS NULL OR machine = ?2)",
-        )?
-        .query_row(params![state.word(), machine], |row| {
-            Ok(PackTotals { packs: size_at(row, 0)?, bytes: size_at(row, 1)?, chunks: size_at(row, 2)? })
-        })?;
-    Ok(totals)
+pub fn totals(c: &Connection) -> Result<Vec<(PackState, MachineRow, PackTotals)>, CatalogError> {
+    let mut statement =
+        c.prepare_cached("SELECT state, machine, count(*), sum(bytes), sum(chunks) FROM pack GROUP BY state, machine")?;
+    let totals = |row: &Row<'_>| {
+        let totals = PackTotals { packs: size_at(row, 2)?, bytes: size_at(row, 3)?, chunks: size_at(row, 4)? };
+        Ok((word_at(row, 0)?, row.get(1)?, totals))
+    };
+    let all = statement.query_map([], totals)?.collect::<Result<_, _>>()?;
+    Ok(all)
+}
+
+/// Whether any pack was found damaged.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn any_damaged(c: &Connection) -> Result<bool, CatalogError> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM pack WHERE state = 'damaged')";
+    Ok(c.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
 }

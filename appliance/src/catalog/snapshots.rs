@@ -7,6 +7,7 @@ use datis_engine::wire::SnapshotState;
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
+use super::runs::{self, RunOutcome};
 use super::values::{bytes_at, column_size, size_at, state_words, time_at, word_at};
 use super::{CatalogError, MachineRow, SnapshotRow};
 
@@ -151,6 +152,8 @@ pub fn insert(tx: &Transaction<'_>, new: &NewSnapshot<'_>) -> Result<(), Catalog
         column_size(new.record.totals.bytes),
         column_size(new.record.problem_count),
     ])?;
+    let outcome = if new.record.problem_count == 0 { RunOutcome::Complete } else { RunOutcome::Incomplete };
+    runs::count(tx, new.machine, new.receipt.received_at, outcome)?;
     retract(tx, &new.signed.id())
 }
 
@@ -297,10 +300,14 @@ pub struct SourceTotals {
 /// # Errors
 /// [`CatalogError`].
 pub fn source_totals(c: &Connection) -> Result<Vec<SourceTotals>, CatalogError> {
-    // With a lone max(), SQLite takes the other columns from the row that has the maximum.
+    // Counted out of an index alone; only the last one of each source is looked up.
     let mut statement = c.prepare_cached(
-        "SELECT machine, source, kind, count(*), sum(state = 'damaged'), max(received_at), bytes, entries, problem_count
-         FROM snapshot WHERE lifecycle = 'live' GROUP BY machine, source ORDER BY machine, source",
+        "SELECT t.machine, t.source, s.kind, t.snapshots, t.damaged, t.last, s.bytes, s.entries, s.problem_count
+         FROM (SELECT machine, source, count(*) AS snapshots, sum(state = 'damaged') AS damaged, max(received_at) AS last
+               FROM snapshot INDEXED BY snapshot_totals WHERE lifecycle = 'live' GROUP BY machine, source) t
+         JOIN snapshot s ON s.machine = t.machine AND s.source = t.source AND s.received_at = t.last
+                        AND s.lifecycle = 'live'
+         ORDER BY t.machine, t.source",
     )?;
     let totals = |row: &Row<'_>| {
         Ok(SourceTotals {

@@ -33,8 +33,20 @@ row_id! {
     AccountRow
 }
 row_id! {
+    /// Number of a request to put something back.
+    PutBackRow
+}
+row_id! {
     /// Number of a mail's row.
     MailRow
+}
+row_id! {
+    /// Number of an alert's row.
+    AlertRow
+}
+row_id! {
+    /// Number of the row of a message to the webhook.
+    PostRow
 }
 row_id! {
     /// Number of a token's row.

@@ -74,6 +74,12 @@ impl PortalCerts {
         Ok(Self { server_key, authority, authority_certificate, file: dir.keys_dir().join("portal.der") })
     }
 
+    /// When the authority was made.
+    #[must_use]
+    pub fn made_at(dir: &DataDir) -> Option<UnixMillis> {
+        files::written_at(&dir.keys_dir().join("portal-ca.der"))
+    }
+
     /// The authority's certificate, DER: what people install in their browsers.
     #[must_use]
     pub fn authority(&self) -> &CertificateDer<'static> {
@@ -132,8 +138,14 @@ impl PortalCerts {
     }
 }
 
+/// When a certificate ends; `None` for what is none.
+pub(crate) fn ends_at(der: &[u8]) -> Option<UnixMillis> {
+    let (_, certificate) = X509Certificate::from_der(der).ok()?;
+    Some(UnixMillis(certificate.validity().not_after.timestamp().saturating_mul(1_000)))
+}
+
 /// SHA-256 of a certificate as browsers show it: `AB:CD:…`.
-fn fingerprint(der: &[u8]) -> String {
+pub(super) fn fingerprint(der: &[u8]) -> String {
     let mut text = String::new();
     for byte in sha256(der) {
         // Writing to a string does not fail.
@@ -155,7 +167,7 @@ fn names_of(certificate: &X509Certificate<'_>) -> PortalNames {
     names
 }
 
-fn address(bytes: &[u8]) -> Option<IpAddr> {
+pub(super) fn address(bytes: &[u8]) -> Option<IpAddr> {
     match bytes.len() {
         4 => <[u8; 4]>::try_from(bytes).ok().map(IpAddr::from),
         _ => <[u8; 16]>::try_from(bytes).ok().map(IpAddr::from),

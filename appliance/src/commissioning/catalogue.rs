@@ -63,11 +63,33 @@ pub enum Check {
     Room,
     /// The power is protected.
     Power,
+    /// The disks say that they are well.
+    Disks,
+    /// The box belongs to somebody.
+    Admin,
+    /// Somebody has the recovery kit.
+    Kit,
+    /// Mail arrives.
+    Mail,
+    /// A machine is backed up, and something was restored from it.
+    FirstMachine,
+    /// Where the box stands; people say so, as with those that follow (D16).
+    SitePlace,
+    /// Its power is protected (D17).
+    SitePower,
+    /// Somebody can work at the workstations (D18).
+    SiteAccess,
+    /// The line is a fixed one (D13).
+    SiteLine,
+    /// The line is this site's alone (D14).
+    SiteShared,
+    /// The contract gives an address of its own (D15).
+    SiteOperator,
 }
 
 impl Check {
     /// All checks, each after those it rests on.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 38] = [
         Self::LanLink,
         Self::LanAddress,
         Self::LanDuplicate,
@@ -95,6 +117,17 @@ impl Check {
         Self::Time,
         Self::Room,
         Self::Power,
+        Self::Disks,
+        Self::Admin,
+        Self::Kit,
+        Self::Mail,
+        Self::FirstMachine,
+        Self::SitePlace,
+        Self::SitePower,
+        Self::SiteAccess,
+        Self::SiteLine,
+        Self::SiteShared,
+        Self::SiteOperator,
     ];
 
     /// Its id.
@@ -128,6 +161,17 @@ impl Check {
             Self::Time => "time.ntp",
             Self::Room => "hw.room",
             Self::Power => "hw.ups",
+            Self::Disks => "hw.smart",
+            Self::Admin => "acct.admin",
+            Self::Kit => "key.kit",
+            Self::Mail => "mail.test",
+            Self::FirstMachine => "client.first",
+            Self::SitePlace => "site.place",
+            Self::SitePower => "site.power",
+            Self::SiteAccess => "site.access",
+            Self::SiteLine => "site.line",
+            Self::SiteShared => "site.shared",
+            Self::SiteOperator => "site.operator",
         }
     }
 
@@ -135,12 +179,18 @@ impl Check {
     #[must_use]
     pub const fn rests_on(self) -> &'static [Self] {
         match self {
-            Self::LanLink | Self::Room | Self::Power => &[],
+            Self::LanLink | Self::Room | Self::Power | Self::Disks | Self::Admin | Self::Kit => &[],
+            Self::SitePlace
+            | Self::SitePower
+            | Self::SiteAccess
+            | Self::SiteLine
+            | Self::SiteShared
+            | Self::SiteOperator => &[],
             Self::LanAddress | Self::InV6 => &[Self::LanLink],
             Self::LanDuplicate | Self::LanDhcp | Self::LanReserved | Self::LanStable | Self::WanGateway => {
                 &[Self::LanAddress]
             }
-            Self::LanFound | Self::WanUplink => &[Self::LanAddress],
+            Self::LanFound | Self::WanUplink | Self::FirstMachine => &[Self::LanAddress],
             Self::LanDns | Self::WanProxy => &[Self::WanGateway],
             Self::LanRebind => &[Self::LanDns],
             Self::WanCaptive => &[Self::WanProxy],
@@ -149,8 +199,26 @@ impl Check {
             Self::WanShared | Self::WanPorts | Self::PathMtu => &[Self::WanPublic],
             Self::InMap | Self::InDialback => &[Self::WanShared],
             Self::InHairpin => &[Self::InDialback],
-            Self::Time => &[Self::LanDns],
+            Self::Time | Self::Mail => &[Self::LanDns],
         }
+    }
+
+    /// Whether it asks nobody but the box itself, and is made within an instant.
+    #[must_use]
+    pub const fn is_at_hand(self) -> bool {
+        matches!(
+            self,
+            Self::Admin
+                | Self::Kit
+                | Self::Mail
+                | Self::FirstMachine
+                | Self::SitePlace
+                | Self::SitePower
+                | Self::SiteAccess
+                | Self::SiteLine
+                | Self::SiteShared
+                | Self::SiteOperator
+        )
     }
 
     /// Whether the box cannot be put into service while this fails.
@@ -164,7 +232,16 @@ impl Check {
             | Self::LanReserved
             | Self::LanStable
             | Self::Time
-            | Self::Room => true,
+            | Self::Room
+            | Self::Disks
+            | Self::Admin
+            | Self::Kit
+            | Self::SitePlace
+            | Self::SitePower
+            | Self::SiteAccess
+            | Self::SiteLine
+            | Self::SiteShared
+            | Self::SiteOperator => true,
             // Machines of the same network reach the box without either, and without a battery.
             Self::WanGateway
             | Self::LanDns
@@ -184,7 +261,10 @@ impl Check {
             | Self::InV6
             | Self::PathMtu
             | Self::PathRate
-            | Self::Power => false,
+            | Self::Power
+            // The workstations may come later.
+            | Self::Mail
+            | Self::FirstMachine => false,
         }
     }
 }
@@ -485,10 +565,103 @@ findings! {
     /// The battery is to be replaced.
     PowerBatteryWorn = "power-battery-worn": Fail,
 
+    /// They say so.
+    DisksGood = "disks-good": Pass,
+    /// None of them tells, as in virtual machines.
+    DisksMute = "disks-mute": Pass,
+    /// There is no program to ask them with, or it may not.
+    DisksUnasked = "disks-unasked": Warn,
+    /// One has given up places, or has used up nearly all that it is made for.
+    DisksWorn = "disks-worn": Warn,
+    /// One says that it is failing.
+    DisksFailing = "disks-failing": Fail,
+
+    /// An admin with a second factor and recovery codes.
+    AdminReady = "admin-ready": Pass,
+    /// Hardly any recovery codes are left.
+    AdminFewCodes = "admin-few-codes": Warn,
+    /// A password alone.
+    AdminOneFactor = "admin-one-factor": Warn,
+    /// Nobody has come in yet.
+    AdminNone = "admin-none": Warn,
+
+    /// Somebody has typed parts of it within a quarter.
+    KitProved = "kit-proved": Pass,
+    /// That was longer ago.
+    KitStale = "kit-stale": Warn,
+    /// Somebody took it, and has not shown that they have it.
+    KitTaken = "kit-taken": Warn,
+    /// Nobody took it.
+    KitNone = "kit-none": Warn,
+
+    /// Somebody has typed the code of a mail.
+    MailRead = "mail-read": Pass,
+    /// The server has taken a mail; nobody has typed its code.
+    MailSent = "mail-sent-only": Warn,
+    /// It was set up, and not tried.
+    MailUntried = "mail-untried": Warn,
+    /// It was not set up.
+    MailUnset = "mail-unset": Warn,
+    /// The server refuses, or is not reached.
+    MailRefused = "mail-refused": Fail,
+
+    /// Backed up, and a file of it restored.
+    MachineRestored = "machine-restored": Pass,
+    /// Backed up.
+    MachineSaved = "machine-saved": Warn,
+    /// No machine has a backup.
+    MachineNone = "machine-none": Warn,
+
+    /// Nobody has answered yet.
+    QuestionOpen = "question-open": Warn,
+    /// Dry, out of the sun, free of dust, with both sockets.
+    PlaceGood = "place-good": Pass,
+    /// Something of that is lacking.
+    PlaceLacking = "place-lacking": Warn,
+    /// A UPS, or a protected socket.
+    SupplyProtected = "supply-protected": Pass,
+    /// None is known of, and a UPS answers all the same.
+    SupplyFound = "supply-found": Pass,
+    /// None.
+    SupplyNone = "supply-none": Fail,
+    /// All of them.
+    AccessAll = "access-all": Pass,
+    /// Some of them.
+    AccessSome = "access-some": Warn,
+    /// None of them.
+    AccessNone = "access-none": Warn,
+    /// Fibre or DSL.
+    LineFixed = "line-fixed": Pass,
+    /// A mobile line.
+    LineMobile = "line-mobile": Warn,
+    /// Nobody here knows.
+    LineUnknown = "line-unknown": Warn,
+    /// Nobody else uses it.
+    LineOwn = "line-own": Pass,
+    /// Others do, and somebody can be called who runs it.
+    LineSharedContact = "line-shared-contact": Warn,
+    /// Others do, and nobody knows who runs it.
+    LineSharedAlone = "line-shared-alone": Fail,
+    /// None of those that share addresses.
+    OperatorFine = "operator-fine": Pass,
+    /// One that does, with an address of its own.
+    OperatorDedicated = "operator-dedicated": Pass,
+    /// One that does.
+    OperatorFree = "operator-free": Warn,
+
     /// The helper that may send frames cannot be started.
     ProbeMissing = "probe-missing": Warn,
     /// The system did not answer the box's question.
     Untold = "untold": Warn,
+}
+
+impl Finding {
+    /// Whether it says only that people have not done yet what nobody else can do for them. That is no failure, but
+    /// nobody signs for a box before it is done.
+    #[must_use]
+    pub const fn is_undone(self) -> bool {
+        matches!(self, Self::AdminNone | Self::KitNone | Self::QuestionOpen)
+    }
 }
 
 #[cfg(test)]

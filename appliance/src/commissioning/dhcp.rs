@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
 use super::network::{Address, Network, Port};
-use crate::probe::{self, Answer, Offer, PortName, ProbeError, Question};
+use crate::probe::{self, Answer, HelperError, Offer, PortName, Question};
 
 /// How many addresses are tried to find two that nobody has.
 const CANDIDATES: usize = 6;
@@ -107,7 +107,7 @@ fn name_of(port: &Port) -> Result<PortName, NoScan> {
 fn ask(question: &Question) -> Result<Answer, NoScan> {
     probe::ask(question).map_err(|error| {
         let text = crate::operations::chain(&error);
-        if matches!(error, ProbeError::Start(_)) { NoScan::NoHelper(text) } else { NoScan::Failed(text) }
+        if matches!(error, HelperError::Start { .. }) { NoScan::NoHelper(text) } else { NoScan::Failed(text) }
     })
 }
 

@@ -153,6 +153,29 @@ pub fn commission(
     Ok(outcomes.into_iter().filter(|outcome| asked(&outcome.check)).collect())
 }
 
+/// What the last runs found, with those checks made again that ask nobody but the box itself and what people told it:
+/// so that what somebody has just done is seen at once.
+///
+/// # Errors
+/// [`OperationError`].
+pub fn refresh(around: &Surroundings<'_>) -> Result<Vec<Remembered>, OperationError> {
+    let is_free = |check: &Check| {
+        check.is_at_hand()
+            && check.rests_on().iter().all(|ground| {
+                !around.last(*ground).is_some_and(|last| matches!(last.state(), CheckState::Fail | CheckState::Skip))
+            })
+    };
+    let fresh = Check::ALL.into_iter().filter(is_free).map(|check| one(around, check, None));
+    let is_news = |outcome: &Outcome| {
+        !around.last(outcome.check).is_some_and(|last| last.verdict == outcome.verdict && last.facts == outcome.facts)
+    };
+    let news: Vec<Outcome> = fresh.filter(is_news).collect();
+    if !news.is_empty() {
+        memory::keep(around.site, &news)?;
+    }
+    memory::remembered(around.site)
+}
+
 /// Begins each check as soon as those it rests on have ended.
 fn run(
     around: &Surroundings<'_>,

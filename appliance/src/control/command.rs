@@ -1,5 +1,7 @@
 //! What can be asked for, and what comes back: progress lines, then one answer or one failure.
 
+use std::net::IpAddr;
+
 use datis_engine::ids::{MachineName, Profile};
 use datis_engine::retention::RetentionPolicy;
 use datis_engine::units::Seconds;
@@ -8,7 +10,10 @@ use serde::{Deserialize, Serialize};
 use super::address::Address;
 use super::text;
 use crate::commissioning::Check;
-use crate::operations::accounts::AccountName;
+use crate::hand::addressing::Addressing;
+use crate::locale::Language;
+use crate::operations::accounts::{AccountName, SupportHours};
+use crate::sheets::Sheet;
 
 /// A command.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,15 +55,45 @@ pub(crate) enum Command {
     },
     /// Whether the box is where it can do its work; only these checks, when any are named.
     Commission { only: Vec<Check> },
+    /// A sheet of what was found last, as PDF in base64.
+    Sheet { sheet: Sheet, language: Language },
     /// The machines.
     Machines,
+    /// The machine rests for so long.
+    Pause {
+        #[serde(with = "text")]
+        machine: MachineName,
+        #[serde(with = "text")]
+        length: Seconds,
+    },
+    /// Its rest ends now.
+    Resume {
+        #[serde(with = "text")]
+        machine: MachineName,
+    },
     /// From now on the machine may not come in; its snapshots stay.
     Retire {
         #[serde(with = "text")]
         machine: MachineName,
     },
+    /// The box's own address.
+    Network { what: NetworkCommand },
     /// Who may sign in at the portal.
     Auth { what: AuthCommand },
+}
+
+/// What the console does about the box's address.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "network", rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) enum NetworkCommand {
+    /// How it is now.
+    Show,
+    /// Tries another one.
+    Set { wanted: Addressing },
+    /// Keeps it. `arrived_on`: the box's end of the connection over which the console is reached.
+    Confirm { arrived_on: Option<IpAddr> },
+    /// Takes it back.
+    Revert,
 }
 
 /// What the console does about accounts.
@@ -79,6 +114,8 @@ pub(crate) enum AuthCommand {
         #[serde(with = "text")]
         account: AccountName,
     },
+    /// Lets somebody from outside help for so long; `None` closes that.
+    Support { hours: Option<SupportHours> },
     /// Whether the audit log is whole.
     VerifyLog,
 }
@@ -153,6 +190,9 @@ mod tests {
             r#"{"command":"enrol-code","machine":"a","profile":"server","address":"a b"}"#.to_owned(),
             r#"{"command":"commission","only":["lan.lnk"]}"#.to_owned(),
             r#"{"command":"format-disk"}"#.to_owned(),
+            r#"{"command":"network","what":{"network":"set","wanted":{"fixed":{"address":"10.0.0.0","prefix":8,
+               "gateway":null,"names":[]}}}}"#
+                .to_owned(),
         ] {
             assert!(serde_json::from_str::<Command>(&bad).is_err(), "{bad}");
         }

@@ -3,19 +3,22 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use data_encoding::BASE64;
 use datis_engine::enrolment::EnrolmentUri;
 use datis_engine::ids::{MachineName, Profile};
 
 use super::address::Address;
 use super::command::{Answer, AuthCommand, Command, Failed, FailedKind, Outcome};
-use super::{people, show};
+use super::{network, people, show};
 use crate::certs::Certs;
 use crate::commissioning::{self, Surroundings};
 use crate::config::{CommissioningConfig, DataDir};
+use crate::host::Host;
 use crate::locale::{Language, Locale};
 use crate::operations::accounts::{self, AccountError, Action, Actor, Right, Secret};
 use crate::operations::{self, OperationError, PolicyChange, Progress, PruneOptions, Site};
 use crate::partner::Door;
+use crate::sheets::{self, Whereabouts};
 use crate::vault::VaultError;
 
 /// What only the running daemon knows, for `status`: an object of further fields.
@@ -37,6 +40,8 @@ pub(crate) struct Desk {
     pub(crate) commissioning: CommissioningConfig,
     /// The machine port, for the checks that want to be dialled.
     pub(crate) door: Door,
+    /// The computer under it; `None` while no daemon runs.
+    pub(crate) computer: Option<Arc<Host>>,
 }
 
 /// Passes on how far a long operation is, once a second, so that neither the socket nor the reader is flooded.
@@ -113,6 +118,15 @@ impl Desk {
                 })?;
                 Ok(show::commission(&outcomes, &locale))
             }
+            Command::Sheet { sheet, language } => {
+                let failed = |sentence: String| Failed { sentence, kind: FailedKind::Failed };
+                let locale = Locale::open(*language).map_err(|e| failed(e.to_string()))?;
+                let place =
+                    Whereabouts { host: &self.host, url: &self.portal, door: &self.door, config: &self.commissioning };
+                let pdf = sheets::print(*sheet, site, &place, &locale).map_err(|e| failed(show::with_causes(&e)))?;
+                let json = BASE64.encode(&pdf).into();
+                Ok(Answer { text: String::new(), json, outcome: Outcome::Done })
+            }
             Command::Kit => {
                 let kit = site.vault.recovery_kit(&self.dir)?;
                 accounts::log_use(site, &Actor::console(), Right::SeeKit, Action::KitShown, "", "")?;
@@ -127,7 +141,21 @@ impl Desk {
                 self.policy(name, &change)
             }
             Command::Machines => Ok(show::machines(&operations::list_machines(site)?, site.clock.now())),
+            Command::Network { what } => network::execute(self.computer.as_ref(), &self.portal, what),
             Command::Auth { what } => self.auth(what),
+            Command::Pause { machine, length } => {
+                let until = site.clock.now().plus(*length);
+                operations::pause_machine(site, &Actor::console(), machine, until)?;
+                let text = format!("Machine `{machine}` is paused for {length}; it goes on by itself afterwards.");
+                let json = serde_json::json!({ "paused": machine.as_str(), "until": until.0 });
+                Ok(Answer { text: format!("{text}\n"), json, outcome: Outcome::Done })
+            }
+            Command::Resume { machine } => {
+                operations::resume_machine(site, &Actor::console(), machine)?;
+                let text = format!("Machine `{machine}` is not paused.");
+                let json = serde_json::json!({ "resumed": machine.as_str() });
+                Ok(Answer { text: format!("{text}\n"), json, outcome: Outcome::Done })
+            }
             Command::Retire { machine } => {
                 operations::retire_machine(site, &Actor::console(), machine)?;
                 let text = format!("Machine `{machine}` cannot come in any more. Its snapshots stay.");
@@ -150,6 +178,8 @@ impl Desk {
                 accounts::reset_second_factor(site, &by, account)?;
                 people::second_factor_reset(account)
             }
+            AuthCommand::Support { hours: Some(hours) } => self.link(&accounts::open_support(site, &by, *hours)?.0),
+            AuthCommand::Support { hours: None } => people::support_closed(accounts::close_support(site, &by)?),
             AuthCommand::VerifyLog => people::log_verdict(accounts::verify_audit_log(site, &by)?),
         })
     }

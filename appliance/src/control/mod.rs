@@ -6,13 +6,15 @@
 mod address;
 mod command;
 mod execute;
+mod network;
 mod people;
 mod show;
 pub(crate) mod socket;
 mod text;
 
-pub(crate) use crate::operations::accounts::AccountName;
+pub(crate) use crate::operations::accounts::{AccountName, SupportHours};
+pub(crate) use crate::sheets::Sheet;
 pub(crate) use address::Address;
-pub(crate) use command::{Answer, AuthCommand, Command, Failed, FailedKind, Outcome};
+pub(crate) use command::{Answer, AuthCommand, Command, Failed, FailedKind, NetworkCommand, Outcome};
 pub(crate) use execute::{Desk, Paced};
 pub(crate) use show::{rebuild as show_rebuild, with_causes};

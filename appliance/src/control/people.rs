@@ -44,6 +44,11 @@ pub(super) fn second_factor_reset(account: &AccountName) -> Answer {
     }
 }
 
+pub(super) fn support_closed(was_open: bool) -> Answer {
+    let text = if was_open { "The support access is closed.\n" } else { "No support access was open.\n" };
+    Answer { text: text.to_owned(), json: json!({ "closed": was_open }), outcome: Outcome::Done }
+}
+
 pub(super) fn log_verdict(verdict: LogVerdict) -> Answer {
     match verdict {
         LogVerdict::Whole { entries, head } => {

@@ -15,6 +15,7 @@ use crate::operations::{
     Machine, MachineOrigin, MachinePolicy, MachineState, MachineStatus, Progress, PruneReport, RebuildReport, Status,
     VerifyReport,
 };
+use crate::vault;
 
 /// One line that is the whole answer.
 pub(super) fn line(text: String) -> Answer {
@@ -106,7 +107,11 @@ fn write_machine(out: &mut String, machine: &MachineStatus, now: i64) -> std::fm
     let seen = machine
         .last_sign_at()
         .map_or("never seen".to_owned(), |at| format!("last seen {}", figures::ago(Ago::between(at, now))));
-    let retired = if machine.state == MachineState::Retired { ", retired" } else { "" };
+    let retired = match machine.paused_until {
+        _ if machine.state == MachineState::Retired => ", retired".to_owned(),
+        Some(until) if machine.is_paused(now) => format!(", paused until {}", exactly(until)),
+        Some(_) | None => String::new(),
+    };
     writeln!(
         out,
         "  {} ({}{retired}), {seen}, {} sent",
@@ -134,6 +139,12 @@ fn write_machine(out: &mut String, machine: &MachineStatus, now: i64) -> std::fm
         out.push('\n');
     }
     Ok(())
+}
+
+/// RFC 3339, in UTC.
+fn exactly(millis: i64) -> String {
+    let at = jiff::Timestamp::from_millisecond(millis).and_then(|at| at.round(jiff::Unit::Second));
+    at.map(|at| at.to_string()).unwrap_or_default()
 }
 
 fn packs(number: u64) -> String {
@@ -240,7 +251,7 @@ pub(crate) fn rebuild(report: &RebuildReport) -> Answer {
 }
 
 pub(super) fn kit(kit: &RecoveryKit) -> Answer {
-    let text = kit.to_text().as_str().to_owned();
+    let text = vault::kit_page(kit).as_str().to_owned();
     Answer { json: json!({ "kit": text }), text, outcome: Outcome::Done }
 }
 

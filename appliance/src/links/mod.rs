@@ -1,3 +1,6 @@
 //! Connections that the box makes to others by itself.
 
+pub(crate) mod directory;
 pub(crate) mod mail;
+pub(crate) mod trust;
+pub(crate) mod webhook;

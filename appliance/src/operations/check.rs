@@ -57,7 +57,7 @@ pub(super) fn check_snapshots(
 ) -> Result<(), OperationError> {
     let (live, any_damaged) = site.catalog.reader().read(|tx| {
         let live = snapshots::all(tx)?.into_iter().filter(|s| s.lifecycle == Lifecycle::Live);
-        let damaged = packs::totals(tx, PackState::Damaged, None)?.packs > 0;
+        let damaged = packs::any_damaged(tx)?;
         Ok::<_, CatalogError>((live.collect::<Vec<_>>(), damaged))
     })?;
     let total = live.len() as u64;

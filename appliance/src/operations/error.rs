@@ -47,6 +47,12 @@ pub enum OperationError {
         /// The name.
         name: MachineName,
     },
+    /// Something cannot be put back on its machine.
+    #[error("nothing is put back: {0}")]
+    NotToBePutBack(PutBackProblem),
+    /// A machine can rest neither until a time that has passed nor for more than a year.
+    #[error("a machine can be paused until a time in the next 366 days; retire one that is gone for good")]
+    PauseLength,
     /// A pack is damaged or gone.
     #[error("pack {pack} is damaged: {reason}")]
     DamagedPack {
@@ -115,6 +121,26 @@ pub enum OperationError {
     },
 }
 
+/// Why something is not put back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PutBackProblem {
+    /// Nothing was chosen, or too much.
+    #[error("choose between one and 200 files and folders")]
+    Choice,
+    /// The machine does not come any more.
+    #[error("the machine is retired, so that it never comes to fetch it; download the files instead")]
+    Retired,
+    /// Not one of the machine's.
+    #[error("the snapshot is none of this machine's")]
+    Snapshot,
+    /// As many are open as may be.
+    #[error("too many requests of this machine are open; cancel some, or wait until they are done")]
+    TooMany,
+    /// It has come to its end.
+    #[error("the request is over already")]
+    Over,
+}
+
 impl OperationError {
     /// Whether the process must stop and start again from what is on disk.
     #[must_use]
@@ -130,6 +156,8 @@ impl OperationError {
             | Self::ConfirmFirst
             | Self::NoSuchMachine { .. }
             | Self::NameTaken { .. }
+            | Self::PauseLength
+            | Self::NotToBePutBack(_)
             | Self::DamagedPack { .. }
             | Self::Node(_)
             | Self::ChunkGone(_)

@@ -9,8 +9,11 @@ use datis_engine::wire::{Heartbeat, Policy, Refusal, RefusalCode};
 
 use super::accounts::{Action, Actor, Right, record};
 use super::error::{Failure, OperationError};
+use super::pauses::paused_until;
 use super::site::Site;
+use crate::catalog::CatalogError;
 use crate::catalog::machines::{self, CodeGrant, Machine, MachinePolicy, MachineState, NewMachine};
+use crate::catalog::putbacks;
 
 /// The longest client version that is kept, in characters.
 const VERSION_MAX: usize = 64;
@@ -24,6 +27,52 @@ pub struct PolicyChange {
     pub local: Option<RetentionPolicy>,
     /// How long peers keep them.
     pub external: Option<RetentionPolicy>,
+}
+
+/// A policy that somebody may choose without knowing how policies are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RetentionPreset {
+    /// A week, for little room.
+    Lean,
+    /// A month: what machines start with.
+    Month,
+    /// A month in days, a quarter of a year in weeks.
+    Quarter,
+    /// Two years, in months.
+    Years,
+}
+
+impl RetentionPreset {
+    /// All of them, the shortest first.
+    pub const ALL: [Self; 4] = [Self::Lean, Self::Month, Self::Quarter, Self::Years];
+
+    /// The word for it in forms and tables of words.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Lean => "lean",
+            Self::Month => "month",
+            Self::Quarter => "quarter",
+            Self::Years => "years",
+        }
+    }
+
+    /// The policy.
+    #[must_use]
+    pub fn policy(self) -> RetentionPolicy {
+        match self {
+            Self::Lean => RetentionPolicy::lean(),
+            Self::Month => RetentionPolicy::default_local(),
+            Self::Quarter => RetentionPolicy::default_external(),
+            Self::Years => RetentionPolicy::years(),
+        }
+    }
+
+    /// The preset that is this policy.
+    #[must_use]
+    pub fn of(policy: &RetentionPolicy) -> Option<Self> {
+        Self::ALL.into_iter().find(|preset| preset.policy() == *policy)
+    }
 }
 
 /// What a machine starts with: servers every hour, workstations four times a day.
@@ -139,7 +188,10 @@ pub fn heartbeat(site: &Site, machine: &Machine, message: &Heartbeat) -> Result<
         Ok(machines::by_row(tx, machine.row)?.policy)
     });
     let MachinePolicy { every, local, external } = policy.map_err(|failure| site.refusal(failure))?;
-    Ok(Policy { every, local, external, now })
+    let paused_until = paused_until(site, machine).map_err(|e| site.refusal(e.into()))?;
+    let requests = site.catalog.reader().read(|tx| putbacks::count_waiting(tx, machine.row, now));
+    let requests = requests.map_err(|e: CatalogError| site.refusal(e.into()))?;
+    Ok(Policy { every, local, external, now, paused_until, requests: (requests > 0).then_some(requests) })
 }
 
 /// All machines, retired ones too, in the order of their enrolment.
@@ -197,6 +249,6 @@ pub fn retire_machine(site: &Site, by: &Actor, name: &MachineName) -> Result<(),
     retired.map_err(|e| site.noted(e))
 }
 
-fn active(tx: &rusqlite::Transaction<'_>, name: &MachineName) -> Result<Machine, OperationError> {
+pub(super) fn active(tx: &rusqlite::Transaction<'_>, name: &MachineName) -> Result<Machine, OperationError> {
     machines::active_by_name(tx, name)?.ok_or_else(|| OperationError::NoSuchMachine { name: name.clone() })
 }

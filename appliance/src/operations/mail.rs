@@ -1,7 +1,5 @@
 //! Mail: how it is sent, and its queue, which outlives restarts and servers that are away.
 
-use std::collections::BTreeSet;
-
 use datis_engine::units::{Seconds, UnixMillis};
 use zeroize::Zeroizing;
 
@@ -127,34 +125,6 @@ pub fn last_report(site: &Site) -> Result<Option<UnixMillis>, OperationError> {
     Ok(site.catalog.reader().read(|tx| mail::last_made(tx, MailKind::Report))?)
 }
 
-/// Of `alerts`, those that nobody was told of yet.
-///
-/// # Errors
-/// [`OperationError`].
-pub fn untold_alerts(site: &Site, alerts: &BTreeSet<String>) -> Result<BTreeSet<String>, OperationError> {
-    let told = site.catalog.reader().read(|tx| mail::told(tx))?;
-    Ok(alerts.difference(&told).cloned().collect())
-}
-
-/// Puts the mail that tells of them into the queue, if there is one, and remembers in the same step that exactly
-/// `alerts` are told of: those that are over are told again when they come back.
-///
-/// # Errors
-/// [`OperationError`]; nothing is told or remembered then.
-pub fn tell(site: &Site, alerts: &BTreeSet<String>, content: Option<&MailContent>) -> Result<(), OperationError> {
-    if content.is_none() && site.catalog.reader().read(|tx| mail::told(tx))? == *alerts {
-        return Ok(());
-    }
-    let now = site.clock.now();
-    let told = site.catalog.writer().write(|tx| {
-        if let (Some(content), Some(setting)) = (content, mail::setting(tx)?) {
-            mail::put(tx, MailKind::Alert, content, &setting.recipients, now)?;
-        }
-        mail::set_told(tx, alerts, now)
-    });
-    told.map_err(|e: CatalogError| site.noted(e.into()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::testing::TestBox;
@@ -221,26 +191,5 @@ mod tests {
         let mail = due_mail(site).expect("due").expect("a mail");
         note_mail(site, &mail, Ok("250 taken")).expect("note");
         assert!(due_mail(site).expect("due").is_none());
-    }
-
-    #[test]
-    fn nobody_is_told_twice_and_what_comes_back_is_told_again() {
-        let test = TestBox::start();
-        let alerts = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<BTreeSet<_>>();
-        set_mail(test.site(), &Actor::console(), &setting("mail.example.org", None), None).expect("set");
-        let told = |words: &[&str]| {
-            let (site, alerts) = (test.site(), alerts(words));
-            let untold = untold_alerts(site, &alerts).expect("untold");
-            let content = content();
-            tell(site, &alerts, (!untold.is_empty()).then_some(&content)).expect("tell");
-            untold
-        };
-        assert_eq!(told(&["late pc"]), alerts(&["late pc"]));
-        assert!(told(&["late pc"]).is_empty());
-        assert_eq!(told(&["late pc", "site lan.dns"]), alerts(&["site lan.dns"]));
-        assert!(told(&[]).is_empty());
-        assert_eq!(told(&["late pc"]), alerts(&["late pc"]));
-        let mails = newest_mail(test.site(), 9).expect("mails");
-        assert_eq!(mails.iter().filter(|mail| mail.kind == MailKind::Alert).count(), 3);
     }
 }

@@ -4,7 +4,10 @@
 //! results below. All functions block; callers in async code hop to a blocking thread first.
 
 pub mod accounts;
+mod alerts;
 pub mod browse;
+mod capacity;
+mod certificate;
 mod check;
 mod checks;
 mod commit;
@@ -12,19 +15,24 @@ mod compact;
 mod copier;
 mod error;
 mod have;
+mod keeping;
 mod lookups;
 mod machines;
 mod mail;
 mod marks;
 mod opened;
 mod pace;
+mod pauses;
 mod prune;
+mod put_back;
 mod rebuild;
 mod receive;
 mod registrar;
 mod restore;
+mod runs;
 mod scrub;
 mod sessions;
+mod signoff;
 mod site;
 mod status;
 #[cfg(test)]
@@ -33,34 +41,63 @@ pub(crate) mod testing;
 mod tests;
 mod verify;
 mod walk;
+mod webhook;
 
+pub use crate::catalog::AlertRow;
+pub use crate::catalog::MailRow;
+pub use crate::catalog::PutBackRow;
+pub use crate::catalog::alerts::{
+    Acknowledgement, Alert, AlertKey, AlertKind, AlertSetting, Channel, QuietHours, Severity,
+};
 pub use crate::catalog::checks::{CheckOutcome, CheckState, KnownOutcome};
 pub use crate::catalog::machines::{Machine, MachinePolicy, MachineState};
 pub use crate::catalog::mail::{Mail, MailContent, MailKind, MailSecurity, MailSetting, MailState};
 pub use crate::catalog::packs::PackTotals;
+pub use crate::catalog::putbacks::{PutBack, PutBackKind, PutBackState};
+pub use crate::catalog::runs::{Day, DayRuns, MachineSize, Run, RunOutcome};
+pub use crate::catalog::signoff::{Question, Signature, SiteAnswer};
+pub use crate::catalog::snapshots::SnapshotBrief;
+pub use crate::catalog::webhook::{Post, PostState, Webhook, WebhookEvent, WebhookUrl};
+pub use alerts::{
+    AlertChange, Judgement, NOTE_MAX, SECRET_MAX, SECRET_MIN, SetAlertsError, Telling, WebhookChange,
+    acknowledge_alert, alert_history, alert_setting, alerts_over_untold, count_unseen_alerts, judge_alerts,
+    open_alerts, set_alerts, tell_by_mail, tell_webhook, untold_alerts,
+};
+pub use capacity::{Forecast, forecast, note_disk};
+pub use certificate::{forget_own_certificate, own_certificate, own_certificate_end, set_own_certificate};
 pub use checks::{keep_outcomes, known_outcomes};
 pub use commit::commit;
 pub(crate) use compact::count_compactable;
 pub use compact::{CompactReport, compact};
-pub use error::OperationError;
 pub(crate) use error::chain;
+pub use error::{OperationError, PutBackProblem};
 pub use have::have;
+pub use keeping::{Deed, is_mail_code_awaited, kit_question, last_done, prove_kit, send_mail_code, type_mail_code};
 pub use machines::{
-    PolicyChange, create_enrolment_code, heartbeat, list_machines, machine_by_key, policy, redeem_enrolment_code,
-    retire_machine, set_policy,
+    PolicyChange, RetentionPreset, create_enrolment_code, heartbeat, list_machines, machine_by_key, policy,
+    redeem_enrolment_code, retire_machine, set_policy,
 };
-pub use mail::{
-    due_mail, last_report, mail_password, mail_setting, newest_mail, note_mail, queue_mail, set_mail, tell,
-    untold_alerts,
-};
+pub use mail::{due_mail, last_report, mail_password, mail_setting, newest_mail, note_mail, queue_mail, set_mail};
 pub use pace::Pace;
-pub use prune::{ExpiredSnapshot, HeldBack, PruneOptions, PruneReport, prune};
+pub use pauses::{PAUSE_MAX, pause_machine, resume_machine};
+pub use prune::{
+    ExpiredSnapshot, HeldBack, Kept, LeavesSoon, PolicyPreview, PolicyWeight, PruneOptions, PruneReport, SOON, Why,
+    preview_policy, prune, weigh_policy,
+};
+pub use put_back::{
+    ask_put_back, cancel_put_back, expire_put_backs, list_put_backs, put_back, put_backs_of, tell_put_back,
+};
 pub use rebuild::{MachineOrigin, RebuildReport, RebuiltMachine, rebuild};
 pub use receive::{PackIntake, receive_pack};
 pub use restore::{list_snapshots, locate, read_segment};
+pub use runs::{Past, past, report_run};
 pub(crate) use scrub::{next_unscrubbed, scrub_pack};
 pub use sessions::{Sessions, abandon, begin};
+pub use signoff::{
+    answer_question, first_start, last_document, last_signature, note_first_start, sign_off, site_answers,
+};
 pub use site::{Clock, Limits, OpenError, Site};
 pub use status::{MachineStatus, Status, room, status};
 pub use verify::{DamagedPack, Progress, VerifyReport, verify};
 pub(crate) use verify::{next_unverified, verify_pack};
+pub use webhook::{due_post, newest_posts, note_post, test_webhook, webhook_secret};

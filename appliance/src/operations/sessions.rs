@@ -14,6 +14,7 @@ use datis_engine::wire::{
 
 use super::Machine;
 use super::error::Failure;
+use super::pauses::{date, paused_until};
 use super::site::{Limits, Site, lock};
 use crate::catalog::snapshots::Lifecycle;
 use crate::catalog::{MachineRow, SnapshotRow, packs, snapshots};
@@ -180,6 +181,13 @@ pub fn begin(site: &Site, machine: &Machine, message: &Begin) -> Result<Begun, R
 
 fn try_begin(site: &Site, machine: &Machine, message: &Begin) -> Result<Begun, Failure> {
     site.check_running()?;
+    if let Some(until) = paused_until(site, machine)? {
+        // Of this code every client thinks that it passes by itself, and does not wait for it.
+        return Err(Failure::refuse(
+            RefusalCode::SessionTaken,
+            format!("the box's admin has paused this machine until {}; it is backed up again afterwards", date(until)),
+        ));
+    }
     site.check_room(0)?;
     // Between looking whether the base is there and pinning it, it must not be taken away.
     let _pins = lock(&site.pins);

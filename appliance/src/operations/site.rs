@@ -161,6 +161,8 @@ pub struct Site {
     /// Time.
     pub clock: Arc<Clock>,
     pub(super) delays: Delays,
+    /// Those of proofs: whoever mistypes the kit can still sign in.
+    pub(super) proof_delays: Delays,
     pub(super) opened: OpenedPacks,
     pub(super) registrar: Registrar,
     pub(super) poison: Arc<Poison>,
@@ -222,6 +224,7 @@ impl Site {
             limits,
             clock,
             delays: Delays::default(),
+            proof_delays: Delays::default(),
             opened: OpenedPacks::default(),
             registrar,
             poison,

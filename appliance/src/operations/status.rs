@@ -1,6 +1,9 @@
 //! What the box has and how it is, at a glance.
 
+use std::collections::HashMap;
+
 use datis_engine::store::Space;
+use datis_engine::units::UnixMillis;
 use serde::Serialize;
 
 use super::OperationError;
@@ -8,7 +11,7 @@ use super::site::Site;
 use crate::catalog::machines::{Machine, MachineState};
 use crate::catalog::packs::{PackState, PackTotals};
 use crate::catalog::snapshots::SourceTotals;
-use crate::catalog::{CatalogError, machines, packs, snapshots};
+use crate::catalog::{CatalogError, MachineRow, machines, packs, pauses, snapshots};
 
 /// The box at a glance. Times are milliseconds since 1970.
 #[derive(Debug, Clone, Serialize)]
@@ -50,6 +53,8 @@ pub struct MachineStatus {
     pub profile: &'static str,
     /// Whether it may come in.
     pub state: MachineState,
+    /// Until when it rests, or rested last.
+    pub paused_until: Option<i64>,
     /// When it was enrolled.
     pub created_at: i64,
     /// When it last sent a heartbeat.
@@ -63,6 +68,12 @@ pub struct MachineStatus {
 }
 
 impl MachineStatus {
+    /// Whether it rests at `now`, milliseconds since 1970.
+    #[must_use]
+    pub fn is_paused(&self, now: i64) -> bool {
+        self.paused_until.is_some_and(|until| until > now)
+    }
+
     /// When the machine last showed up, with a heartbeat or a backup; milliseconds since 1970.
     #[must_use]
     pub fn last_sign_at(&self) -> Option<i64> {
@@ -79,22 +90,33 @@ pub fn status(site: &Site) -> Result<Status, OperationError> {
     site.catalog
         .reader()
         .read(|tx| {
-            let mut sources = snapshots::source_totals(tx)?;
-            let mut shown = Vec::new();
-            for machine in machines::all(tx)? {
-                let of_machine;
-                (of_machine, sources) = sources.into_iter().partition(|source| source.machine == machine.row);
-                let stored = packs::totals(tx, PackState::Stored, Some(machine.row))?;
-                shown.push(machine_status(machine, stored, of_machine));
+            let mut sources: HashMap<MachineRow, Vec<SourceTotals>> = HashMap::new();
+            for source in snapshots::source_totals(tx)? {
+                sources.entry(source.machine).or_default().push(source);
             }
+            let paused = pauses::all(tx)?;
+            let packs = packs::totals(tx)?;
+            let of_state = |wanted: PackState| {
+                let all = packs.iter().filter(|(state, ..)| *state == wanted);
+                all.fold(PackTotals::default(), |sum, (.., totals)| sum.and(*totals))
+            };
+            let stored = packs.iter().filter(|(state, ..)| *state == PackState::Stored);
+            let stored: HashMap<MachineRow, PackTotals> =
+                stored.map(|(_, machine, totals)| (*machine, *totals)).collect();
+            let shown = machines::all(tx)?.into_iter().map(|machine| {
+                let stored = stored.get(&machine.row).copied().unwrap_or_default();
+                let sources = sources.remove(&machine.row).unwrap_or_default();
+                let paused_until = paused.get(&machine.row).copied();
+                machine_status(machine, paused_until, stored, sources)
+            });
             Ok::<_, CatalogError>(Status {
                 box_name: site.vault.box_name.clone(),
                 vault: site.vault.id.to_string(),
                 now: site.clock.now().0,
-                machines: shown,
-                stored: packs::totals(tx, PackState::Stored, None)?,
-                condemned: packs::totals(tx, PackState::Condemned, None)?,
-                damaged: packs::totals(tx, PackState::Damaged, None)?,
+                machines: shown.collect(),
+                stored: of_state(PackState::Stored),
+                condemned: of_state(PackState::Condemned),
+                damaged: of_state(PackState::Damaged),
                 unverified_packs: packs::count_unverified(tx)?,
                 sessions: site.sessions.count() as u64,
                 disk_total_bytes: space.map(|s| s.total_bytes),
@@ -113,12 +135,18 @@ pub fn room(site: &Site) -> Result<Option<Space>, OperationError> {
     Ok(site.store.space()?)
 }
 
-fn machine_status(machine: Machine, stored: PackTotals, sources: Vec<SourceTotals>) -> MachineStatus {
+fn machine_status(
+    machine: Machine,
+    paused_until: Option<UnixMillis>,
+    stored: PackTotals,
+    sources: Vec<SourceTotals>,
+) -> MachineStatus {
     MachineStatus {
         name: machine.name.to_string(),
         id: machine.id.to_string(),
         profile: machine.profile.word(),
         state: machine.state,
+        paused_until: paused_until.map(|until| until.0),
         created_at: machine.created_at.0,
         last_seen_at: machine.last_seen_at.map(|at| at.0),
         client_version: machine.client_version,

@@ -11,9 +11,10 @@ use super::frame::Frame;
 use super::routes::Route;
 use super::visit::Visit;
 use crate::locale::Locale;
-use crate::operations::OperationError;
 use crate::operations::accounts::{AccountError, Secret};
 use crate::operations::browse::BrowseError;
+use crate::operations::{self, OperationError, PutBackProblem};
+use crate::sheets::SheetError;
 
 /// The cookie of a session. Its name makes browsers take it from this host alone, over TLS (RFC 6265bis, 4.1.3.2).
 pub(super) const COOKIE: &str = "__Host-datis";
@@ -109,6 +110,15 @@ impl From<OperationError> for PageError {
     }
 }
 
+impl From<SheetError> for PageError {
+    fn from(error: SheetError) -> Self {
+        match error {
+            SheetError::Operation(error) => error.into(),
+            SheetError::Paper(_) | SheetError::NotInOrder(_) => Self::Other(operations::chain(&error)),
+        }
+    }
+}
+
 impl From<BrowseError> for PageError {
     fn from(error: BrowseError) -> Self {
         match error {
@@ -135,8 +145,18 @@ pub(super) fn problem(error: &AccountError, locale: &Locale) -> Option<String> {
         AccountError::PasswordLong => "err-password-long",
         AccountError::PasswordGuessable => "err-password-guessable",
         AccountError::TooMany => "err-too-many",
+        AccountError::Directory(_) => "err-directory",
+        AccountError::OfDirectory => "err-of-directory",
         AccountError::Operation(OperationError::NameTaken { .. }) => "err-machine-name-taken",
         AccountError::Operation(OperationError::NoSuchMachine { .. }) => "err-no-machine",
+        AccountError::Operation(OperationError::PauseLength) => "err-pause",
+        AccountError::Operation(OperationError::NotToBePutBack(problem)) => match problem {
+            PutBackProblem::Choice => "err-put-back-choice",
+            PutBackProblem::Retired => "err-put-back-retired",
+            PutBackProblem::Snapshot => "err-put-back-snapshot",
+            PutBackProblem::TooMany => "err-put-back-many",
+            PutBackProblem::Over => "err-put-back-over",
+        },
         AccountError::Operation(_) | AccountError::Hash => return None,
     };
     Some(locale.word(key))

@@ -19,6 +19,8 @@ pub(super) struct Frame<'p> {
     pub(super) languages: Vec<LanguageLink>,
     /// What was just done.
     pub(super) said: Option<String>,
+    /// For admins, while somebody from outside may help.
+    pub(super) support: Option<String>,
 }
 
 pub(super) struct Who<'p> {
@@ -32,6 +34,13 @@ pub(super) struct Way {
     pub(super) icon: &'static str,
     pub(super) word: String,
     pub(super) is_here: bool,
+    /// How much waits there.
+    pub(super) count: Option<Count>,
+}
+
+pub(super) struct Count {
+    pub(super) number: u64,
+    pub(super) text: String,
 }
 
 pub(super) struct LanguageLink {
@@ -43,16 +52,26 @@ pub(super) struct LanguageLink {
 }
 
 /// What a form that led here may say, by the word in the query.
-const SAID: [(&str, &str); 9] = [
+const SAID: [(&str, &str); 19] = [
+    ("kit-proved", "said-kit-proved"),
+    ("mail-proved", "said-mail-proved"),
+    ("signed", "said-signed"),
     ("queued", "said-queued"),
     ("saved", "said-saved"),
     ("removed", "said-removed"),
     ("ended", "said-ended"),
     ("retired", "said-retired"),
+    ("paused", "said-paused"),
+    ("asked", "said-asked"),
+    ("cancelled", "said-cancelled"),
+    ("resumed", "said-resumed"),
     ("started", "said-started"),
     ("password", "said-password"),
     ("proving", "said-proving"),
     ("nothing-chosen", "said-nothing-chosen"),
+    ("alert-seen", "said-alert-seen"),
+    ("alert-gone", "alert-gone"),
+    ("posted", "said-posted"),
 ];
 
 impl<'p> Frame<'p> {
@@ -79,7 +98,7 @@ impl<'p> Frame<'p> {
                 role: locale.word(role_key(actor.role())),
                 is_here: path.starts_with("/account"),
             }),
-            ways: actor.map_or_else(Vec::new, |actor| ways(actor, locale, path)),
+            ways: actor.map_or_else(Vec::new, |actor| ways(actor, visit.unseen_alerts, locale, path)),
             languages: visit
                 .portal
                 .locales
@@ -92,6 +111,11 @@ impl<'p> Frame<'p> {
                 })
                 .collect(),
             said: said.map(|key| locale.word(key)),
+            support: actor.and_then(Actor::support_until).map(|until| {
+                // Rounded up: what is open is never said to be over.
+                let minutes = until.0.saturating_sub(visit.site().clock.now().0).max(0).div_euclid(60_000) + 1;
+                locale.count("support-banner", minutes.unsigned_abs())
+            }),
         }
     }
 }
@@ -110,12 +134,13 @@ fn in_language(path_and_query: &str, code: &str) -> String {
     address + "lang=" + code
 }
 
-fn ways(actor: &Actor, locale: &Locale, path: &str) -> Vec<Way> {
+fn ways(actor: &Actor, unseen_alerts: u64, locale: &Locale, path: &str) -> Vec<Way> {
     let all = [
         ("/", "home", "nav-dashboard", true),
         ("/machines", "machine", "nav-machines", true),
         ("/restore", "restore", "nav-restore", actor.has(Right::Restore)),
         ("/site", "check", "nav-site", actor.has(Right::LookAtBox)),
+        ("/alerts", "bell", "nav-alerts", actor.has(Right::LookAtBox)),
         ("/reports", "mail", "nav-reports", actor.has(Right::LookAtBox)),
         ("/people", "people", "nav-people", actor.has(Right::ManageAccounts)),
         ("/audit", "log", "nav-audit", actor.has(Right::ReadAudit)),
@@ -128,6 +153,8 @@ fn ways(actor: &Actor, locale: &Locale, path: &str) -> Vec<Way> {
             icon,
             word: locale.word(key),
             is_here: path == way || (way != "/" && path.starts_with(&format!("{way}/"))),
+            count: (way == "/alerts" && unseen_alerts > 0)
+                .then(|| Count { number: unseen_alerts, text: locale.count("alert-unseen", unseen_alerts) }),
         })
         .collect()
 }

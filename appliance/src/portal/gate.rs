@@ -23,8 +23,8 @@ use super::answer::{self, COOKIE};
 use super::routes::{self, Route};
 use super::visit::{Bearer, Visit};
 use crate::locale::Language;
-use crate::operations::OperationError;
-use crate::operations::accounts::{self, Origin, Stage, TokenScope, Visitor};
+use crate::operations::accounts::{self, Origin, Right, Stage, TokenScope, Visitor};
+use crate::operations::{self, OperationError};
 
 /// Nothing from elsewhere, no code in pages, in nobody's frame.
 const CONTENT_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
@@ -136,7 +136,7 @@ async fn admit_in(
     }
     let origin = Origin { address: peer, agent: header(USER_AGENT).unwrap_or_default().to_owned() };
     let bearer = header(AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer ")).map(str::to_owned);
-    let (visitor, scope) = who(portal, &origin, request, bearer).await?;
+    let Caller { visitor, scope, unseen_alerts } = who(portal, &origin, request, bearer).await?;
     let language = match (&visitor, asked) {
         (_, Some(asked)) => asked,
         (Visitor::Known(actor), None) => actor.language().and_then(Language::of_code).unwrap_or(language),
@@ -146,7 +146,9 @@ async fn admit_in(
         (Visitor::Stranger, None) => language,
     };
     let path_and_query = request.uri().path_and_query().map_or("/", |path| path.as_str()).to_owned();
-    let visit = Visit::new(portal.clone(), visitor, origin, language, (host.clone(), path_and_query));
+    let arrived_on = local.map(|address| address.to_canonical());
+    let asked = (host.clone(), path_and_query);
+    let visit = Visit::new(portal.clone(), (visitor, unseen_alerts), origin, language, asked, arrived_on);
     let changes = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     if changes && scope.is_none() && !is_from_here(request.headers(), &host) {
         return Err(answer::plain(StatusCode::FORBIDDEN, visit.locale().word("err-other-page")));
@@ -159,25 +161,40 @@ async fn admit_in(
     Ok(visit)
 }
 
+/// Whoever sends a request.
+struct Caller {
+    visitor: Visitor,
+    scope: Option<Bearer>,
+    /// What their pages show beside the way to the alerts.
+    unseen_alerts: u64,
+}
+
 /// Who sends the request. A token that is shown must be right; a cookie that is over is that of a stranger.
 async fn who(
     portal: &web::Data<Portal>,
     origin: &Origin,
     request: &ServiceRequest,
     bearer: Option<String>,
-) -> Result<(Visitor, Option<Bearer>), HttpResponse> {
+) -> Result<Caller, HttpResponse> {
     let cookie = request.cookie(COOKIE).map(|cookie| cookie.value().to_owned());
     if bearer.is_none() && cookie.is_none() {
-        return Ok((Visitor::Stranger, None));
+        return Ok(Caller { visitor: Visitor::Stranger, scope: None, unseen_alerts: 0 });
     }
     let (site, origin) = (portal.clone(), origin.clone());
     let found = web::block(move || -> Result<_, OperationError> {
-        match (bearer, cookie) {
-            (Some(token), _) => Ok(accounts::authenticate_token(&site.site, &origin, &token)?
-                .map(|(actor, scope)| (Visitor::Known(actor), Some(Bearer(scope))))),
-            (None, Some(cookie)) => Ok(Some((accounts::authenticate(&site.site, &origin, &cookie)?, None))),
-            (None, None) => Ok(Some((Visitor::Stranger, None))),
-        }
+        let (visitor, scope) = match (bearer, cookie) {
+            (Some(token), _) => match accounts::authenticate_token(&site.site, &origin, &token)? {
+                Some((actor, scope)) => (Visitor::Known(actor), Some(Bearer(scope))),
+                None => return Ok(None),
+            },
+            (None, Some(cookie)) => (accounts::authenticate(&site.site, &origin, &cookie)?, None),
+            (None, None) => (Visitor::Stranger, None),
+        };
+        let unseen_alerts = match &visitor {
+            Visitor::Known(actor) if actor.has(Right::LookAtBox) => operations::count_unseen_alerts(&site.site)?,
+            Visitor::Known(_) | Visitor::Pending(_) | Visitor::Stranger => 0,
+        };
+        Ok(Some(Caller { visitor, scope, unseen_alerts }))
     });
     match found.await {
         Ok(Ok(Some(known))) => Ok(known),

@@ -9,6 +9,7 @@ mod answer;
 mod download;
 mod frame;
 mod gate;
+mod openapi;
 mod pages;
 mod pipe;
 mod qr;
@@ -26,12 +27,14 @@ use std::time::Duration;
 
 use actix_web::dev::Server;
 use actix_web::{App, HttpServer, web};
+use datis_engine::units::UnixMillis;
 use prometheus_client::registry::Registry;
 use tokio::sync::Semaphore;
 
 use crate::certs::CertError;
 use crate::certs::portal::PortalCerts;
 use crate::config::{CommissioningConfig, Config, DataDir};
+use crate::host::Host;
 use crate::locale::{LocaleError, Locales};
 use crate::meters::{Meters, WorkerView};
 use crate::operations::{OperationError, Site};
@@ -40,6 +43,7 @@ use crate::reports::Standing;
 
 use pages::events::Streams;
 use pages::proofs::Proving;
+use pages::retention::Weighing;
 use pages::site::Checking;
 use scene::Scene;
 pub(crate) use tls::PortalTls;
@@ -64,6 +68,8 @@ pub(crate) struct Ways {
     pub(crate) machine_host: String,
     /// Where people find the portal.
     pub(crate) url: String,
+    /// The computer under it.
+    pub(crate) host: Arc<Host>,
 }
 
 /// What all pages share.
@@ -80,6 +86,7 @@ pub(crate) struct Portal {
     checking: Arc<Checking>,
     streams: Arc<Streams>,
     proving: Arc<Proving>,
+    weighing: Arc<Weighing>,
     /// Downloads that may still begin.
     downloads: Arc<Semaphore>,
 }
@@ -91,6 +98,8 @@ pub(crate) enum PortalError {
     Words(#[from] LocaleError),
     #[error("the portal has no certificate")]
     Certificate(#[from] CertError),
+    #[error("the company's certificate cannot be looked for")]
+    OwnCertificate(#[from] OperationError),
     #[error("TLS cannot be set up with the portal's certificate")]
     Tls(#[from] rustls::Error),
     #[error("the portal port cannot be listened on")]
@@ -109,7 +118,7 @@ impl Portal {
         let mut counters = Registry::default();
         meters.register(&mut counters);
         let certs = PortalCerts::open_or_make(dir, site.vault.id, &mut |made| tracing::info!("First start: {made}"))?;
-        let tls = PortalTls::new(certs, &site.vault.box_name, &config.portal, Arc::clone(&site.clock))?;
+        let tls = PortalTls::new(certs, &site.vault.box_name, &config.portal, Arc::clone(&site))?;
         Ok(Arc::new(Self {
             site,
             dir: dir.clone(),
@@ -123,6 +132,7 @@ impl Portal {
             checking: Arc::default(),
             streams: Arc::default(),
             proving: Arc::default(),
+            weighing: Arc::default(),
             downloads: Arc::new(Semaphore::new(pipe::AT_A_TIME)),
         }))
     }
@@ -130,6 +140,11 @@ impl Portal {
     /// SHA-256 of the certificate of the portal's authority, as browsers show it.
     pub(crate) fn fingerprint(&self) -> String {
         self.tls.fingerprint()
+    }
+
+    /// When the certificate that is shown now ends.
+    pub(crate) fn certificate_ends(&self) -> Option<UnixMillis> {
+        self.tls.ends_at()
     }
 
     /// Serves the portal until the server's handle stops it.
@@ -149,8 +164,8 @@ impl Portal {
             .shutdown_timeout(2)
             .listen_rustls_0_23(listener, config)?
             .run();
-        let tls = Arc::downgrade(&self.tls);
-        actix_web::rt::spawn(tls::keep_current(tls));
+        let (tls, host) = (Arc::downgrade(&self.tls), Arc::clone(&self.ways.host));
+        actix_web::rt::spawn(tls::keep_current(tls, host));
         Ok(server)
     }
 

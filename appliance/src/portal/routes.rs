@@ -3,11 +3,13 @@
 
 use actix_web::http::Method;
 use actix_web::{guard, web};
+use utoipa::openapi::path::Operation;
 
 use super::access::Access;
+use super::openapi;
 use super::pages::{
-    account, assets, audit, dashboard, entry, events, figures, machines, people, proofs, reports, restore, site,
-    system, welcome,
+    account, alerts, assets, audit, dashboard, directory, entry, events, figures, machines, people, proofs, reports,
+    restore, retention, setup, site, system, welcome,
 };
 use crate::operations::accounts::Right;
 
@@ -33,6 +35,14 @@ macro_rules! routes {
         pub(super) const ROUTES: &[Route] = &[
             $(Route { method: method!($method), pattern: $pattern, access: $access }),+
         ];
+
+        /// What each handler does, for programs.
+        pub(super) fn operations() -> Vec<(&'static Route, Operation)> {
+            let handlers: &[fn(&Route) -> Operation] = &[
+                $(|route| openapi::operation(&$handler, route, stringify!($handler))),+
+            ];
+            ROUTES.iter().zip(handlers).map(|(route, describe)| (route, describe(route))).collect()
+        }
 
         /// Tells actix-web the handlers of the table.
         pub(super) fn configure(config: &mut web::ServiceConfig) {
@@ -62,6 +72,7 @@ macro_rules! guard {
 routes! {
     get "/static/{file}" Access::Public => assets::file,
     get "/ca.crt" Access::Public => assets::authority,
+    get "/openapi.json" Access::SignedIn => openapi::show,
     get "/healthz" Access::Public => figures::health,
     get "/metrics" Access::Figures => figures::metrics,
     get "/login" Access::Public => entry::form,
@@ -81,7 +92,10 @@ routes! {
     get "/machines/new" Access::Has(Right::EnrolMachines) => machines::new_form,
     post "/machines/new" Access::Has(Right::EnrolMachines) => machines::make_code,
     get "/machines/{id}" Access::SignedIn => machines::show,
+    get "/machines/{id}/retention" Access::Has(Right::LookAtBox) => retention::show,
     post "/machines/{id}/policy" Access::Has(Right::ChangeMachines) => machines::set_policy,
+    post "/machines/{id}/pause" Access::Has(Right::ChangeMachines) => machines::pause,
+    post "/machines/{id}/resume" Access::Has(Right::ChangeMachines) => machines::resume,
     post "/machines/{id}/retire" Access::Has(Right::RetireMachines) => machines::retire,
     post "/machines/{id}/prove" Access::Has(Right::ChangeMachines) => proofs::prove,
     get "/restore" Access::Has(Right::Restore) => restore::start,
@@ -92,14 +106,35 @@ routes! {
     get "/restore/{machine}/{source}/{snapshot}/file" Access::Has(Right::Restore) => restore::file,
     get "/restore/{machine}/{source}/{snapshot}/archive" Access::Has(Right::Restore) => restore::whole_folder,
     post "/restore/{machine}/{source}/{snapshot}/archive" Access::Has(Right::Restore) => restore::selection,
+    post "/restore/{machine}/{source}/{snapshot}/put-back" Access::Has(Right::Restore) => restore::ask_put_back,
+    get "/put-backs/{number}" Access::Has(Right::Restore) => restore::show_put_back,
+    post "/put-backs/{number}/cancel" Access::Has(Right::Restore) => restore::cancel_put_back,
+    get "/setup" Access::Has(Right::LookAtBox) => setup::start,
+    get "/setup/place" Access::Has(Right::LookAtBox) => setup::place,
+    post "/setup/place" Access::Has(Right::Commission) => setup::answer,
+    get "/setup/{step}" Access::Has(Right::LookAtBox) => setup::show,
     get "/site" Access::Has(Right::LookAtBox) => site::show,
     post "/site/run" Access::Has(Right::Commission) => site::run,
+    post "/site/sign" Access::Has(Right::Commission) => site::sign,
+    get "/site/certificate.pdf" Access::Has(Right::LookAtBox) => site::certificate,
+    get "/site/signed.pdf" Access::Has(Right::LookAtBox) => site::signed,
+    get "/site/firewall.pdf" Access::Has(Right::LookAtBox) => site::firewall,
+    get "/alerts" Access::Has(Right::LookAtBox) => alerts::show,
+    post "/alerts/{alert}/acknowledge" Access::Has(Right::ChangeBox) => alerts::acknowledge,
+    get "/alerts/settings" Access::Has(Right::ChangeBox) => alerts::settings,
+    post "/alerts/settings" Access::Has(Right::ChangeBox) => alerts::set,
+    post "/alerts/settings/test" Access::Has(Right::ChangeBox) => alerts::test,
     get "/reports" Access::Has(Right::LookAtBox) => reports::show,
     post "/reports" Access::Has(Right::ChangeBox) => reports::set,
     post "/reports/test" Access::Has(Right::ChangeBox) => reports::test,
+    post "/reports/code" Access::Has(Right::ChangeBox) => reports::give_code,
     get "/people" Access::Has(Right::ManageAccounts) => people::list,
     get "/people/new" Access::Has(Right::ManageAccounts) => people::new_form,
     post "/people/new" Access::Has(Right::ManageAccounts) => people::invite,
+    get "/people/directory" Access::Has(Right::ManageAccounts) => directory::show,
+    post "/people/directory" Access::Has(Right::ManageAccounts) => directory::set,
+    post "/people/directory/test" Access::Has(Right::ManageAccounts) => directory::test,
+    post "/people/directory/remove" Access::Has(Right::ManageAccounts) => directory::remove,
     get "/people/{name}" Access::Has(Right::ManageAccounts) => people::show,
     post "/people/{name}" Access::Has(Right::ManageAccounts) => people::change,
     post "/people/{name}/link" Access::Has(Right::ManageAccounts) => people::link,
@@ -107,7 +142,27 @@ routes! {
     post "/people/{name}/remove" Access::Has(Right::ManageAccounts) => people::remove,
     get "/audit" Access::Has(Right::ReadAudit) => audit::show,
     get "/system" Access::Has(Right::LookAtBox) => system::show,
+    get "/system/network" Access::Has(Right::LookAtBox) => system::network::show,
+    post "/system/network" Access::Has(Right::RunBox) => system::network::change,
+    post "/system/network/revert" Access::Has(Right::RunBox) => system::network::take_back,
+    get "/system/network/keep/{link}" Access::Public => system::network::keep_form,
+    post "/system/network/keep/{link}" Access::Public => system::network::keep,
+    get "/system/time" Access::Has(Right::LookAtBox) => system::facts::time,
+    get "/system/storage" Access::Has(Right::LookAtBox) => system::facts::storage,
+    get "/system/ups" Access::Has(Right::LookAtBox) => system::facts::ups,
+    get "/system/services" Access::Has(Right::LookAtBox) => system::facts::services,
+    get "/system/components" Access::Has(Right::LookAtBox) => system::components::show,
+    get "/system/components.json" Access::Has(Right::LookAtBox) => system::components::file,
+    get "/system/power" Access::Has(Right::RunBox) => system::power::show,
+    post "/system/power" Access::Has(Right::RunBox) => system::power::switch,
+    get "/system/certificate" Access::Has(Right::LookAtBox) => system::certificate::show,
+    post "/system/certificate" Access::Has(Right::RunBox) => system::certificate::set,
+    post "/system/certificate/remove" Access::Has(Right::RunBox) => system::certificate::forget,
+    get "/system/support" Access::Has(Right::ManageAccounts) => system::support::show,
+    post "/system/support" Access::Has(Right::ManageAccounts) => system::support::open,
+    post "/system/support/close" Access::Has(Right::ManageAccounts) => system::support::close,
     post "/system/kit" Access::Has(Right::SeeKit) => system::kit,
+    post "/system/kit/proof" Access::Has(Right::SeeKit) => system::prove_kit,
     get "/account" Access::SignedIn => account::show,
     post "/account/language" Access::SignedIn => account::set_language,
     post "/account/password" Access::SignedIn => account::change_password,
@@ -128,5 +183,11 @@ pub(super) fn find(method: &Method, pattern: &str) -> Option<&'static Route> {
 
 /// A path for the log: links that let in are secrets.
 pub(super) fn shown(path: &str) -> &str {
-    if path.starts_with("/welcome/") { "/welcome/…" } else { path }
+    if path.starts_with("/welcome/") {
+        "/welcome/…"
+    } else if path.starts_with("/system/network/keep/") {
+        "/system/network/keep/…"
+    } else {
+        path
+    }
 }

@@ -12,6 +12,7 @@ use prometheus_client::registry::{Registry, Unit};
 use super::scene::Scene;
 use crate::commissioning::{CheckState, Remembered};
 use crate::meters::WorkerMood;
+use crate::operations::Severity;
 use crate::reports::Health;
 
 /// Media type of the OpenMetrics text form.
@@ -20,6 +21,11 @@ pub(super) const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct StateLabel {
     state: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct SeverityLabel {
+    severity: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -83,6 +89,7 @@ fn of_scene(scene: &Scene) -> Registry {
     registry.register("snapshots", "Snapshots that can be listed", single(live));
     registry.register("damaged_snapshots", "Snapshots that rest on damaged packs", single(damaged));
     registry.register("machines", "Machines by how they are", machines(scene));
+    registry.register("alerts", "Open alerts by severity", alerts(scene));
     registry.register("check_state", "1 for the state that a check of the site was found in", check_states(scene));
     registry.register("worker_state", "1 for the state that a background worker is in", worker_states(scene));
     registry.register(
@@ -100,6 +107,17 @@ fn machines(scene: &Scene) -> Family<StateLabel, Gauge> {
     }
     for (health, ..) in scene.machines_by_health() {
         family.get_or_create(&StateLabel { state: health.word() }).inc();
+    }
+    family
+}
+
+fn alerts(scene: &Scene) -> Family<SeverityLabel, Gauge> {
+    let family = Family::<SeverityLabel, Gauge>::default();
+    for severity in Severity::ALL {
+        family.get_or_create(&SeverityLabel { severity: severity.word() }).set(0);
+    }
+    for alert in &scene.alerts {
+        family.get_or_create(&SeverityLabel { severity: alert.key.kind.severity().word() }).inc();
     }
     family
 }

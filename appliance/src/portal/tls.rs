@@ -3,25 +3,30 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use datis_engine::units::UnixMillis;
 use rustls::ServerConfig;
 use rustls::crypto::ring::default_provider;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
 use super::PortalError;
-use crate::certs::portal::{PortalCerts, PortalNames};
+use crate::certs::own::{OwnCertificate, OwnError, OwnFacts};
+use crate::certs::portal::{self, PortalCerts, PortalNames};
 use crate::config::{HostName, PortalConfig};
-use crate::operations::Clock;
+use crate::host::Host as Computer;
+use crate::operations::{self, Site};
 
 /// A new address of the box is in the certificate within this time.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
+/// Within this time when it is being tried.
+const TICK: Duration = Duration::from_secs(1);
 
 /// The certificate that is shown now.
 pub(crate) struct PortalTls {
     certs: PortalCerts,
-    clock: Arc<Clock>,
+    site: Arc<Site>,
     /// Those that do not change while the box runs.
     hosts: BTreeSet<HostName>,
     shown: RwLock<Shown>,
@@ -30,6 +35,18 @@ pub(crate) struct PortalTls {
 struct Shown {
     names: PortalNames,
     key: Arc<CertifiedKey>,
+    /// The company's own, or why it cannot serve.
+    own: Option<Result<OwnCertificate, OwnError>>,
+}
+
+/// Whose certificate the portal shows.
+pub(super) enum Shows {
+    /// One of the box's authority.
+    BoxsOwn,
+    /// The company's, to those who come by a name that is in it.
+    Companys(OwnFacts),
+    /// The box's again, since the company's cannot serve any more.
+    BoxsInsteadOfCompanys(OwnError),
 }
 
 impl std::fmt::Debug for PortalTls {
@@ -43,12 +60,26 @@ impl PortalTls {
         certs: PortalCerts,
         box_name: &str,
         config: &PortalConfig,
-        clock: Arc<Clock>,
+        site: Arc<Site>,
     ) -> Result<Self, PortalError> {
         let hosts = hosts(box_name, config);
         let names = PortalNames { hosts: hosts.clone(), addresses: addresses() };
-        let key = certified(&certs, &names, &clock)?;
-        Ok(Self { certs, clock, hosts, shown: RwLock::new(Shown { names, key }) })
+        let shown = shown(&certs, names, &site)?;
+        Ok(Self { certs, site, hosts, shown: RwLock::new(shown) })
+    }
+
+    /// Whose certificate is shown.
+    pub(super) fn shows(&self) -> Shows {
+        match &self.shown.read().unwrap_or_else(PoisonError::into_inner).own {
+            None => Shows::BoxsOwn,
+            Some(Ok(own)) => Shows::Companys(own.facts().clone()),
+            Some(Err(error)) => Shows::BoxsInsteadOfCompanys(*error),
+        }
+    }
+
+    /// Under what people find the portal now.
+    pub(super) fn found_under(&self) -> PortalNames {
+        PortalNames { hosts: self.hosts.clone(), addresses: addresses() }
     }
 
     /// SHA-256 of the authority's certificate as browsers show it.
@@ -71,28 +102,50 @@ impl PortalTls {
         }
     }
 
+    /// When the certificate that is shown now ends.
+    pub(super) fn ends_at(&self) -> Option<UnixMillis> {
+        let shown = self.shown.read().unwrap_or_else(PoisonError::into_inner);
+        portal::ends_at(shown.key.cert.first()?)
+    }
+
     /// The names and addresses in the certificate.
     pub(super) fn names(&self) -> PortalNames {
         self.shown.read().unwrap_or_else(PoisonError::into_inner).names.clone()
     }
 
-    /// Shows another certificate if the box has other addresses by now, or the time of this one is running out.
-    fn look_again(&self) -> Result<(), PortalError> {
-        let names = PortalNames { hosts: self.hosts.clone(), addresses: addresses() };
-        let key = certified(&self.certs, &names, &self.clock)?;
-        *self.shown.write().unwrap_or_else(PoisonError::into_inner) = Shown { names, key };
+    /// Shows another certificate if the box has other addresses by now, the time of this one is running out, or the company
+    /// has brought or taken back its own.
+    pub(super) fn look_again(&self) -> Result<(), PortalError> {
+        let fresh = shown(&self.certs, self.found_under(), &self.site)?;
+        let mut shown = self.shown.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(Err(error)) = &fresh.own
+            && !matches!(&shown.own, Some(Err(before)) if before == error)
+        {
+            tracing::warn!(%error, "The company's certificate cannot serve; the portal shows the box's own");
+        }
+        *shown = fresh;
         Ok(())
     }
 }
 
 impl ResolvesServerCert for PortalTls {
-    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(Arc::clone(&self.shown.read().unwrap_or_else(PoisonError::into_inner).key))
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let shown = self.shown.read().unwrap_or_else(PoisonError::into_inner);
+        match &shown.own {
+            Some(Ok(own)) if own.is_for(hello.server_name()) => Some(own.key()),
+            _ => Some(Arc::clone(&shown.key)),
+        }
     }
 }
 
-fn certified(certs: &PortalCerts, names: &PortalNames, clock: &Clock) -> Result<Arc<CertifiedKey>, PortalError> {
-    let certificate = certs.certificate(names, clock.now())?;
+fn shown(certs: &PortalCerts, names: PortalNames, site: &Site) -> Result<Shown, PortalError> {
+    let now = site.clock.now();
+    let own = operations::own_certificate(site)?.map(|pem| OwnCertificate::read(&pem, &names, now));
+    Ok(Shown { key: certified(certs, &names, now)?, own, names })
+}
+
+fn certified(certs: &PortalCerts, names: &PortalNames, now: UnixMillis) -> Result<Arc<CertifiedKey>, PortalError> {
+    let certificate = certs.certificate(names, now)?;
     let chain = vec![certificate, certs.authority().clone()];
     Ok(Arc::new(CertifiedKey::from_der(chain, certs.key(), &default_provider())?))
 }
@@ -107,10 +160,16 @@ pub(super) fn server_config(tls: &Arc<PortalTls>) -> Result<ServerConfig, Portal
     Ok(config)
 }
 
-/// Looks again from time to time, as long as there is a portal.
-pub(super) async fn keep_current(tls: Weak<PortalTls>) {
+/// Looks again from time to time, as long as there is a portal; at once while another address is being tried, since whoever
+/// confirms it comes by that.
+pub(super) async fn keep_current(tls: Weak<PortalTls>, computer: Arc<Computer>) {
+    let mut looked = Instant::now();
     loop {
-        actix_web::rt::time::sleep(LOOK_EVERY).await;
+        actix_web::rt::time::sleep(TICK).await;
+        if looked.elapsed() < LOOK_EVERY && computer.trial().is_none() {
+            continue;
+        }
+        looked = Instant::now();
         let Some(tls) = tls.upgrade() else { return };
         match actix_web::web::block(move || tls.look_again()).await {
             Ok(Ok(())) => {}

@@ -1,6 +1,7 @@
 //! One request that has passed the gate: who asks, in which language, and how the answer is made.
 
 use std::future::{Ready, ready};
+use std::net::IpAddr;
 
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse, web};
@@ -25,6 +26,10 @@ pub(super) struct Visit {
     pub(super) language: Language,
     /// Path and query, as they were asked for.
     pub(super) path: String,
+    /// Which of the box's addresses it came in on.
+    pub(super) arrived_on: Option<IpAddr>,
+    /// How many alerts are open that nobody has seen to; nothing for those who may not look at the box.
+    pub(super) unseen_alerts: u64,
     /// The host, and perhaps port, that was asked.
     host: String,
 }
@@ -42,12 +47,13 @@ impl FromRequest for Visit {
 impl Visit {
     pub(super) fn new(
         portal: web::Data<Portal>,
-        visitor: Visitor,
+        (visitor, unseen_alerts): (Visitor, u64),
         origin: Origin,
         language: Language,
         (host, path): (String, String),
+        arrived_on: Option<IpAddr>,
     ) -> Self {
-        Self { portal, visitor, origin, language, path, host }
+        Self { portal, visitor, origin, language, path, arrived_on, unseen_alerts, host }
     }
 
     pub(super) fn locale(&self) -> &Locale {
@@ -74,6 +80,12 @@ impl Visit {
     /// Where the visitor has found the portal.
     pub(super) fn here(&self) -> String {
         format!("https://{}", self.host)
+    }
+
+    /// The port that was asked, where it is not the usual one.
+    pub(super) fn port(&self) -> Option<&str> {
+        // Of an address in brackets the last colon is not the port's.
+        self.host.rsplit_once(':').map(|(_, port)| port).filter(|port| port.bytes().all(|b| b.is_ascii_digit()))
     }
 
     /// One value of the query.

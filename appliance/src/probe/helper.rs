@@ -12,7 +12,8 @@ use smoltcp::phy::{Device, Medium, RawSocket, RxToken, TxToken, wait};
 use smoltcp::wire::EthernetAddress;
 
 use super::frames::{Discover, arp_probe, holder, offer};
-use super::{Answer, Offer, PortName, Question, line_of, read_line};
+use super::{Answer, Offer, PortName, Question};
+use crate::helpers::{line_of, read_line};
 
 /// Probes for an address, and the time between them. RFC 5227 wants a second or two, for a whole network that starts at
 /// once; this is one question of one box.

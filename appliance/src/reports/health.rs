@@ -14,6 +14,8 @@ pub(crate) enum Health {
     Late,
     /// Its last backup is not whole.
     Incomplete,
+    /// Somebody lets it rest until a date.
+    Paused,
     /// It was enrolled a short time ago and has not backed up yet.
     Empty,
     /// Its last backup is recent, and the last one of every source is whole.
@@ -24,8 +26,8 @@ pub(crate) enum Health {
 
 impl Health {
     /// All of them.
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Damaged, Self::Late, Self::Incomplete, Self::Empty, Self::Current, Self::Retired];
+    pub(crate) const ALL: [Self; 7] =
+        [Self::Damaged, Self::Late, Self::Incomplete, Self::Paused, Self::Empty, Self::Current, Self::Retired];
 
     /// The word for programs: style classes and labels of figures.
     pub(crate) const fn word(self) -> &'static str {
@@ -33,6 +35,7 @@ impl Health {
             Self::Damaged => "damaged",
             Self::Late => "late",
             Self::Incomplete => "incomplete",
+            Self::Paused => "paused",
             Self::Empty => "empty",
             Self::Current => "current",
             Self::Retired => "retired",
@@ -45,9 +48,13 @@ impl Health {
             return Self::Retired;
         }
         let latest = status.sources.iter().map(|source| source.last_received_at).max();
-        let too_long_ago = |at: i64| now.saturating_sub(at) > patience_millis(machine);
+        // One that has rested gets its whole allowance again.
+        let rested = status.paused_until.unwrap_or(i64::MIN);
+        let too_long_ago = |at: i64| now.saturating_sub(at.max(rested)) > patience_millis(machine);
         if status.sources.iter().any(|source| source.damaged > 0) {
             Self::Damaged
+        } else if status.is_paused(now) {
+            Self::Paused
         } else if too_long_ago(latest.unwrap_or(status.created_at)) {
             Self::Late
         } else if latest.is_none() {

@@ -1,9 +1,11 @@
 //! How the box is, in words: the same sentences on the first page, in the daily report and in alerts.
 
+mod alerts;
 mod health;
 mod report;
 mod standing;
 
+pub(crate) use alerts::{tone, webhook_body, webhook_test};
 pub(crate) use health::Health;
 pub(crate) use report::{alert, daily, test_mail};
 pub(crate) use standing::{About, Standing};

@@ -1,20 +1,17 @@
 //! Mails: the daily report, which always comes, and alerts, which come at once and once.
 
-use std::collections::BTreeSet;
-
 use askama::Template;
-use datis_engine::units::{Seconds, UnixMillis};
+use datis_engine::units::UnixMillis;
 use fluent_bundle::FluentArgs;
 
+use super::alerts;
 use super::health::Health;
 use super::standing::{Standing, Tone};
 use crate::catalog::mail::MailContent;
 use crate::commissioning;
 use crate::figures::Ago;
 use crate::locale::Locale;
-
-/// A check of the site must fail for so long before somebody is told.
-const LASTING: Seconds = Seconds(600);
+use crate::operations::{Alert, Severity};
 
 #[derive(Template)]
 #[template(path = "mail_report.html")]
@@ -37,11 +34,21 @@ struct Report {
     colour: &'static str,
     verdict: String,
     sentences: Vec<String>,
+    alerts: Vec<AlertLine>,
     machines: Vec<MachineLine>,
     checks: Vec<CheckLine>,
     disk: Option<String>,
     url: String,
     made: String,
+}
+
+struct AlertLine {
+    severity: String,
+    colour: &'static str,
+    text: String,
+    since: String,
+    /// Who has seen to it, and what they wrote.
+    seen: Option<String>,
 }
 
 struct MachineLine {
@@ -64,7 +71,7 @@ struct CheckLine {
 /// The template cannot be filled.
 pub(crate) fn daily(standing: &Standing, url: &str, locale: &Locale) -> Result<MailContent, askama::Error> {
     let (tone, verdict) = verdict(standing, locale);
-    let report = report(standing, tone, verdict.clone(), url, locale);
+    let report = report(standing, tone, verdict.clone(), &standing.alerts, url, locale);
     let subject = format!("{}: {verdict}", standing.status.box_name);
     content(subject, &report, locale)
 }
@@ -75,22 +82,32 @@ pub(crate) fn daily(standing: &Standing, url: &str, locale: &Locale) -> Result<M
 /// The template cannot be filled.
 pub(crate) fn alert(
     standing: &Standing,
-    alerts: &BTreeSet<String>,
+    told: &[Alert],
     url: &str,
     locale: &Locale,
 ) -> Result<MailContent, askama::Error> {
-    let verdict = locale.count("mail-alert", alerts.len() as u64);
-    let report = report(standing, Tone::Bad, verdict.clone(), url, locale);
+    let is_alarm = told.iter().any(|alert| alert.key.kind.severity() == Severity::Alarm);
+    let (tone, key) = if is_alarm { (Tone::Bad, "mail-alert") } else { (Tone::Warn, "mail-alert-look") };
+    let verdict = locale.count(key, told.len() as u64);
+    let report = report(standing, tone, verdict.clone(), told, url, locale);
     content(format!("{}: {verdict}", standing.status.box_name), &report, locale)
 }
 
-/// For somebody who wants to see that mail arrives.
+/// For somebody who wants to see that mail arrives: with a code that is typed back.
 ///
 /// # Errors
 /// The template cannot be filled.
-pub(crate) fn test_mail(standing: &Standing, url: &str, locale: &Locale) -> Result<MailContent, askama::Error> {
+pub(crate) fn test_mail(
+    standing: &Standing,
+    code: &str,
+    url: &str,
+    locale: &Locale,
+) -> Result<MailContent, askama::Error> {
     let verdict = locale.word("mail-test");
-    let report = report(standing, Tone::Plain, verdict.clone(), url, locale);
+    let mut report = report(standing, Tone::Plain, verdict.clone(), &standing.alerts, url, locale);
+    let mut args = FluentArgs::new();
+    args.set("code", code);
+    report.sentences.insert(0, locale.say("mail-code-text", &args));
     content(format!("{}: {verdict}", standing.status.box_name), &report, locale)
 }
 
@@ -101,29 +118,6 @@ fn content(subject: String, report: &Report, locale: &Locale) -> Result<MailCont
         text: ReportText { locale, body: report }.render()?,
         html: ReportHtml { locale, body: report }.render()?,
     })
-}
-
-impl Standing {
-    /// What somebody should know of at once, one word for each thing, so that each is told once.
-    pub(crate) fn alerts(&self) -> BTreeSet<String> {
-        let mut alerts = BTreeSet::new();
-        for (health, machine, _) in self.machines_by_health() {
-            if matches!(health, Health::Damaged | Health::Late) {
-                alerts.insert(format!("{} {}", health.word(), machine.id));
-            }
-        }
-        // What fails for a short time only may mend itself.
-        let before = UnixMillis(self.status.now).minus(LASTING);
-        let lasting = self.failed_checks().filter(|check| check.since < before);
-        alerts.extend(lasting.map(|check| format!("site {}", check.outcome.check.word())));
-        if self.status.damaged.packs > 0 {
-            alerts.insert("damaged".to_owned());
-        }
-        if self.is_disk_low() {
-            alerts.insert("disk".to_owned());
-        }
-        alerts
-    }
 }
 
 fn verdict(standing: &Standing, locale: &Locale) -> (Tone, String) {
@@ -144,7 +138,7 @@ fn verdict(standing: &Standing, locale: &Locale) -> (Tone, String) {
     (worst, locale.say(key, &args))
 }
 
-fn report(standing: &Standing, tone: Tone, verdict: String, url: &str, locale: &Locale) -> Report {
+fn report(standing: &Standing, tone: Tone, verdict: String, shown: &[Alert], url: &str, locale: &Locale) -> Report {
     let status = &standing.status;
     let mut machines: Vec<_> = standing.machines_by_health().collect();
     machines.sort_by_key(|(health, machine, _)| (*health, machine.name.clone()));
@@ -158,7 +152,7 @@ fn report(standing: &Standing, tone: Tone, verdict: String, url: &str, locale: &
                 colour: match health {
                     Health::Damaged => colour(Tone::Bad),
                     Health::Late | Health::Incomplete => colour(Tone::Warn),
-                    Health::Empty | Health::Retired => colour(Tone::Plain),
+                    Health::Paused | Health::Empty | Health::Retired => colour(Tone::Plain),
                     Health::Current => colour(Tone::Good),
                 },
                 last: last.map_or_else(|| locale.word("never"), |at| locale.ago(Ago::between(at, status.now))),
@@ -173,6 +167,7 @@ fn report(standing: &Standing, tone: Tone, verdict: String, url: &str, locale: &
         colour: colour(tone),
         verdict,
         sentences: standing.notices(&healths, true).iter().map(|notice| notice.text(locale)).collect(),
+        alerts: shown.iter().map(|alert| alert_line(standing, alert, locale)).collect(),
         machines: lines.collect(),
         checks: standing
             .failed_checks()
@@ -185,6 +180,20 @@ fn report(standing: &Standing, tone: Tone, verdict: String, url: &str, locale: &
         disk,
         url: url.to_owned(),
         made: made(UnixMillis(status.now)),
+    }
+}
+
+fn alert_line(standing: &Standing, alert: &Alert, locale: &Locale) -> AlertLine {
+    let severity = alert.key.kind.severity();
+    AlertLine {
+        severity: locale.word(&format!("severity-{}", severity.word())),
+        colour: colour(alerts::tone(severity)),
+        text: standing.sentence(alert, locale),
+        since: locale.ago(Ago::between(alert.opened_at.0, standing.status.now)),
+        seen: alert.acknowledged.as_ref().map(|seen| {
+            let text = format!("{}: {} {}", locale.word("alert-seen-by"), seen.by, seen.note.replace('\n', " "));
+            text.trim_end().to_owned()
+        }),
     }
 }
 

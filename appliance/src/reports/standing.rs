@@ -2,10 +2,17 @@
 
 use std::collections::HashMap;
 
+use datis_engine::ids::MachineId;
+use datis_engine::units::UnixMillis;
+
 use super::health::Health;
 use crate::commissioning::{self, CheckState, Remembered};
 use crate::locale::Locale;
-use crate::operations::{self, Machine, MachineStatus, OperationError, Site, Status};
+use crate::operations::browse::{self, BrowseError, Proof, Scope};
+use crate::operations::{self, Alert, Machine, MachineStatus, OperationError, Site, Status};
+
+/// The company's certificate is asked for again so many days before it ends.
+const CERTIFICATE_DAYS: i64 = 21;
 
 /// How bad something is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -57,6 +64,12 @@ pub(crate) struct Standing {
     pub(crate) status: Status,
     pub(crate) machines: Vec<Machine>,
     pub(crate) checks: Vec<Remembered>,
+    /// The last proof of restoring of each machine that has one.
+    pub(crate) proofs: Vec<(MachineId, Proof)>,
+    /// Those that are open, the oldest first.
+    pub(crate) alerts: Vec<Alert>,
+    /// When the company's own certificate ends, if there is one.
+    certificate_ends: Option<UnixMillis>,
 }
 
 impl Standing {
@@ -66,7 +79,15 @@ impl Standing {
             status: operations::status(site)?,
             machines: operations::list_machines(site)?,
             checks: commissioning::remembered(site)?,
+            proofs: browse::last_proofs(site, &Scope::All).map_err(fault)?,
+            alerts: operations::open_alerts(site)?,
+            certificate_ends: operations::own_certificate_end(site)?,
         })
+    }
+
+    /// The same, with the alerts as they are now.
+    pub(crate) fn with_alerts_of_now(self, site: &Site) -> Result<Self, OperationError> {
+        Ok(Self { alerts: operations::open_alerts(site)?, ..self })
     }
 
     /// Each machine with how it is.
@@ -97,11 +118,24 @@ impl Standing {
         if whole_box && self.is_disk_low() {
             say(Tone::Warn, "notice-disk-low", None, None);
         }
+        if whole_box && let Some(days) = self.certificate_days() {
+            match days {
+                ..=0 => say(Tone::Bad, "notice-certificate-over", None, Some(About::Box)),
+                1..=CERTIFICATE_DAYS => {
+                    say(Tone::Warn, "notice-certificate-ends", Some(days.unsigned_abs()), Some(About::Box));
+                }
+                _ => {}
+            }
+        }
         for (health, key) in [(Health::Late, "notice-late"), (Health::Incomplete, "notice-incomplete")] {
             let count = healths.iter().filter(|h| **h == health).count() as u64;
             if count > 0 {
                 say(Tone::Warn, key, Some(count), Some(About::Machines));
             }
+        }
+        let paused = healths.iter().filter(|health| **health == Health::Paused).count() as u64;
+        if paused > 0 {
+            say(Tone::Plain, "notice-paused", Some(paused), Some(About::Machines));
         }
         if healths.iter().all(|health| *health == Health::Retired) {
             let key = if whole_box { "notice-nobody" } else { "notice-no-machine" };
@@ -116,8 +150,38 @@ impl Standing {
         self.checks.iter().filter(|check| check.outcome.state() == CheckState::Fail)
     }
 
+    /// Days until the company's certificate ends, rounded up; none or less when it is over.
+    fn certificate_days(&self) -> Option<i64> {
+        let left = self.certificate_ends?.0.saturating_sub(self.status.now);
+        Some(left.div_euclid(86_400_000) + i64::from(left.rem_euclid(86_400_000) > 0))
+    }
+
+    /// Whether somebody has to bring another certificate.
+    pub(crate) fn is_certificate_ending(&self) -> bool {
+        self.certificate_days().is_some_and(|days| days <= CERTIFICATE_DAYS)
+    }
+
     /// Backups are refused at 2 %; this leaves time to act.
     pub(crate) fn is_disk_low(&self) -> bool {
-        matches!((self.status.disk_free_bytes, self.status.disk_total_bytes), (Some(free), Some(total)) if free < total / 20)
+        self.is_free_below(20)
+    }
+
+    pub(super) fn is_disk_full(&self) -> bool {
+        self.is_free_below(50)
+    }
+
+    fn is_free_below(&self, part: u64) -> bool {
+        let disk = self.status.disk_free_bytes.zip(self.status.disk_total_bytes);
+        disk.is_some_and(|(free, total)| free < total / part)
+    }
+}
+
+/// Why nothing can be said of proofs.
+fn fault(error: BrowseError) -> OperationError {
+    match error {
+        BrowseError::Fault(error) | BrowseError::Unreadable(error) => error,
+        other @ (BrowseError::NotFound | BrowseError::NoFile { .. } | BrowseError::Sink(_)) => {
+            OperationError::Words(other.to_string())
+        }
     }
 }

@@ -15,6 +15,8 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use datis_engine::units::UnixMillis;
+
 pub use board::{WorkState, WorkerState};
 
 use self::board::Board;
@@ -48,7 +50,12 @@ pub(crate) struct Orders {
     pub(crate) door: Door,
     /// Where people find the portal: mails lead there.
     pub(crate) portal_url: String,
+    /// When the portal's certificate ends.
+    pub(crate) certificate_ends: CertificateEnd,
 }
+
+/// Asks when a certificate ends; `None` where it does not say so.
+pub(crate) type CertificateEnd = Arc<dyn Fn() -> Option<UnixMillis> + Send + Sync>;
 
 /// Starts all workers, each on a thread of its own.
 ///

@@ -1,45 +1,107 @@
-//! Reports, alerts, and the way to the mail server.
+//! Reports, alerts, and the ways to the mail server and the webhook.
 
 use datis_engine::units::UnixMillis;
 use jiff::civil::{Time, Weekday};
 use jiff::{Timestamp, Zoned};
 
+use super::Orders;
 use super::steps::Done;
 use crate::links;
 use crate::locale::{Language, Locale};
-use crate::operations::{self, MailKind, MailSetting, OperationError, Site, chain};
+use crate::operations::accounts::{self, AccountError};
+use crate::operations::{self, AlertRow, Channel, MailKind, MailSetting, OperationError, Site, chain};
 use crate::reports::{self, Standing};
 
-/// Makes what is to be told now: the daily report when its time has come, and what has just become bad.
-pub(super) fn report(site: &Site, portal_url: &str) -> Result<Done, OperationError> {
-    let Some(setting) = operations::mail_setting(site)?.filter(|setting| !setting.recipients.is_empty()) else {
-        return Ok(Done::Everything);
-    };
+/// Opens and closes alerts, and makes what is to be told now: what has just become bad, and the daily report when its
+/// time has come.
+pub(super) fn report(site: &Site, orders: &Orders) -> Result<Done, OperationError> {
+    if accounts::end_support_in_time(site).map_err(as_operation)? {
+        tracing::info!("The support access has ended");
+    }
     let standing = Standing::look(site)?;
-    let alerts = standing.alerts();
-    let untold = operations::untold_alerts(site, &alerts)?;
-    let (now, last) = (local(site.clock.now()), operations::last_report(site)?.and_then(local));
-    let is_due = now.is_some_and(|now| is_report_due(&setting, &now, last.as_ref()));
-    if untold.is_empty() && !is_due {
-        operations::tell(site, &alerts, None)?;
-        return Ok(Done::Everything);
-    }
-    let words = |e: &dyn std::fmt::Display| OperationError::Words(e.to_string());
-    let language = Language::of_code(&setting.language).unwrap_or(Language::English);
+    operations::judge_alerts(site, &standing.judge((orders.certificate_ends)()))?;
+    let standing = standing.with_alerts_of_now(site)?;
+    let mail = operations::mail_setting(site)?.filter(|setting| !setting.recipients.is_empty());
+    let language = mail.as_ref().and_then(|mail| Language::of_code(&mail.language)).unwrap_or(Language::English);
     let locale = Locale::open(language).map_err(|e| words(&e))?;
-    let alert = match untold.is_empty() {
-        true => None,
-        false => Some(reports::alert(&standing, &untold, portal_url, &locale).map_err(|e| words(&e))?),
+    let now = local(site.clock.now());
+    let is_quiet = match &now {
+        Some(now) => operations::alert_setting(site)?.quiet.are_on(minute_of(now), is_weekend(now)),
+        None => false,
     };
-    operations::tell(site, &alerts, alert.as_ref())?;
-    if alert.is_some() {
-        tracing::warn!(alerts = untold.len(), "Somebody is told of what has become bad");
-    }
+    let telling = Telling { site, standing: &standing, url: &orders.portal_url, locale: &locale };
+    telling.by_mail(is_quiet)?;
+    telling.by_webhook(is_quiet)?;
+    let last = operations::last_report(site)?.and_then(local);
+    let is_due = mail.zip(now).is_some_and(|(mail, now)| is_report_due(&mail, &now, last.as_ref()));
     if is_due {
-        let content = reports::daily(&standing, portal_url, &locale).map_err(|e| words(&e))?;
+        let content = reports::daily(&standing, &orders.portal_url, &locale).map_err(|e| words(&e))?;
         operations::queue_mail(site, MailKind::Report, &content)?;
     }
     Ok(Done::Everything)
+}
+
+/// Ending an account by itself asks nobody who could be refused.
+fn as_operation(error: AccountError) -> OperationError {
+    match error {
+        AccountError::Operation(error) => error,
+        refused => OperationError::Words(refused.to_string()),
+    }
+}
+
+/// What is told, where people look further, and in which language.
+struct Telling<'t> {
+    site: &'t Site,
+    standing: &'t Standing,
+    url: &'t str,
+    locale: &'t Locale,
+}
+
+impl Telling<'_> {
+    fn by_mail(&self, is_quiet: bool) -> Result<(), OperationError> {
+        let untold = operations::untold_alerts(self.site, Channel::Mail, is_quiet)?;
+        if untold.is_empty() {
+            return Ok(());
+        }
+        let content = reports::alert(self.standing, &untold, self.url, self.locale).map_err(|e| words(&e))?;
+        let rows: Vec<AlertRow> = untold.iter().map(|alert| alert.row).collect();
+        operations::tell_by_mail(self.site, &rows, &content)?;
+        tracing::warn!(alerts = untold.len(), "Somebody is told by mail of what has become bad");
+        Ok(())
+    }
+
+    /// That something is over is told at any hour: it wakes nobody up.
+    fn by_webhook(&self, is_quiet: bool) -> Result<(), OperationError> {
+        let over = operations::alerts_over_untold(self.site)?;
+        let untold = operations::untold_alerts(self.site, Channel::Webhook, is_quiet)?;
+        let tellings: Vec<_> = over
+            .iter()
+            .chain(&untold)
+            .map(|alert| operations::Telling {
+                alert: alert.row,
+                is_over: alert.closed_at.is_some(),
+                body: reports::webhook_body(self.standing, alert, self.url, self.locale),
+            })
+            .collect();
+        if tellings.is_empty() {
+            return Ok(());
+        }
+        operations::tell_webhook(self.site, &tellings)?;
+        tracing::warn!(alerts = tellings.len(), "The webhook is told of what has changed");
+        Ok(())
+    }
+}
+
+fn words(error: &dyn std::fmt::Display) -> OperationError {
+    OperationError::Words(error.to_string())
+}
+
+fn is_weekend(now: &Zoned) -> bool {
+    matches!(now.weekday(), Weekday::Saturday | Weekday::Sunday)
+}
+
+fn minute_of(now: &Zoned) -> u16 {
+    u16::try_from(i16::from(now.hour()) * 60 + i16::from(now.minute())).unwrap_or_default()
 }
 
 fn local(at: UnixMillis) -> Option<Zoned> {
@@ -48,8 +110,7 @@ fn local(at: UnixMillis) -> Option<Zoned> {
 
 /// Whether the report of today is due and was not made yet. A box that was off at that time makes it later.
 fn is_report_due(setting: &MailSetting, now: &Zoned, last: Option<&Zoned>) -> bool {
-    let is_weekend = matches!(now.weekday(), Weekday::Saturday | Weekday::Sunday);
-    if is_weekend && !setting.weekends {
+    if is_weekend(now) && !setting.weekends {
         return false;
     }
     let minute = i16::try_from(setting.report_minute).unwrap_or_default();
@@ -72,6 +133,22 @@ pub(super) fn send_next(site: &Site, working: &dyn Fn(Option<String>)) -> Result
             let answer = chain(&error);
             tracing::warn!(error = %answer, "A mail was not taken by the mail server");
             operations::note_mail(site, &mail, Err(&answer))?;
+        }
+    }
+    Ok(Done::Part)
+}
+
+/// Hands the next message to the webhook, and notes what it answered.
+pub(super) fn post_next(site: &Site, working: &dyn Fn(Option<String>)) -> Result<Done, OperationError> {
+    let Some((webhook, post)) = operations::due_post(site)? else { return Ok(Done::Everything) };
+    working(Some(webhook.url.authority().to_owned()));
+    let secret = operations::webhook_secret(site, &webhook)?;
+    match links::webhook::post(&webhook, &secret, &post, site.clock.now()) {
+        Ok(answer) => operations::note_post(site, &post, Ok(&answer))?,
+        Err(error) => {
+            let answer = chain(&error);
+            tracing::warn!(error = %answer, "A message was not taken by the webhook");
+            operations::note_post(site, &post, Err(&answer))?;
         }
     }
     Ok(Done::Part)

@@ -7,7 +7,9 @@ use datis_engine::units::Seconds;
 
 use super::{Orders, post};
 use crate::commissioning::{self, CheckState, Remembered, Surroundings, Verdict, commission};
-use crate::operations::{self, OperationError, Pace, PruneOptions, Site};
+use crate::links::directory::OverLdap;
+use crate::operations::accounts::{self, AccountError};
+use crate::operations::{self, OperationError, Pace, PruneOptions, Site, chain};
 
 /// A pack is read again when this long has passed since the last time: with what is left of 30 days to do it in.
 const SCRUB_AFTER: Seconds = Seconds(20 * 86_400);
@@ -36,10 +38,14 @@ pub(super) enum Worker {
     Proofs,
     /// Checks the site: what was in order when the box was installed need not stay so.
     Commissioning,
-    /// Makes the daily report, and tells at once what has become bad.
+    /// Opens and closes alerts, tells at once what has become bad, and makes the daily report.
     Reports,
     /// Hands mails to the mail server.
     Mail,
+    /// Hands messages to the webhook.
+    Webhook,
+    /// Ends what people have here who are gone from the company's directory.
+    Directory,
     /// Asks the router to go on letting connections in, if that is wanted.
     Router,
 }
@@ -71,6 +77,8 @@ impl Worker {
         Self::Router,
         Self::Reports,
         Self::Mail,
+        Self::Webhook,
+        Self::Directory,
     ];
 
     pub(super) const fn name(self) -> &'static str {
@@ -84,6 +92,8 @@ impl Worker {
             Self::Commissioning => "commissioning",
             Self::Reports => "reports",
             Self::Mail => "mail",
+            Self::Webhook => "webhook",
+            Self::Directory => "directory",
             Self::Router => "router",
         }
     }
@@ -99,7 +109,8 @@ impl Worker {
             Self::Proofs => 1_200,
             Self::Commissioning => 10,
             Self::Reports => 45,
-            Self::Mail => 5,
+            Self::Mail | Self::Webhook => 5,
+            Self::Directory => 120,
             Self::Router => 2,
         })
     }
@@ -115,7 +126,8 @@ impl Worker {
             Self::Proofs => 3_600,
             Self::Commissioning => 6 * 3_600,
             Self::Reports => 60,
-            Self::Mail => 5,
+            Self::Mail | Self::Webhook => 5,
+            Self::Directory => 900,
             Self::Router => 3_600,
         })
     }
@@ -134,14 +146,16 @@ impl Worker {
             | Self::Commissioning
             | Self::Router
             | Self::Reports
-            | Self::Mail => 0,
+            | Self::Mail
+            | Self::Webhook
+            | Self::Directory => 0,
             Self::Scrub => 4,
         }
     }
 
     /// Whether backups go first. Telling somebody that something is wrong must not wait for them.
     pub(super) const fn gives_way(self) -> bool {
-        !matches!(self, Self::Reports | Self::Mail)
+        !matches!(self, Self::Reports | Self::Mail | Self::Webhook | Self::Directory)
     }
 
     /// Does one step; `working` hears that there is something to do, before it is done.
@@ -207,8 +221,18 @@ impl Worker {
                 })
             }
             Self::Router => Ok(Done::Everything),
-            Self::Reports => post::report(site, &orders.portal_url),
+            Self::Reports => {
+                operations::note_disk(site)?;
+                operations::expire_put_backs(site)?;
+                post::report(site, orders)
+            }
             Self::Mail => post::send_next(site, working),
+            Self::Webhook => post::post_next(site, working),
+            Self::Directory => match accounts::check_directory(site, &OverLdap) {
+                Ok(()) => Ok(Done::Everything),
+                Err(AccountError::Operation(error)) => Err(error),
+                Err(other) => Ok(Done::Failed(chain(&other))),
+            },
         }
     }
 }

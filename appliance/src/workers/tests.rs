@@ -8,7 +8,7 @@ use crate::operations::testing::{Client, TestBox, files};
 /// The site is checked in a laboratory (`tests/commissioning`), not wherever the tests run.
 fn no_site() -> Orders {
     let commissioning = CommissioningConfig { automatic: false, ..CommissioningConfig::default() };
-    Orders { commissioning, door: Door::of_nobody(), portal_url: String::new() }
+    Orders { commissioning, door: Door::of_nobody(), portal_url: String::new(), certificate_ends: Arc::new(|| None) }
 }
 
 fn wait_for(what: &str, done: impl Fn() -> bool) {
@@ -36,7 +36,20 @@ fn what_came_in_is_checked_soon_so_that_others_can_refer_to_it() {
     let states = workers.states();
     assert_eq!(
         states.iter().map(|s| s.name).collect::<Vec<_>>(),
-        ["verifier", "scrub", "prune", "compaction", "index", "proofs", "commissioning", "router", "reports", "mail"]
+        [
+            "verifier",
+            "scrub",
+            "prune",
+            "compaction",
+            "index",
+            "proofs",
+            "commissioning",
+            "router",
+            "reports",
+            "mail",
+            "webhook",
+            "directory"
+        ]
     );
     assert!(states.iter().all(|s| s.last_error.is_none()));
     wait_for("a round ended", || workers.states()[0].last_run.is_some());

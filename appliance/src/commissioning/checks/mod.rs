@@ -5,14 +5,19 @@ mod around;
 mod captive;
 mod clock;
 mod dialback;
+mod disks;
+mod first_machine;
 mod found;
 mod gateway;
+mod keeping;
 mod lending;
 mod link;
 mod mapping;
 mod matrix;
 pub(super) mod names;
+mod owner;
 mod path;
+mod place;
 mod portset;
 mod power;
 mod proxy;
@@ -27,7 +32,7 @@ use super::network::{Network, NetworkError};
 use super::outcome::Fact;
 use super::outside::Meeting;
 use super::run::Surroundings;
-use crate::operations::chain;
+use crate::operations::{Question, chain};
 pub(crate) use found::card;
 
 /// What a check found, and what that rests on.
@@ -75,6 +80,17 @@ pub(super) fn look(check: Check, around: &Surroundings<'_>) -> Found {
         Check::Time => clock::look(&around.config.time_servers),
         Check::Room => room::look(around.site),
         Check::Power => power::look(around.config.nut_server),
+        Check::Disks => disks::look(&around.config.smartctl),
+        Check::Admin => owner::look(around.site),
+        Check::Kit => keeping::kit(around.site),
+        Check::Mail => keeping::mail(around.site),
+        Check::FirstMachine => first_machine::look(around.site),
+        Check::SitePlace => place::look(around.site, around.config, Question::Place),
+        Check::SitePower => place::look(around.site, around.config, Question::Power),
+        Check::SiteAccess => place::look(around.site, around.config, Question::Access),
+        Check::SiteLine => place::look(around.site, around.config, Question::Line),
+        Check::SiteShared => place::look(around.site, around.config, Question::Shared),
+        Check::SiteOperator => place::look(around.site, around.config, Question::Operator),
     }
 }
 

@@ -59,7 +59,7 @@ pub(in crate::commissioning) fn address_of(host: &str) -> Option<Ipv4Addr> {
 }
 
 /// The resolvers that this computer asks.
-pub(super) fn resolvers() -> Vec<IpAddr> {
+pub(in crate::commissioning) fn resolvers() -> Vec<IpAddr> {
     configured(Path::new("/"))
 }
 

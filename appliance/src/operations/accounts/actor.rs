@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use datis_engine::ids::MachineId;
+use datis_engine::units::UnixMillis;
 
-use super::super::OperationError;
+use super::super::{Machine, OperationError};
 use crate::catalog::AccountRow;
 use crate::catalog::accounts::{Role, Service};
 use crate::catalog::entry::Digest;
@@ -24,8 +25,10 @@ pub enum Right {
     Restore,
     /// To have the site checked.
     Commission,
-    /// To change how the box works: network, certificates, power.
+    /// To change how the box works: mail and the like.
     ChangeBox,
+    /// To change what can shut everybody out: its network, its certificate, its power.
+    RunBox,
     /// To decide who may come in.
     ManageAccounts,
     /// To read who did what.
@@ -45,7 +48,7 @@ pub enum Needs {
 
 impl Right {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::LookAtBox,
         Self::EnrolMachines,
         Self::ChangeMachines,
@@ -53,6 +56,7 @@ impl Right {
         Self::Restore,
         Self::Commission,
         Self::ChangeBox,
+        Self::RunBox,
         Self::ManageAccounts,
         Self::ReadAudit,
         Self::SeeKit,
@@ -63,7 +67,7 @@ impl Right {
     pub const fn is_of(self, role: Role) -> bool {
         match self {
             Self::LookAtBox => matches!(role, Role::Admin | Role::Technician | Role::Auditor),
-            Self::EnrolMachines | Self::ChangeMachines | Self::Commission | Self::ChangeBox => {
+            Self::EnrolMachines | Self::ChangeMachines | Self::Commission | Self::ChangeBox | Self::RunBox => {
                 matches!(role, Role::Admin | Role::Technician)
             }
             Self::Restore => matches!(role, Role::Admin | Role::Member),
@@ -76,7 +80,7 @@ impl Right {
     #[must_use]
     pub const fn needs(self) -> Needs {
         match self {
-            Self::ManageAccounts | Self::SeeKit | Self::RetireMachines => Needs::FreshPassword,
+            Self::ManageAccounts | Self::SeeKit | Self::RetireMachines | Self::RunBox => Needs::FreshPassword,
             Self::LookAtBox
             | Self::EnrolMachines
             | Self::ChangeMachines
@@ -104,6 +108,8 @@ pub struct Actor {
     pub(super) session: Option<Digest>,
     /// A token that may only look.
     pub(super) is_read_only: bool,
+    /// For admins: until when somebody from outside may help.
+    pub(super) support_until: Option<UnixMillis>,
 }
 
 impl Actor {
@@ -121,6 +127,36 @@ impl Actor {
             is_fresh: true,
             session: None,
             is_read_only: false,
+            support_until: None,
+        }
+    }
+
+    /// The box itself, for what it does without anybody asking.
+    #[must_use]
+    pub(crate) fn the_box() -> Self {
+        Self { name: "box".to_owned(), ..Self::console() }
+    }
+
+    /// Somebody with this role who has just signed in.
+    #[cfg(test)]
+    pub(crate) fn for_tests(role: Role) -> Self {
+        Self { name: role.word().to_owned(), role, ..Self::console() }
+    }
+
+    /// A machine that tells what came of something; it may nothing by this.
+    pub(in super::super) fn machine(machine: &Machine) -> Self {
+        Self {
+            account: None,
+            name: format!("machine {}", machine.name),
+            role: Role::Member,
+            services: Vec::new(),
+            machines: BTreeSet::new(),
+            language: None,
+            address: String::new(),
+            is_fresh: false,
+            session: None,
+            is_read_only: true,
+            support_until: None,
         }
     }
 
@@ -140,6 +176,12 @@ impl Actor {
     #[must_use]
     pub fn language(&self) -> Option<&str> {
         self.language.as_deref()
+    }
+
+    /// For admins: until when somebody from outside may help.
+    #[must_use]
+    pub fn support_until(&self) -> Option<UnixMillis> {
+        self.support_until
     }
 
     /// Whether they have it, fresh password or not: for showing what can be done.

@@ -71,12 +71,30 @@ actions! {
     EnrolmentCode => "enrolment-code",
     /// What is asked of a machine was changed.
     PolicyChanged => "policy-changed",
+    /// A machine rests for a while.
+    MachinePaused => "machine-paused",
+    /// Its rest was ended.
+    MachineResumed => "machine-resumed",
     /// A machine was shut out.
     MachineRetired => "machine-retired",
     /// The recovery kit was shown.
     KitShown => "kit-shown",
+    /// Somebody has shown that they have the recovery kit.
+    KitProved => "kit-proved",
+    /// Somebody tried to, in vain.
+    KitMissed => "kit-missed",
     /// Something was taken out of a backup.
     Restored => "restored",
+    /// A machine was asked to put something back.
+    PutBackAsked => "put-back-asked",
+    /// Somebody at the machine agreed.
+    PutBackAgreed => "put-back-agreed",
+    /// Somebody at the machine refused.
+    PutBackRefused => "put-back-refused",
+    /// Somebody at the box took the request back.
+    PutBackCancelled => "put-back-cancelled",
+    /// What came of a request.
+    PutBackEnded => "put-back-ended",
     /// A proof that a machine's backups can be restored was asked for.
     Proved => "proved",
     /// The site was checked.
@@ -85,6 +103,42 @@ actions! {
     MailSet => "mail-set",
     /// A mail was sent to try it.
     MailTested => "mail-tested",
+    /// Somebody has shown that such a mail was read.
+    MailProved => "mail-proved",
+    /// What the box asks about its place was answered.
+    SiteAnswered => "site-answered",
+    /// The box was signed for.
+    SignedOff => "signed-off",
+    /// Another address of the box was tried.
+    NetworkTried => "network-tried",
+    /// It was kept.
+    NetworkKept => "network-kept",
+    /// It was taken back.
+    NetworkTakenBack => "network-taken-back",
+    /// Somebody of the company's directory came in for the first time.
+    CameByDirectory => "came-by-directory",
+    /// How the directory is asked was changed.
+    DirectorySet => "directory-set",
+    /// Somebody has seen to an alert.
+    AlertAcknowledged => "alert-acknowledged",
+    /// How alerts are told was changed.
+    AlertsSet => "alerts-set",
+    /// A message was sent to the webhook to try it.
+    WebhookTested => "webhook-tested",
+    /// The computer was told to start again.
+    Restarted => "restarted",
+    /// The computer was told to switch itself off.
+    SwitchedOff => "switched-off",
+    /// The company's certificate was set.
+    CertificateSet => "certificate-set",
+    /// It was taken back.
+    CertificateForgotten => "certificate-forgotten",
+    /// Somebody from outside may help.
+    SupportOpened => "support-opened",
+    /// Not any more, since an admin said so.
+    SupportClosed => "support-closed",
+    /// Not any more, since the time was over.
+    SupportEnded => "support-ended",
 }
 
 /// Writes into the log, in the transaction of what is done.

@@ -44,7 +44,7 @@ pub(crate) struct Delays(Mutex<HashMap<Key, Failures>>);
 
 impl Delays {
     /// How long whoever comes from `address` has to wait before `account` can be tried; `None`: not at all.
-    pub(super) fn wait(&self, address: IpAddr, account: &str, now: Instant) -> Option<Duration> {
+    pub(in super::super) fn wait(&self, address: IpAddr, account: &str, now: Instant) -> Option<Duration> {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let waits = keys(address, account).into_iter().filter_map(|(key, longest)| {
             let failures = known.get(&key).filter(|failures| now.duration_since(failures.last) < FORGOTTEN)?;
@@ -54,7 +54,7 @@ impl Delays {
     }
 
     /// Notes a failure.
-    pub(super) fn failed(&self, address: IpAddr, account: &str, now: Instant) {
+    pub(in super::super) fn failed(&self, address: IpAddr, account: &str, now: Instant) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for (key, _) in keys(address, account) {
             if known.len() >= REMEMBERED_MAX && !known.contains_key(&key) {
@@ -71,7 +71,7 @@ impl Delays {
 
     /// Whoever signs in proves that the account's failures from there were mistypings. Those of the address stay: its
     /// next attempts may be for other accounts.
-    pub(super) fn succeeded(&self, address: IpAddr, account: &str) {
+    pub(in super::super) fn succeeded(&self, address: IpAddr, account: &str) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         known.remove(&Key::Both(of_one_site(address), account.to_owned()));
         known.remove(&Key::Account(account.to_owned()));

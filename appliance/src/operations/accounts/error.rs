@@ -47,6 +47,12 @@ pub enum AccountError {
     /// Passwords cannot be hashed.
     #[error("the password cannot be hashed")]
     Hash,
+    /// The company's directory could not be asked.
+    #[error("the company's directory cannot be asked; accounts of the box itself still work")]
+    Directory(#[source] super::directory::DirectoryError),
+    /// Its password is the directory's.
+    #[error("this account is one of the company's directory: its password is changed there")]
+    OfDirectory,
     /// There are too many tokens, links or accounts.
     #[error("there are too many of them; remove some first")]
     TooMany,

@@ -12,12 +12,14 @@ use rusqlite::Transaction;
 use super::super::{OperationError, Site};
 use super::actor::Actor;
 use super::audit::{Action, record};
+use super::directory::{self, Directory};
 use super::error::AccountError;
 use super::password;
 use super::second_factor::{self, Enrolment, Factor};
 use super::secret::{Secret, digest};
 use crate::catalog::accounts::{self, Account, AccountName, AccountState, Role};
 use crate::catalog::entry::{self, Digest, Stage, TokenScope, WebSession};
+use crate::catalog::support;
 use crate::catalog::{AccountRow, CatalogError};
 
 /// A session ends when it is not used for this long.
@@ -77,17 +79,39 @@ pub enum Visitor {
     Known(Actor),
 }
 
-/// Signs in with a password. What is wrong is not told, and takes the same time.
+/// Signs in with a password. What is wrong is not told, and takes the same time. `way`: to the company's directory, which
+/// judges the names that the box has no account for itself.
 ///
 /// # Errors
-/// [`AccountError::Wait`], [`AccountError::Wrong`].
-pub fn sign_in(site: &Site, from: &Origin, name: &str, password: &str) -> Result<SignedIn, AccountError> {
+/// [`AccountError::Wait`], [`AccountError::Wrong`], [`AccountError::Directory`].
+pub fn sign_in(
+    site: &Site,
+    from: &Origin,
+    name: &str,
+    password: &str,
+    way: &dyn Directory,
+) -> Result<SignedIn, AccountError> {
     let tried: String = name.trim().to_lowercase().chars().take(AccountName::MAX).collect();
     wait(site, from, &tried)?;
-    let account = match name.parse::<AccountName>() {
-        Ok(name) => site.catalog.reader().read(|tx| accounts::by_name(tx, &name))?,
-        Err(_) => None,
+    let name = name.parse::<AccountName>().ok();
+    let account = match &name {
+        Some(name) => {
+            let now = site.clock.now();
+            site.catalog.reader().read(|tx| in_time(tx, accounts::by_name(tx, name)?, now))?
+        }
+        None => None,
     };
+    if let Some(name) = &name
+        && let Some(setting) = directory::setting_for(site, account.as_ref())?
+    {
+        let Some((entry, role)) = directory::verify(site, way, &setting, name, password)? else {
+            site.delays.failed(from.address, &tried, Instant::now());
+            return failed(site, from, &tried);
+        };
+        let account = directory::admit(site, from, name, (&entry, role))?;
+        return open_session(site, from, &account, stage_after_password(&account), None, |_| Ok(()));
+    }
+    // Without its directory an account of it has no password that anybody could know.
     let phc = account.as_ref().filter(|a| a.state == AccountState::Active).and_then(|a| a.password.as_deref());
     if !password::verify(password, phc) {
         site.delays.failed(from.address, &tried, Instant::now());
@@ -247,11 +271,22 @@ pub fn accept_invitation(
 ///
 /// # Errors
 /// [`AccountError::Wait`], [`AccountError::Wrong`].
-pub fn confirm_password(site: &Site, from: &Origin, by: &Actor, password: &str) -> Result<(), AccountError> {
+pub fn confirm_password(
+    site: &Site,
+    from: &Origin,
+    by: &Actor,
+    password: &str,
+    way: &dyn Directory,
+) -> Result<(), AccountError> {
     wait(site, from, by.name())?;
     let account = of(site, by.own()?)?;
     let session = by.session.ok_or(OperationError::Forbidden)?;
-    if !password::verify(password, account.password.as_deref()) {
+    let is_right = match directory::setting_for(site, Some(&account))? {
+        Some(setting) => directory::verify(site, way, &setting, &account.name, password)?
+            .is_some_and(|(_, role)| role == account.role),
+        None => password::verify(password, account.password.as_deref()),
+    };
+    if !is_right {
         site.delays.failed(from.address, by.name(), Instant::now());
         return failed(site, from, by.name());
     }
@@ -290,8 +325,8 @@ pub fn authenticate(site: &Site, from: &Origin, cookie: &str) -> Result<Visitor,
     let found = site.catalog.reader().read(|tx| {
         let Some(session) = entry::session(tx, &key)?.filter(|session| is_alive(session, now)) else { return Ok(None) };
         let account = accounts::by_row(tx, session.account)?.filter(|account| account.state == AccountState::Active);
-        let Some(account) = account else { return Ok(None) };
-        let actor = with_rights(tx, actor_of(&account, from), &account)?;
+        let Some(account) = in_time(tx, account, now)? else { return Ok(None) };
+        let actor = with_rights(tx, actor_of(&account, from), &account, now)?;
         Ok::<_, CatalogError>(Some((session, account, actor)))
     })?;
     let Some((session, account, actor)) = found else { return Ok(Visitor::Stranger) };
@@ -327,8 +362,8 @@ pub fn authenticate_token(
     let found = site.catalog.reader().read(|tx| {
         let Some(token) = entry::token(tx, &key, now)? else { return Ok(None) };
         let account = accounts::by_row(tx, token.account)?.filter(|account| account.state == AccountState::Active);
-        let Some(account) = account else { return Ok(None) };
-        Ok::<_, CatalogError>(Some((token, with_rights(tx, actor_of(&account, from), &account)?)))
+        let Some(account) = in_time(tx, account, now)? else { return Ok(None) };
+        Ok::<_, CatalogError>(Some((token, with_rights(tx, actor_of(&account, from), &account, now)?)))
     })?;
     let Some((token, actor)) = found else { return Ok(None) };
     if token.used_at.is_none_or(|used| now.minus(NOTED) > used) {
@@ -423,7 +458,7 @@ pub(super) fn of(site: &Site, row: AccountRow) -> Result<Account, AccountError> 
 }
 
 /// Somebody without any right yet: enough to be named in the log.
-fn actor_of(account: &Account, from: &Origin) -> Actor {
+pub(super) fn actor_of(account: &Account, from: &Origin) -> Actor {
     Actor {
         account: Some(account.row),
         name: account.name.to_string(),
@@ -436,7 +471,17 @@ fn actor_of(account: &Account, from: &Origin) -> Actor {
     }
 }
 
-fn with_rights(tx: &Transaction<'_>, actor: Actor, account: &Account) -> Result<Actor, CatalogError> {
+fn with_rights(tx: &Transaction<'_>, actor: Actor, account: &Account, now: UnixMillis) -> Result<Actor, CatalogError> {
     let services = accounts::services(tx, account.row)?;
-    Ok(Actor { services, machines: accounts::machines(tx, account.row)?, ..actor })
+    let support = if account.role == Role::Admin { support::access(tx)? } else { None };
+    let support_until = support.map(|access| access.expires_at).filter(|end| *end > now);
+    Ok(Actor { services, machines: accounts::machines(tx, account.row)?, support_until, ..actor })
+}
+
+/// Nobody comes in by an account whose time is over, also before it is removed.
+fn in_time(tx: &Transaction<'_>, account: Option<Account>, now: UnixMillis) -> Result<Option<Account>, CatalogError> {
+    match account {
+        Some(account) if support::is_over(tx, account.row, now)? => Ok(None),
+        other => Ok(other),
+    }
 }

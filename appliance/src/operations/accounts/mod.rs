@@ -7,6 +7,7 @@
 mod actor;
 mod audit;
 mod delays;
+mod directory;
 mod error;
 mod login;
 mod own;
@@ -14,17 +15,23 @@ mod password;
 mod people;
 mod second_factor;
 mod secret;
+mod support;
 #[cfg(test)]
 mod tests;
 
 pub use crate::catalog::accounts::{AccountName, AccountState, Role, Service};
 pub use crate::catalog::audit::AuditEntry;
+pub use crate::catalog::directory::{DirectorySecurity, DirectorySetting, ServiceAccount};
 pub use crate::catalog::entry::{ApiToken, Stage, TokenScope, WebSession};
+pub use crate::catalog::support::SupportAccess;
 pub use crate::catalog::{AccountRow, TokenRow};
 pub use actor::{Actor, Needs, Right};
 pub(super) use audit::record;
 pub use audit::{Action, LogVerdict, audit_log, log_use, verify_audit_log};
 pub(crate) use delays::Delays;
+pub use directory::{
+    Directory, DirectoryError, Known, check_directory, directory_setting, set_directory, try_directory,
+};
 pub use error::AccountError;
 pub use login::{
     Origin, Pending, SignedIn, Visitor, accept_invitation, authenticate, authenticate_token, begin_second_factor,
@@ -35,10 +42,12 @@ pub use own::{
     revoke_token, set_language,
 };
 pub use people::{
-    NewPerson, Person, PersonChange, admin_link, change_person, invite, link_for, list_people, person, remove_person,
-    reset_second_factor,
+    AdminStanding, NewPerson, Person, PersonChange, admin_link, admins, change_person, invite, link_for, list_people,
+    person, remove_person, reset_second_factor,
 };
 pub use second_factor::Enrolment;
 #[cfg(test)]
 pub(crate) use second_factor::code_for_tests;
 pub use secret::Secret;
+pub(crate) use support::end_support_in_time;
+pub use support::{SupportHours, close_support, open_support, support_access};

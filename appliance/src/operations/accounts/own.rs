@@ -8,7 +8,7 @@ use super::audit::{Action, record};
 use super::error::AccountError;
 use super::login::{noted, of};
 use super::secret::Secret;
-use super::{password, second_factor};
+use super::{directory, password, second_factor};
 use crate::catalog::TokenRow;
 use crate::catalog::accounts::{self, Account, Service};
 use crate::catalog::entry::{self, ApiToken, TokenScope, WebSession};
@@ -82,6 +82,9 @@ fn fresh(by: &Actor) -> Result<(), OperationError> {
 pub fn change_password(site: &Site, by: &Actor, new: &str) -> Result<(), AccountError> {
     fresh(by)?;
     let account = of(site, by.own()?)?;
+    if directory::is_of_directory(site, &account)? {
+        return Err(AccountError::OfDirectory);
+    }
     password::check_strength(new, &account.name)?;
     let phc = password::hash(new)?;
     let changed = site.catalog.writer().write(|tx| {

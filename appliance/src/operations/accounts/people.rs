@@ -13,6 +13,7 @@ use super::error::AccountError;
 use super::login::noted;
 use super::secret::Secret;
 use crate::catalog::accounts::{self, Account, AccountName, AccountState, Role, Service};
+use crate::catalog::directory;
 use crate::catalog::entry::{self, Invitation};
 use crate::catalog::{AccountRow, CatalogError};
 
@@ -30,6 +31,8 @@ pub struct Person {
     pub services: Vec<Service>,
     /// The machines of a member.
     pub machines: BTreeSet<MachineId>,
+    /// The name of their entry in the company's directory, if they came in by it.
+    pub entry: Option<String>,
 }
 
 /// Somebody who is to come in.
@@ -73,6 +76,37 @@ pub fn list_people(site: &Site, by: &Actor) -> Result<Vec<Person>, AccountError>
     Ok(people)
 }
 
+/// An admin, as far as it matters for the box's safety.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AdminStanding {
+    /// What they sign in with.
+    pub name: String,
+    /// Whether a password alone is not enough.
+    pub has_second_factor: bool,
+    /// Recovery codes that are left.
+    pub recovery_codes: u64,
+}
+
+/// Admins who may come in.
+///
+/// # Errors
+/// [`OperationError`].
+pub fn admins(site: &Site) -> Result<Vec<AdminStanding>, OperationError> {
+    let admins = site.catalog.reader().read(|tx| {
+        let all = accounts::all(tx)?.into_iter();
+        let active = all.filter(|account| account.role == Role::Admin && account.state == AccountState::Active);
+        let standing = active.map(|account| {
+            Ok(AdminStanding {
+                has_second_factor: account.totp.is_some(),
+                recovery_codes: accounts::count_recovery_codes(tx, account.row)?,
+                name: account.name.to_string(),
+            })
+        });
+        standing.collect::<Result<Vec<_>, CatalogError>>()
+    })?;
+    Ok(admins)
+}
+
 /// One of them.
 ///
 /// # Errors
@@ -86,7 +120,8 @@ pub fn person(site: &Site, by: &Actor, name: &AccountName) -> Result<Person, Acc
 
 fn whole(tx: &Transaction<'_>, account: Account) -> Result<Person, CatalogError> {
     let row = account.row;
-    Ok(Person { account, services: accounts::services(tx, row)?, machines: accounts::machines(tx, row)? })
+    let (services, machines) = (accounts::services(tx, row)?, accounts::machines(tx, row)?);
+    Ok(Person { account, services, machines, entry: directory::entry_of(tx, row)? })
 }
 
 /// Makes an account, and a link with which its owner sets a password. The link is shown once.
@@ -125,6 +160,9 @@ pub fn link_for(site: &Site, by: &Actor, name: &AccountName) -> Result<Secret, A
         let account = named(tx, name)?;
         if account.state == AccountState::Off {
             return Err(OperationError::Forbidden.into());
+        }
+        if directory::entry_of(tx, account.row)?.is_some() {
+            return Err(AccountError::OfDirectory);
         }
         keep_link(tx, &link, Some(account.row), now)?;
         Ok(record(tx, site, by, Action::LinkMade, name.as_str(), "")?)

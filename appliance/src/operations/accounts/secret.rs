@@ -13,7 +13,10 @@ pub struct Secret(Zeroizing<String>);
 
 impl Secret {
     /// A fresh one.
-    pub(super) fn generate() -> Result<Self, KeyError> {
+    ///
+    /// # Errors
+    /// There are no random numbers.
+    pub(crate) fn generate() -> Result<Self, KeyError> {
         let bytes = Zeroizing::new(random_bytes::<32>()?);
         Ok(Self(Zeroizing::new(BASE32_NOPAD.encode(&*bytes).to_ascii_lowercase())))
     }
@@ -22,6 +25,11 @@ impl Secret {
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
+    }
+
+    /// Whether somebody shows this secret; how long the answer takes tells nothing of it.
+    pub(crate) fn is(&self, shown: &str) -> bool {
+        self.digest() == digest(shown)
     }
 
     pub(super) fn digest(&self) -> Digest {

@@ -8,6 +8,26 @@ use super::super::testing::{Client, TestBox};
 use super::super::{OperationError, Site, retire_machine};
 use super::second_factor::code_for_tests;
 use super::*;
+use crate::catalog::support;
+
+/// There is no directory.
+struct NoDirectory;
+
+impl Directory for NoDirectory {
+    fn ask(
+        &self,
+        _: &DirectorySetting,
+        _: Option<&str>,
+        _: &AccountName,
+        _: Option<&str>,
+    ) -> Result<Known, DirectoryError> {
+        Err(DirectoryError("there is none".to_owned()))
+    }
+}
+
+fn sign_in(site: &Site, from: &Origin, name: &str, password: &str) -> Result<SignedIn, AccountError> {
+    super::sign_in(site, from, name, password, &NoDirectory)
+}
 
 const PASSWORD: &str = "les trois cafés du port";
 
@@ -33,6 +53,8 @@ fn actor(site: &Site, signed_in: &SignedIn) -> Actor {
 struct Admin {
     signed_in: SignedIn,
     secret: String,
+    /// The code that set the authenticator up.
+    used: String,
     codes: Vec<String>,
 }
 
@@ -46,7 +68,7 @@ fn admin(site: &Site, who: &str) -> Admin {
     let code = code_for_tests(&secret, site.clock.now());
     let (signed_in, codes) = finish_second_factor(site, &origin(), &pending, &secret, &code).expect("finish");
     assert!(matches!(visitor(site, &half), Visitor::Stranger), "the half session is over");
-    Admin { signed_in, secret, codes }
+    Admin { signed_in, secret, used: code, codes }
 }
 
 fn invited_person(site: &Site, by: &Actor, who: &str, role: Role) -> SignedIn {
@@ -80,7 +102,7 @@ fn the_first_admin_comes_in_by_a_link_that_works_once_and_with_a_second_factor()
 fn signing_in_takes_password_and_a_code_that_is_used_once() {
     let test = TestBox::start();
     let site = test.site();
-    let Admin { signed_in, secret, codes } = admin(site, "claire");
+    let Admin { signed_in, secret, used, codes } = admin(site, "claire");
     let by = actor(site, &signed_in);
     assert_eq!((by.name(), by.role()), ("claire", Role::Admin));
     assert!(by.may(Right::ManageAccounts).is_ok());
@@ -89,7 +111,6 @@ fn signing_in_takes_password_and_a_code_that_is_used_once() {
     assert_eq!(half.stage, Stage::Code);
     let Visitor::Pending(pending) = visitor(site, &half) else { panic!("half signed in") };
     // The code that set the authenticator up has been used.
-    let used = code_for_tests(&secret, site.clock.now());
     assert!(matches!(give_code(site, &origin(), &pending, &used), Err(AccountError::Wrong)));
     let typed = codes[0].to_uppercase().replace('-', " ");
     let full = give_code(site, &origin(), &pending, &typed).expect("a recovery code works");
@@ -191,7 +212,9 @@ fn sign_in_again(site: &Site) -> SignedIn {
 fn every_role_has_the_rights_that_the_table_gives_it_and_no_other() {
     let table = |right| match right {
         Right::LookAtBox => "admin technician auditor",
-        Right::EnrolMachines | Right::ChangeMachines | Right::Commission | Right::ChangeBox => "admin technician",
+        Right::EnrolMachines | Right::ChangeMachines | Right::Commission | Right::ChangeBox | Right::RunBox => {
+            "admin technician"
+        }
         Right::Restore => "admin member",
         Right::ReadAudit => "admin auditor",
         Right::RetireMachines | Right::ManageAccounts | Right::SeeKit => "admin",
@@ -308,7 +331,7 @@ fn people_and_log_outlive_a_rebuilt_catalog() {
 fn nothing_that_lets_in_is_kept_as_it_is() {
     let test = TestBox::start();
     let site = test.site();
-    let Admin { signed_in, secret, codes } = admin(site, "claire");
+    let Admin { signed_in, secret, codes, .. } = admin(site, "claire");
     let by = actor(site, &signed_in);
     let token = make_token(site, &by, "script", TokenScope::Read, Seconds::DAY).expect("token");
     let link = admin_link(site, &Actor::console()).expect("link");
@@ -328,4 +351,51 @@ fn nothing_that_lets_in_is_kept_as_it_is() {
     for canary in known {
         assert!(!bytes.windows(canary.len()).any(|window| window == canary), "{}", String::from_utf8_lossy(canary));
     }
+}
+
+#[test]
+fn support_comes_in_for_its_hours_and_not_a_minute_longer() {
+    let test = TestBox::start();
+    let site = test.site();
+    let by = actor(site, &admin(site, "claire").signed_in);
+    let hours = |hours: u8| SupportHours::try_from(hours).expect("hours");
+    for bad in [0, 73] {
+        assert!(SupportHours::try_from(bad).is_err(), "{bad}");
+    }
+    let (link, until) = open_support(site, &by, hours(2)).expect("open");
+    assert_eq!(support_access(site, &by).expect("look").expect("open").expires_at, until);
+    let support = accept_invitation(site, &origin(), link.expose(), "", PASSWORD).expect("accept");
+    let somebody = actor(site, &support);
+    assert_eq!((somebody.role(), somebody.name()), (Role::Technician, "support"));
+    assert!(open_support(site, &somebody, hours(2)).is_err() && support_access(site, &somebody).is_err());
+    assert!(accept_invitation(site, &origin(), link.expose(), "", PASSWORD).is_err(), "the link works once");
+    // Its time is over, whether or not anybody has removed it.
+    let end_now = |site: &Site| {
+        let ended = site.catalog.writer().write(|tx| {
+            let open = support::access(tx)?.expect("it is open");
+            support::open(tx, open.account, site.clock.now())
+        });
+        ended.expect("end");
+    };
+    end_now(site);
+    let visitor = authenticate(site, &origin(), support.cookie.expose()).expect("visitor");
+    assert!(matches!(visitor, Visitor::Stranger), "{visitor:?}");
+    assert!(matches!(sign_in(site, &origin(), "support", PASSWORD), Err(AccountError::Wrong)));
+    assert!(support_access(site, &by).expect("look").is_none());
+    assert!(end_support_in_time(site).expect("end") && !end_support_in_time(site).expect("end"));
+    assert!(!list_people(site, &by).expect("people").iter().any(|person| person.account.name.as_str() == "support"));
+    // Closed by hand, and opened in place of another one.
+    let (_, _) = open_support(site, &by, hours(1)).expect("open");
+    let (link, _) = open_support(site, &by, hours(72)).expect("open again");
+    let support = accept_invitation(site, &origin(), link.expose(), "", PASSWORD).expect("accept");
+    assert!(close_support(site, &by).expect("close") && !close_support(site, &by).expect("close"));
+    let visitor = authenticate(site, &origin(), support.cookie.expose()).expect("visitor");
+    assert!(matches!(visitor, Visitor::Stranger), "{visitor:?}");
+    let log = audit_log(site, &by, None, 50).expect("log");
+    let count = |action: Action| log.iter().filter(|entry| entry.action == action.word()).count();
+    assert_eq!(
+        [Action::SupportOpened, Action::SupportClosed, Action::SupportEnded].map(count),
+        [3, 2, 1],
+        "opened three times, replaced and closed, ended by itself"
+    );
 }

@@ -15,6 +15,7 @@ mod collect;
 mod histories;
 mod orphans;
 mod plan;
+mod preview;
 mod report;
 mod sweep;
 #[cfg(test)]
@@ -22,8 +23,11 @@ mod tests;
 
 use std::collections::{BTreeMap, HashMap};
 
+use datis_engine::retention::RetentionPolicy;
 use datis_engine::units::UnixMillis;
 
+pub use plan::{Kept, Why};
+pub use preview::{LeavesSoon, PolicyPreview, PolicyWeight, SOON, preview_policy, weigh_policy};
 pub use report::{ExpiredSnapshot, HeldBack, PruneOptions, PruneReport};
 
 use self::collect::Collection;
@@ -35,13 +39,10 @@ use super::marks::{ChunkIndex, Marking};
 use super::site::{Site, lock};
 use crate::catalog::packs::Pack;
 use crate::catalog::snapshots::SnapshotBrief;
-use crate::catalog::{CatalogError, MachineRow, PackRow, machines, packs, snapshots};
+use crate::catalog::{CatalogError, MachineRow, PackRow, machines, packs, runs, snapshots};
 
 /// A run that removes more than one in so many bytes or days brakes.
 const BRAKE_PART: u64 = 10;
-
-/// So many days a source may go without a brake.
-const BRAKE_DAYS_PER_SOURCE: u64 = 3;
 
 /// Removes what no policy wants. Only one runs at a time.
 ///
@@ -62,16 +63,9 @@ fn run(site: &Site, options: &PruneOptions) -> Result<PruneReport, OperationErro
         site.complete_deletions()?;
     }
     let now = site.clock.now();
-    let scene = Scene::look(site, now)?;
+    let scene = Scene::look(site, now, None)?;
     let mut marking = Marking::new(site, ChunkIndex::read(site, scene.chunks(), options.pace)?)?;
-    for snapshot in &scene.plan.kept {
-        site.breathe(options.pace)?;
-        marking.mark(snapshot)?;
-    }
-    let homes = Homes { packs: &scene.packs, marking: &marking };
-    let usages = measure(site, &homes, options.pace)?;
-    let shelter = shelter(site, now, options);
-    let mut decisions = decide(&scene.packs, &usages, &|machine| marking.is_held_back(machine), shelter);
+    let mut decisions = scene.judge(site, now, options, &mut marking)?;
     let orphans = Orphans::find(site, now, options)?;
     decisions.doomed_bytes += orphans.new_bytes();
 
@@ -80,6 +74,7 @@ fn run(site: &Site, options: &PruneOptions) -> Result<PruneReport, OperationErro
         report.deleted_orphans = orphans.due();
         return Ok(report);
     }
+    site.catalog.writer().write(|tx| runs::keep_sizes(tx, &decisions.sizes))?;
     if report.over_brake && !options.force {
         return Err(OperationError::Brake {
             days_lost: report.days_lost,
@@ -104,13 +99,21 @@ struct Scene {
 }
 
 impl Scene {
-    fn look(site: &Site, now: UnixMillis) -> Result<Self, OperationError> {
+    /// `instead`: a policy to be tried for a machine in place of its own.
+    fn look(
+        site: &Site,
+        now: UnixMillis,
+        instead: Option<(MachineRow, &RetentionPolicy)>,
+    ) -> Result<Self, OperationError> {
         let pinned = site.sessions.pinned();
         site.catalog
             .reader()
             .read(|tx| {
                 let machines = machines::all(tx)?;
-                let policies = machines.iter().map(|m| (m.row, m.policy.local.clone())).collect();
+                let mut policies: BTreeMap<_, _> = machines.iter().map(|m| (m.row, m.policy.local.clone())).collect();
+                if let Some((machine, policy)) = instead {
+                    policies.insert(machine, policy.clone());
+                }
                 Ok::<_, CatalogError>(Self {
                     plan: plan(snapshots::all(tx)?, &policies, &pinned, now),
                     packs: packs::all(tx)?.into_iter().map(|pack| (pack.row, pack)).collect(),
@@ -118,6 +121,26 @@ impl Scene {
                 })
             })
             .map_err(OperationError::from)
+    }
+
+    /// Follows all snapshots that stay, and decides about all packs.
+    fn judge(
+        &self,
+        site: &Site,
+        now: UnixMillis,
+        options: &PruneOptions,
+        marking: &mut Marking<'_>,
+    ) -> Result<Decisions, OperationError> {
+        for kept in &self.plan.kept {
+            site.breathe(options.pace)?;
+            marking.mark(&kept.snapshot)?;
+        }
+        let homes = Homes { packs: &self.packs, marking };
+        let measured = measure(site, &homes, options.pace)?;
+        let shelter = shelter(site, now, options);
+        let mut decisions = decide(&self.packs, &measured.usages, &|machine| marking.is_held_back(machine), shelter);
+        decisions.sizes = measured.sizes(&self.packs, now);
+        Ok(decisions)
     }
 
     fn chunks(&self) -> u64 {
@@ -157,12 +180,11 @@ fn first_report(
     };
     let (doomed_bytes, stored_bytes) = (decisions.doomed_bytes, decisions.stored_bytes);
     let over_bytes = is_over(doomed_bytes, stored_bytes, site.limits.brake_floor);
-    let over_days = is_over(plan.days_lost, plan.days, BRAKE_DAYS_PER_SOURCE.saturating_mul(plan.sources));
     let due = decisions.waiting.iter().filter(|pack| collect::is_due(site, pack, options));
     let (deleted_packs, deleted_bytes) = due.chain(&decisions.useless).fold((0, 0), |(n, b), p| (n + 1, b + p.bytes));
     PruneReport {
         dry_run: options.dry_run,
-        over_brake: over_bytes || over_days,
+        over_brake: over_bytes || plan.is_over_days(),
         expired: plan.expired.iter().map(expired).collect(),
         kept_snapshots: plan.kept.len() as u64,
         days: plan.days,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use datis_engine::ids::SourceName;
-use datis_engine::retention::{self, RetentionPolicy, Verdict};
+use datis_engine::retention::{self, KeepReason, RetentionPolicy, Verdict};
 use datis_engine::units::UnixMillis;
 use datis_engine::wire::SnapshotState;
 
@@ -12,10 +12,33 @@ use crate::catalog::{MachineRow, SnapshotRow};
 
 const DAY_MS: i64 = 86_400_000;
 
+/// So many days a source may go without a brake.
+const BRAKE_DAYS_PER_SOURCE: u64 = 3;
+
+/// Why a snapshot stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// Its machine's policy wants it.
+    Policy(KeepReason),
+    /// A backup that is under way rests on it.
+    InUse,
+    /// Nobody knows a policy for it.
+    NoPolicy,
+}
+
+/// A snapshot that stays.
+#[derive(Debug, Clone)]
+pub struct Kept {
+    /// Which one.
+    pub snapshot: SnapshotBrief,
+    /// What for.
+    pub why: Why,
+}
+
 /// What retention decides.
 pub(super) struct Plan {
     /// They stay.
-    pub(super) kept: Vec<SnapshotBrief>,
+    pub(super) kept: Vec<Kept>,
     /// They go.
     pub(super) expired: Vec<SnapshotBrief>,
     /// Days of one source each that have a snapshot.
@@ -24,6 +47,13 @@ pub(super) struct Plan {
     pub(super) days_lost: u64,
     /// How many sources have snapshots.
     pub(super) sources: u64,
+}
+
+impl Plan {
+    /// Whether more days would have no snapshot any more than may go at once.
+    pub(super) fn is_over_days(&self) -> bool {
+        super::is_over(self.days_lost, self.days, BRAKE_DAYS_PER_SOURCE.saturating_mul(self.sources))
+    }
 }
 
 /// Decides for all snapshots; those that are `pinned` stay whatever their policy says.
@@ -39,12 +69,12 @@ pub(super) fn plan(
     }
     let mut plan = Plan { kept: Vec::new(), expired: Vec::new(), days: 0, days_lost: 0, sources: sources.len() as u64 };
     for ((machine, _), snapshots) in sources {
-        let days_before = days_of(&snapshots);
+        let days_before = days_of(snapshots.iter());
         let (kept, expired) = match policies.get(&machine) {
             Some(policy) => of_source(snapshots, policy, pinned, now),
-            None => (snapshots, Vec::new()),
+            None => (snapshots.into_iter().map(|snapshot| Kept { snapshot, why: Why::NoPolicy }).collect(), Vec::new()),
         };
-        let days_after = days_of(&kept);
+        let days_after = days_of(kept.iter().map(|kept| &kept.snapshot));
         plan.days += days_before.len() as u64;
         plan.days_lost += (days_before.len() - days_after.len()) as u64;
         plan.kept.extend(kept);
@@ -58,7 +88,7 @@ fn of_source(
     policy: &RetentionPolicy,
     pinned: &HashSet<SnapshotRow>,
     now: UnixMillis,
-) -> (Vec<SnapshotBrief>, Vec<SnapshotBrief>) {
+) -> (Vec<Kept>, Vec<SnapshotBrief>) {
     let facts = |s: &SnapshotBrief| retention::Snapshot {
         id: s.row,
         received_at: s.received_at,
@@ -66,15 +96,17 @@ fn of_source(
     };
     let facts: Vec<_> = snapshots.iter().map(facts).collect();
     let verdicts = retention::plan(policy, now, &facts);
-    let stays = |(snapshot, verdict): &(SnapshotBrief, Verdict)| match verdict {
-        Verdict::Keep(_) => true,
-        Verdict::Expire => pinned.contains(&snapshot.row),
-    };
-    let (kept, expired): (Vec<_>, Vec<_>) = snapshots.into_iter().zip(verdicts).partition(stays);
-    let alone = |pairs: Vec<(SnapshotBrief, Verdict)>| pairs.into_iter().map(|(snapshot, _)| snapshot).collect();
-    (alone(kept), alone(expired))
+    let (mut kept, mut expired) = (Vec::new(), Vec::new());
+    for (snapshot, verdict) in snapshots.into_iter().zip(verdicts) {
+        match verdict {
+            Verdict::Keep(reason) => kept.push(Kept { snapshot, why: Why::Policy(reason) }),
+            Verdict::Expire if pinned.contains(&snapshot.row) => kept.push(Kept { snapshot, why: Why::InUse }),
+            Verdict::Expire => expired.push(snapshot),
+        }
+    }
+    (kept, expired)
 }
 
-fn days_of(snapshots: &[SnapshotBrief]) -> BTreeSet<i64> {
-    snapshots.iter().map(|s| s.received_at.0.div_euclid(DAY_MS)).collect()
+fn days_of<'s>(snapshots: impl Iterator<Item = &'s SnapshotBrief>) -> BTreeSet<i64> {
+    snapshots.map(|s| s.received_at.0.div_euclid(DAY_MS)).collect()
 }

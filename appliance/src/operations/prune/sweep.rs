@@ -1,6 +1,6 @@
 //! How much of each pack is alive, and what follows from that.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use datis_engine::ids::ChunkId;
 use datis_engine::units::UnixMillis;
@@ -10,6 +10,7 @@ use super::super::marks::{Marking, for_each_chunk};
 use super::super::pace::Pace;
 use super::super::site::Site;
 use crate::catalog::packs::{Pack, PackState};
+use crate::catalog::runs::MachineSize;
 use crate::catalog::{MachineRow, PackRow};
 
 /// Finds the packs in which a chunk has to stay.
@@ -77,11 +78,61 @@ impl Usage {
     }
 }
 
+/// Plain bytes of a pack that the snapshots of one machine need.
+#[derive(Debug, Clone, Copy, Default)]
+struct Share {
+    /// Those that no other machine needs.
+    unique: u64,
+    /// Those that others need as well; where they are in several packs, in one of them.
+    shared: u64,
+}
+
+/// What was measured.
+pub(super) struct Measured {
+    pub(super) usages: HashMap<PackRow, Usage>,
+    shares: HashMap<(PackRow, MachineRow), Share>,
+}
+
+impl Measured {
+    /// What each machine's snapshots take on the disk: of each pack the part that they need.
+    pub(super) fn sizes(
+        &self,
+        packs: &HashMap<PackRow, Pack>,
+        weighed_at: UnixMillis,
+    ) -> Vec<(MachineRow, MachineSize)> {
+        let mut sizes: BTreeMap<MachineRow, MachineSize> = BTreeMap::new();
+        for ((row, machine), share) in &self.shares {
+            let (Some(pack), Some(usage)) = (packs.get(row), self.usages.get(row)) else { continue };
+            let stored = |part: u64| {
+                let bytes = u128::from(pack.bytes) * u128::from(part) / u128::from(usage.plain_bytes.max(1));
+                u64::try_from(bytes).unwrap_or(pack.bytes)
+            };
+            let none = MachineSize { unique_bytes: 0, shared_bytes: 0, weighed_at };
+            let size = sizes.entry(*machine).or_insert(none);
+            size.unique_bytes += stored(share.unique);
+            size.shared_bytes += stored(share.shared);
+        }
+        sizes.into_iter().collect()
+    }
+}
+
 /// Measures all packs.
-pub(super) fn measure(site: &Site, homes: &Homes<'_>, pace: Pace) -> Result<HashMap<PackRow, Usage>, OperationError> {
+pub(super) fn measure(site: &Site, homes: &Homes<'_>, pace: Pace) -> Result<Measured, OperationError> {
     let mut usages: HashMap<PackRow, Usage> = homes.packs.keys().map(|row| (*row, Usage::default())).collect();
-    let mut found = Vec::new();
+    let mut shares: HashMap<(PackRow, MachineRow), Share> = HashMap::new();
+    let (mut found, mut users) = (Vec::new(), Vec::new());
     for_each_chunk(site, pace, &mut |id, places| {
+        users.clear();
+        users.extend(homes.marking.index.number(id).into_iter().flat_map(|number| homes.marking.marked_by(number)));
+        if let [only] = users[..] {
+            for (pack, len) in places {
+                shares.entry((*pack, only)).or_default().unique += u64::from(*len);
+            }
+        } else if let Some((pack, len)) = places.first() {
+            for user in &users {
+                shares.entry((*pack, *user)).or_default().shared += u64::from(*len);
+            }
+        }
         homes.find(id, places.iter().map(|(pack, _)| *pack), &mut found);
         for (pack, len) in places {
             let Some(usage) = usages.get_mut(pack) else { continue };
@@ -92,7 +143,7 @@ pub(super) fn measure(site: &Site, homes: &Homes<'_>, pace: Pace) -> Result<Hash
             }
         }
     })?;
-    Ok(usages)
+    Ok(Measured { usages, shares })
 }
 
 /// What keeps packs that nothing refers to yet.
@@ -119,6 +170,8 @@ pub(super) struct Decisions {
     pub(super) doomed_bytes: u64,
     /// Bytes of all packs that are not condemned yet.
     pub(super) stored_bytes: u64,
+    /// What each machine's snapshots take.
+    pub(super) sizes: Vec<(MachineRow, MachineSize)>,
 }
 
 /// Decides about all packs.

@@ -560,3 +560,62 @@ fn backups_and_collections_at_the_same_time_lose_nothing() {
     prune(site, &AT_ONCE).expect("prune");
     clients.iter().for_each(|client| all_restore(site, client));
 }
+
+#[test]
+fn what_a_policy_would_take_is_what_the_collection_takes_when_it_is_in_force() {
+    let test = TestBox::start();
+    let site = test.site();
+    let (client, other) = (Client::enrol(site, "caisse-1"), Client::enrol(site, "caisse-2"));
+    keep(site, &client, "365d/1d");
+    let shared = files(5, 1);
+    client.back_up(site, &shared);
+    other.back_up(site, &shared);
+    pass(site, Seconds(2 * 86_400));
+    let (own, _) = client.back_up(site, &files(7, 2));
+    pass(site, Seconds(40 * 86_400));
+    client.back_up(site, &files(2, 3));
+    let policy = "7d/1d".parse().expect("policy");
+
+    let preview = preview_policy(site, &client.machine, &policy).expect("preview");
+    let weight = weigh_policy(site, &client.machine, &policy).expect("weight");
+    assert_eq!((preview.expired.len(), preview.kept.len()), (2, 1));
+    assert_eq!(preview.kept[0].why, Why::Policy(datis_engine::retention::KeepReason::Newest));
+    assert_eq!(preview.expired[0].id, own.snapshot, "the newest first");
+    assert_eq!(listed(site, &client).len(), 3, "nothing was changed");
+    // The files that both have stay for the other one.
+    let packs = site.catalog.reader().read(|tx| crate::catalog::packs::all(tx)).expect("packs");
+    let own_bytes = |at: usize| packs.iter().filter(|p| p.machine == client.machine.row).nth(at).map(|p| p.bytes);
+    let (first, second) = (own_bytes(0).expect("first"), own_bytes(1).expect("second"));
+    assert!(weight.freed_bytes >= second && weight.freed_bytes < first + second, "{weight:?} of {first} and {second}");
+    assert!(!weight.is_at_least);
+
+    keep(site, &client, "7d/1d");
+    let done = prune(site, &forced()).expect("prune");
+    assert_eq!(
+        done.expired.iter().map(|s| s.snapshot).collect::<std::collections::BTreeSet<_>>(),
+        preview.expired.iter().map(|s| s.id).collect()
+    );
+}
+
+#[test]
+fn a_preview_says_when_snapshots_go_and_when_the_brake_would_hold() {
+    let test = TestBox::start();
+    let site = test.site();
+    let client = Client::enrol(site, "caisse-1");
+    keep(site, &client, "365d/1d");
+    for day in 0..8 {
+        client.back_up(site, &files(2, day));
+        pass(site, Seconds::DAY);
+    }
+    let machine = &client.machine;
+    let preview = preview_policy(site, machine, &"30d/1d".parse().expect("policy")).expect("preview");
+    assert_eq!((preview.expired.len(), preview.kept.len(), preview.over_brake), (0, 8, false));
+    // All but the newest one, which stays until another one comes.
+    assert_eq!(preview.soon.len(), 7);
+    assert!(preview.soon.windows(2).all(|pair| pair[0].at <= pair[1].at));
+    let oldest = &preview.soon[0];
+    assert_eq!(oldest.at, oldest.snapshot.received_at.plus(Seconds(30 * 86_400)));
+
+    let lean = preview_policy(site, machine, &"2d/1d".parse().expect("policy")).expect("preview");
+    assert!(lean.over_brake && lean.days_lost > 3, "{lean:?}");
+}

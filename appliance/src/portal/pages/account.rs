@@ -5,6 +5,7 @@ use askama::Template;
 use data_encoding::HEXLOWER;
 use datis_engine::units::Seconds;
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::super::answer::{self, PageError, Reply};
 use super::super::frame::{Frame, role_key};
@@ -99,7 +100,7 @@ fn account_page(visit: &Visit, problem: Option<String>) -> Result<String, PageEr
     Ok(page.render()?)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(in crate::portal) struct LanguageForm {
     language: String,
 }
@@ -114,7 +115,7 @@ pub(in crate::portal) async fn set_language(visit: Visit, form: web::Form<Langua
         .await
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(in crate::portal) struct NewPassword {
     password: String,
 }
@@ -159,7 +160,7 @@ pub(in crate::portal) async fn recovery_codes(visit: Visit) -> HttpResponse {
         .await
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(in crate::portal) struct SessionForm {
     session: String,
 }
@@ -184,7 +185,7 @@ pub(in crate::portal) async fn end_other_sessions(visit: Visit) -> HttpResponse 
         .await
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(in crate::portal) struct TokenForm {
     name: String,
     scope: String,
@@ -216,7 +217,7 @@ pub(in crate::portal) async fn make_token(visit: Visit, form: web::Form<TokenFor
         .await
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(in crate::portal) struct TokenRowForm {
     token: i64,
 }

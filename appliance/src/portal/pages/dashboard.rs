@@ -11,9 +11,9 @@ use super::super::visit::Visit;
 use super::machines::{Row, rows};
 use super::proofs::sentence_of_all;
 use crate::locale::Locale;
-use crate::operations::Status;
 use crate::operations::accounts::{Actor, Right};
 use crate::operations::browse::{self, Proof};
+use crate::operations::{self, Forecast, Status};
 use crate::reports::{About, Health};
 
 #[derive(Template)]
@@ -55,6 +55,8 @@ struct Disk {
     other_size: String,
     free_size: String,
     total_size: String,
+    /// When it will be full.
+    forecast: String,
 }
 
 pub(in crate::portal) async fn show(visit: Visit) -> HttpResponse {
@@ -64,11 +66,12 @@ pub(in crate::portal) async fn show(visit: Visit) -> HttpResponse {
             let (locale, actor) = (visit.locale(), visit.actor()?);
             let seen = scene.machines_seen_by(actor);
             let healths: Vec<Health> = seen.iter().map(|(health, ..)| *health).collect();
+            let forecast = operations::forecast(visit.site())?;
             let proofs = browse::last_proofs(visit.site(), &visit.scope()?)?;
             let proofs: Vec<&Proof> = proofs.iter().map(|(_, proof)| proof).collect();
             let page = DashboardPage {
                 frame: Frame::new(visit, &locale.word("nav-dashboard")),
-                notices: notices(&scene, &healths, actor, locale),
+                notices: notices(&scene, &healths, actor, operations::last_signature(visit.site())?.is_some(), locale),
                 local: if proofs.iter().any(|proof| proof.failures > 0) {
                     // What could not be read once is not safe until a proof says otherwise.
                     damage(locale)
@@ -81,7 +84,7 @@ pub(in crate::portal) async fn show(visit: Visit) -> HttpResponse {
                     word: locale.word("external-none"),
                     text: locale.word("external-none-text"),
                 },
-                disk: actor.has(Right::LookAtBox).then(|| disk(&scene.status, locale)).flatten(),
+                disk: actor.has(Right::LookAtBox).then(|| disk(&scene.status, forecast, locale)).flatten(),
                 machines: rows(&seen, scene.status.now, locale),
                 may_enrol: actor.has(Right::EnrolMachines),
             };
@@ -110,13 +113,21 @@ fn local(status: &Status, healths: &[Health], locale: &Locale) -> Tile {
         args.set("n", well);
         args.set("all", in_use);
         tile("warn", "local-warn", locale.say("local-warn-text", &args))
+    } else if count(&[Health::Paused]) > 0 {
+        tile("plain", "local-paused", locale.count("local-paused-text", count(&[Health::Paused])))
     } else {
         tile("good", "local-good", locale.count("local-good-text", in_use))
     }
 }
 
-fn notices(scene: &Scene, healths: &[Health], actor: &Actor, locale: &Locale) -> Vec<Notice> {
+fn notices(scene: &Scene, healths: &[Health], actor: &Actor, is_signed: bool, locale: &Locale) -> Vec<Notice> {
     let all = scene.notices(healths, actor.has(Right::LookAtBox));
+    // Until somebody has signed, the box is being put into service.
+    let setup = (!is_signed && actor.has(Right::Commission)).then(|| Notice {
+        tone: "plain",
+        text: locale.word("setup-go-on"),
+        path: Some("/setup"),
+    });
     all.iter()
         .map(|notice| Notice {
             tone: notice.tone.word(),
@@ -127,10 +138,11 @@ fn notices(scene: &Scene, healths: &[Health], actor: &Actor, locale: &Locale) ->
                 About::Box => "/system",
             }),
         })
+        .chain(setup)
         .collect()
 }
 
-fn disk(status: &Status, locale: &Locale) -> Option<Disk> {
+fn disk(status: &Status, forecast: Forecast, locale: &Locale) -> Option<Disk> {
     let (total, free) = (status.disk_total_bytes?, status.disk_free_bytes?);
     let used = total.saturating_sub(free);
     let backups = (status.stored.bytes + status.condemned.bytes + status.damaged.bytes).min(used);
@@ -145,7 +157,21 @@ fn disk(status: &Status, locale: &Locale) -> Option<Disk> {
         other_size: locale.bytes(used - backups),
         free_size: locale.bytes(free),
         total_size: locale.bytes(total),
+        forecast: forecast_text(forecast, locale),
     })
+}
+
+fn forecast_text(forecast: Forecast, locale: &Locale) -> String {
+    match forecast {
+        Forecast::TooEarly { days, needed } => {
+            let mut args = fluent_bundle::FluentArgs::new();
+            args.set("n", days);
+            args.set("needed", needed);
+            locale.say("forecast-early", &args)
+        }
+        Forecast::NotGrowing => locale.word("forecast-not-growing"),
+        Forecast::Full { weeks } => locale.count("forecast-full", weeks),
+    }
 }
 
 #[cfg(test)]
@@ -195,9 +221,10 @@ mod tests {
         let locale = Locale::open(Language::English).expect("locale");
         let mut status = status();
         status.stored.bytes = 300;
-        let disk = disk(&status, &locale).expect("disk");
+        let disk = disk(&status, Forecast::Full { weeks: 3 }, &locale).expect("disk");
+        assert!(disk.forecast.contains("3 weeks"), "{}", disk.forecast);
         assert_eq!((disk.backups, disk.other, disk.used_percent), (300, 600, 90));
         status.disk_total_bytes = None;
-        assert!(super::disk(&status, &locale).is_none());
+        assert!(super::disk(&status, Forecast::NotGrowing, &locale).is_none());
     }
 }

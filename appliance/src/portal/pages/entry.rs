@@ -3,10 +3,12 @@
 use actix_web::{HttpResponse, web};
 use askama::Template;
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::super::answer::{self, PageError, Reply, own_path};
 use super::super::frame::Frame;
 use super::super::visit::Visit;
+use crate::links::directory::OverLdap;
 use crate::operations::accounts::{self, AccountError, Stage, Visitor};
 
 #[derive(Template)]
@@ -18,7 +20,7 @@ struct LoginPage<'p> {
     problem: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(in crate::portal) struct Login {
     name: String,
     password: String,
@@ -45,7 +47,7 @@ fn login_page(visit: &Visit, next: String, name: String, problem: Option<String>
 pub(in crate::portal) async fn sign_in(visit: Visit, form: web::Form<Login>) -> HttpResponse {
     let Login { name, password, next } = form.into_inner();
     visit
-        .answer(move |visit| match accounts::sign_in(visit.site(), &visit.origin, &name, &password) {
+        .answer(move |visit| match accounts::sign_in(visit.site(), &visit.origin, &name, &password, &OverLdap) {
             Ok(signed_in) => {
                 let next = match signed_in.stage {
                     Stage::Full => own_path(&next),
@@ -74,7 +76,7 @@ struct CodePage<'p> {
     problem: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(in crate::portal) struct Code {
     code: String,
 }
@@ -114,7 +116,7 @@ struct ConfirmPage<'p> {
     problem: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(in crate::portal) struct Confirmation {
     password: String,
     #[serde(default)]
@@ -137,12 +139,14 @@ fn confirm_page(visit: &Visit, next: String, problem: Option<String>) -> Result<
 pub(in crate::portal) async fn confirm(visit: Visit, form: web::Form<Confirmation>) -> HttpResponse {
     let Confirmation { password, next } = form.into_inner();
     visit
-        .answer(move |visit| match accounts::confirm_password(visit.site(), &visit.origin, visit.actor()?, &password) {
-            Ok(()) => Ok(Reply::Go(own_path(&next).to_owned())),
-            Err(error) => match problem(visit, &error) {
-                Some(text) => Ok(Reply::Refused(confirm_page(visit, next, Some(text))?)),
-                None => Err(error.into()),
-            },
+        .answer(move |visit| {
+            match accounts::confirm_password(visit.site(), &visit.origin, visit.actor()?, &password, &OverLdap) {
+                Ok(()) => Ok(Reply::Go(own_path(&next).to_owned())),
+                Err(error) => match problem(visit, &error) {
+                    Some(text) => Ok(Reply::Refused(confirm_page(visit, next, Some(text))?)),
+                    None => Err(error.into()),
+                },
+            }
         })
         .await
 }

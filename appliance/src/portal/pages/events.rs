@@ -50,13 +50,19 @@ impl Drop for Place {
 struct Seen {
     commits: u64,
     checked: Option<usize>,
+    weighed: usize,
     workers: Vec<(Option<String>, &'static str)>,
 }
 
 impl Seen {
     fn now(portal: &Portal) -> Self {
         let workers = (portal.workers)().into_iter().map(|worker| (worker.progress, worker.state.word()));
-        Self { commits: portal.site.changes(), checked: portal.checking.count(), workers: workers.collect() }
+        Self {
+            commits: portal.site.changes(),
+            checked: portal.checking.count(),
+            weighed: portal.weighing.open(),
+            workers: workers.collect(),
+        }
     }
 }
 

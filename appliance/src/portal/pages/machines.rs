@@ -7,12 +7,13 @@ use datis_engine::ids::{MachineName, Profile};
 use datis_engine::retention::RetentionPolicy;
 use datis_engine::units::{Seconds, UnixMillis};
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::super::answer::{self, PageError, Reply};
 use super::super::frame::Frame;
 use super::super::qr;
 use super::super::visit::Visit;
-use super::{Choice, When, proofs, restore};
+use super::{Choice, Date, When, past, proofs, restore};
 use crate::figures::Ago;
 use crate::locale::Locale;
 use crate::operations::accounts::{AccountError, Right};
@@ -107,6 +108,8 @@ struct MachinePage<'p> {
     stored: String,
     policy: PolicyForm,
     may_change: bool,
+    /// Whether the visitor may try other policies.
+    may_try: bool,
     may_retire: bool,
     problem: Option<String>,
     may_restore: bool,
@@ -114,9 +117,16 @@ struct MachinePage<'p> {
     proof: (&'static str, String),
     is_proving: bool,
     may_prove: bool,
+    calendar: past::Calendar,
+    runs: Vec<past::RunRow>,
+    excludes: Vec<(String, String)>,
+    sizes: Option<past::Sizes>,
+    /// Until when it rests.
+    paused_until: Option<Date>,
+    put_backs: Vec<restore::PutBackLine>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(in crate::portal) struct PolicyForm {
     every: String,
     local: String,
@@ -146,6 +156,7 @@ fn machine_page(visit: &Visit, id: &str, refused: Option<(PolicyForm, String)>) 
         ),
     };
     let is_active = machine.state == MachineState::Active;
+    let past = operations::past(visit.site(), machine)?;
     let proof = browse::last_proof(visit.site(), &visit.scope()?, &machine.id)?;
     let page = MachinePage {
         frame: Frame::new(visit, machine.name.as_str()),
@@ -155,6 +166,7 @@ fn machine_page(visit: &Visit, id: &str, refused: Option<(PolicyForm, String)>) 
         version: machine.client_version.clone().unwrap_or_default(),
         stored: locale.bytes(status.stored.bytes),
         policy,
+        may_try: actor.has(Right::LookAtBox),
         may_change: is_active && actor.has(Right::ChangeMachines),
         may_retire: is_active && actor.has(Right::RetireMachines),
         problem,
@@ -163,6 +175,19 @@ fn machine_page(visit: &Visit, id: &str, refused: Option<(PolicyForm, String)>) 
         is_proving: visit.portal.proving.holds(&machine.id),
         // Also of one that is gone: there may be nothing else left of it.
         may_prove: !status.sources.is_empty() && actor.has(Right::ChangeMachines),
+        paused_until: (health == Health::Paused)
+            .then(|| status.paused_until.map(|until| Date::new(UnixMillis(until))))
+            .flatten(),
+        put_backs: if actor.has(Right::Restore) {
+            let found = operations::put_backs_of(visit.site(), machine)?;
+            restore::put_back_lines(&found, UnixMillis(scene.status.now), locale)
+        } else {
+            Vec::new()
+        },
+        calendar: past::calendar(&past, machine.created_at, locale),
+        runs: past::run_rows(&past.runs, scene.status.now, locale),
+        excludes: past::excludes(&past.runs),
+        sizes: past::sizes(past.size, scene.status.now, locale),
     };
     Ok(page.render()?)
 }
@@ -204,6 +229,51 @@ pub(in crate::portal) async fn set_policy(
         .await
 }
 
+#[derive(Deserialize, ToSchema)]
+pub(in crate::portal) struct PauseForm {
+    /// `1d`, `7d`, or nothing when a date is given.
+    length: String,
+    /// `2026-12-24`: its first moment in UTC.
+    #[serde(default)]
+    until: String,
+}
+
+impl PauseForm {
+    fn end(&self, now: UnixMillis) -> Result<UnixMillis, OperationError> {
+        if !self.length.is_empty() {
+            return self
+                .length
+                .parse::<Seconds>()
+                .map(|length| now.plus(length))
+                .map_err(|_| OperationError::PauseLength);
+        }
+        let date = self.until.trim().parse::<jiff::civil::Date>();
+        let start = date.and_then(|date| date.to_zoned(jiff::tz::TimeZone::UTC));
+        start.map(|start| UnixMillis(start.timestamp().as_millisecond())).map_err(|_| OperationError::PauseLength)
+    }
+}
+
+pub(in crate::portal) async fn pause(visit: Visit, id: web::Path<String>, form: web::Form<PauseForm>) -> HttpResponse {
+    visit
+        .answer(move |visit| {
+            let name = name_of(visit, &id)?;
+            let until = form.end(visit.site().clock.now())?;
+            operations::pause_machine(visit.site(), visit.actor()?, &name, until)?;
+            Ok(Reply::Go(format!("/machines/{id}?said=paused")))
+        })
+        .await
+}
+
+pub(in crate::portal) async fn resume(visit: Visit, id: web::Path<String>) -> HttpResponse {
+    visit
+        .answer(move |visit| {
+            let name = name_of(visit, &id)?;
+            operations::resume_machine(visit.site(), visit.actor()?, &name)?;
+            Ok(Reply::Go(format!("/machines/{id}?said=resumed")))
+        })
+        .await
+}
+
 pub(in crate::portal) async fn retire(visit: Visit, id: web::Path<String>) -> HttpResponse {
     visit
         .answer(move |visit| {
@@ -223,7 +293,7 @@ struct NewMachinePage<'p> {
     problem: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(in crate::portal) struct NewMachine {
     name: String,
     profile: String,

@@ -1,17 +1,22 @@
 //! The pages: for each a struct of ready values beside its handlers, and a template of its name.
 
 pub(super) mod account;
+pub(super) mod alerts;
 pub(super) mod assets;
 pub(super) mod audit;
 pub(super) mod dashboard;
+pub(super) mod directory;
 pub(super) mod entry;
 pub(super) mod events;
 pub(super) mod figures;
 pub(super) mod machines;
+mod past;
 pub(super) mod people;
 pub(super) mod proofs;
 pub(super) mod reports;
 pub(super) mod restore;
+pub(super) mod retention;
+pub(super) mod setup;
 pub(super) mod site;
 pub(super) mod system;
 pub(super) mod welcome;

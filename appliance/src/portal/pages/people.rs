@@ -8,6 +8,7 @@ use datis_engine::ids::MachineId;
 
 use super::super::answer::{self, PageError, Reply};
 use super::super::frame::{Frame, role_key};
+use super::super::openapi::Pairs;
 use super::super::visit::Visit;
 use super::{Choice, When};
 use crate::locale::Locale;
@@ -31,6 +32,7 @@ struct PersonRow {
     state: &'static str,
     state_word: String,
     has_factor: bool,
+    is_of_directory: bool,
     last: Option<When>,
 }
 
@@ -40,7 +42,8 @@ pub(in crate::portal) async fn list(visit: Visit) -> HttpResponse {
             let locale = visit.locale();
             let now = visit.site().clock.now();
             let people = accounts::list_people(visit.site(), visit.actor()?)?;
-            let rows = people.iter().map(|Person { account, .. }| PersonRow {
+            let rows = people.iter().map(|Person { account, entry, .. }| PersonRow {
+                is_of_directory: entry.is_some(),
                 name: account.name.to_string(),
                 path: path_of(&account.name),
                 role: locale.word(role_key(account.role)),
@@ -99,7 +102,7 @@ fn standing(
 }
 
 /// What such a form sends: names may come several times.
-type Fields = web::Form<Vec<(String, String)>>;
+type Fields = web::Form<Pairs>;
 
 struct Sent {
     role: Role,
@@ -154,8 +157,8 @@ fn new_page(visit: &Visit, name: String, standing: Standing, problem: Option<Str
 pub(in crate::portal) async fn invite(visit: Visit, form: Fields) -> HttpResponse {
     visit
         .answer(move |visit| {
-            let typed = form.iter().find(|(key, _)| key == "name").map_or("", |(_, value)| value).to_owned();
-            let Sent { role, services, machines, .. } = sent(visit, &form)?;
+            let typed = form.0.0.iter().find(|(key, _)| key == "name").map_or("", |(_, value)| value).to_owned();
+            let Sent { role, services, machines, .. } = sent(visit, &form.0.0)?;
             let again = |problem: String| {
                 let standing = standing(visit, role, &services, &machines)?;
                 Ok(Reply::Refused(new_page(visit, typed.clone(), standing, Some(problem))?))
@@ -191,6 +194,8 @@ struct PersonPage<'p> {
     is_active: bool,
     is_off: bool,
     has_factor: bool,
+    /// The name of their entry in the company's directory.
+    entry: Option<String>,
     standing: Standing,
     problem: Option<String>,
 }
@@ -211,7 +216,8 @@ pub(in crate::portal) async fn show(visit: Visit, name: web::Path<String>) -> Ht
 }
 
 fn person_page(visit: &Visit, name: &AccountName, problem: Option<String>) -> Result<String, PageError> {
-    let Person { account, services, machines } = accounts::person(visit.site(), visit.actor()?, name).map_err(found)?;
+    let Person { account, services, machines, entry } =
+        accounts::person(visit.site(), visit.actor()?, name).map_err(found)?;
     let page = PersonPage {
         frame: Frame::new(visit, name.as_str()),
         name: name.to_string(),
@@ -219,6 +225,7 @@ fn person_page(visit: &Visit, name: &AccountName, problem: Option<String>) -> Re
         is_active: account.state != AccountState::Off,
         is_off: account.state == AccountState::Off,
         has_factor: account.totp.is_some(),
+        entry,
         standing: standing(visit, account.role, &services, &machines)?,
         problem,
     };
@@ -250,7 +257,7 @@ pub(in crate::portal) async fn change(visit: Visit, name: web::Path<String>, for
     visit
         .answer(move |visit| {
             let name = named(&name)?;
-            let Sent { role, may_come_in, services, machines } = sent(visit, &form)?;
+            let Sent { role, may_come_in, services, machines } = sent(visit, &form.0.0)?;
             let change = PersonChange { role, may_come_in: Some(may_come_in), services, machines };
             let changed = accounts::change_person(visit.site(), visit.actor()?, &name, &change);
             done(visit, &name, changed, format!("{}?said=saved", path_of(&name)))
@@ -262,8 +269,10 @@ pub(in crate::portal) async fn link(visit: Visit, name: web::Path<String>) -> Ht
     visit
         .answer(move |visit| {
             let name = named(&name)?;
-            let link = accounts::link_for(visit.site(), visit.actor()?, &name).map_err(found)?;
-            Ok(Reply::Page(link_page(visit, &name, &link)?))
+            match accounts::link_for(visit.site(), visit.actor()?, &name) {
+                Ok(link) => Ok(Reply::Page(link_page(visit, &name, &link)?)),
+                Err(error) => done(visit, &name, Err(error), String::new()),
+            }
         })
         .await
 }

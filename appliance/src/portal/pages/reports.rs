@@ -3,15 +3,16 @@
 use actix_web::{HttpResponse, web};
 use askama::Template;
 use serde::Deserialize;
+use utoipa::ToSchema;
 
-use super::super::answer::{PageError, Reply};
+use super::super::answer::{self, PageError, Reply};
 use super::super::frame::Frame;
 use super::super::visit::Visit;
 use super::{Choice, When};
 use crate::links;
 use crate::locale::{Language, Locale};
-use crate::operations::accounts::{Action, Right, log_use};
-use crate::operations::{self, MailKind, MailSecurity, MailSetting, MailState};
+use crate::operations::accounts::{AccountError, Right};
+use crate::operations::{self, MailSecurity, MailSetting, MailState, OperationError};
 use crate::reports;
 
 /// Mails that are shown.
@@ -31,6 +32,9 @@ struct ReportsPage<'p> {
     languages: Vec<Choice>,
     mails: Vec<MailLine>,
     problem: Option<String>,
+    /// Whether the code of a test mail is waited for.
+    awaits_code: bool,
+    code_problem: Option<String>,
 }
 
 struct MailLine {
@@ -43,7 +47,7 @@ struct MailLine {
     when: When,
 }
 
-#[derive(Deserialize, Clone)]
+#[derive(Deserialize, Clone, ToSchema)]
 pub(in crate::portal) struct MailForm {
     host: String,
     port: u16,
@@ -122,10 +126,14 @@ impl MailForm {
 }
 
 pub(in crate::portal) async fn show(visit: Visit) -> HttpResponse {
-    visit.answer(|visit| Ok(Reply::Page(reports_page(visit, None)?))).await
+    visit.answer(|visit| Ok(Reply::Page(reports_page(visit, None, None)?))).await
 }
 
-fn reports_page(visit: &Visit, refused: Option<(MailForm, String)>) -> Result<String, PageError> {
+fn reports_page(
+    visit: &Visit,
+    refused: Option<(MailForm, String)>,
+    code_problem: Option<String>,
+) -> Result<String, PageError> {
     let (locale, now) = (visit.locale(), visit.site().clock.now());
     let setting = operations::mail_setting(visit.site())?;
     let has_password = setting.as_ref().is_some_and(|setting| setting.password.is_some());
@@ -165,6 +173,8 @@ fn reports_page(visit: &Visit, refused: Option<(MailForm, String)>) -> Result<St
         form,
         has_password,
         problem,
+        awaits_code: operations::is_mail_code_awaited(visit.site())?,
+        code_problem,
     };
     Ok(page.render()?)
 }
@@ -180,7 +190,7 @@ pub(in crate::portal) async fn set(visit: Visit, form: web::Form<MailForm>) -> H
             }
             Err(key) => {
                 let shown = MailForm { password: String::new(), ..form };
-                Ok(Reply::Refused(reports_page(visit, Some((shown, visit.locale().word(key))))?))
+                Ok(Reply::Refused(reports_page(visit, Some((shown, visit.locale().word(key))), None)?))
             }
         })
         .await
@@ -189,13 +199,42 @@ pub(in crate::portal) async fn set(visit: Visit, form: web::Form<MailForm>) -> H
 pub(in crate::portal) async fn test(visit: Visit) -> HttpResponse {
     visit
         .answer(|visit| {
-            log_use(visit.site(), visit.actor()?, Right::ChangeBox, Action::MailTested, "", "")?;
-            let language = operations::mail_setting(visit.site())?.and_then(|s| Language::of_code(&s.language));
-            let locale: &Locale = visit.portal.locales.of(language.unwrap_or(visit.language));
-            let standing = reports::Standing::look(visit.site())?;
-            let content = reports::test_mail(&standing, &visit.portal.ways.url, locale)?;
-            operations::queue_mail(visit.site(), MailKind::Test, &content)?;
+            send_code(visit)?;
             Ok(Reply::Go("/reports?said=queued".to_owned()))
+        })
+        .await
+}
+
+/// Sends a mail with a code that is to be typed in here; `false` when nobody is to get mail.
+pub(super) fn send_code(visit: &Visit) -> Result<bool, PageError> {
+    let language = operations::mail_setting(visit.site())?.and_then(|s| Language::of_code(&s.language));
+    let locale: &Locale = visit.portal.locales.of(language.unwrap_or(visit.language));
+    let standing = reports::Standing::look(visit.site())?;
+    Ok(operations::send_mail_code(visit.site(), visit.actor()?, |code| {
+        reports::test_mail(&standing, code, &visit.portal.ways.url, locale)
+            .map_err(|e| OperationError::Words(e.to_string()))
+    })?)
+}
+
+#[derive(Deserialize, ToSchema)]
+pub(in crate::portal) struct MailCode {
+    code: String,
+}
+
+/// Somebody types what a test mail brought.
+pub(in crate::portal) async fn give_code(visit: Visit, form: web::Form<MailCode>) -> HttpResponse {
+    visit
+        .answer(move |visit| {
+            match operations::type_mail_code(visit.site(), visit.actor()?, visit.origin.address, &form.code) {
+                Ok(()) => Ok(Reply::Go("/reports?said=mail-proved".to_owned())),
+                Err(error) => match answer::problem(&error, visit.locale()) {
+                    Some(_) if matches!(error, AccountError::Wrong) => {
+                        Ok(Reply::Refused(reports_page(visit, None, Some(visit.locale().word("err-mail-code")))?))
+                    }
+                    Some(text) => Ok(Reply::Refused(reports_page(visit, None, Some(text))?)),
+                    None => Err(error.into()),
+                },
+            }
         })
         .await
 }

@@ -1,26 +1,41 @@
 //! The box itself: what it stores, its background work, its certificate, its recovery kit.
 
-use actix_web::HttpResponse;
-use askama::Template;
+pub(in crate::portal) mod certificate;
+pub(in crate::portal) mod components;
+pub(in crate::portal) mod facts;
+pub(in crate::portal) mod network;
+pub(in crate::portal) mod power;
+pub(in crate::portal) mod support;
 
-use super::super::answer::{PageError, Reply};
-use super::super::frame::Frame;
+use actix_web::{HttpResponse, web};
+use askama::Template;
+use serde::Deserialize;
+use utoipa::ToSchema;
+use zeroize::Zeroizing;
+
+use super::super::answer::{self, PageError, Reply};
+use super::super::frame::{Frame, Way};
 use super::super::visit::Visit;
 use crate::locale::Locale;
 use crate::meters::{WorkerMood, WorkerView};
-use crate::operations::Status;
-use crate::operations::accounts::{Action, Right, log_use};
+use crate::operations::accounts::{AccountError, Action, Right, log_use};
+use crate::operations::{self, Status};
+use crate::vault::{self, VaultError};
 
 #[derive(Template)]
 #[template(path = "system.html")]
 struct SystemPage<'p> {
     frame: Frame<'p>,
+    ways: Vec<Way>,
     figures: Vec<Figure>,
     workers: Vec<WorkerRow>,
     vault: String,
     fingerprint: String,
     names: Vec<String>,
     may_see_kit: bool,
+    /// What the fields for the groups are called; `None` when the kit was taken off the box.
+    asked: Option<(String, String)>,
+    kit_problem: Option<String>,
 }
 
 struct Figure {
@@ -39,23 +54,60 @@ struct WorkerRow {
 }
 
 pub(in crate::portal) async fn show(visit: Visit) -> HttpResponse {
-    visit
-        .answer(|visit| {
-            let (locale, scene) = (visit.locale(), visit.portal.look()?);
-            let names = visit.portal.tls.names();
-            let hosts = names.hosts.iter().map(|host| host.as_str().to_owned());
-            let page = SystemPage {
-                frame: Frame::new(visit, &locale.word("nav-system")),
-                figures: figures(&scene.status, locale),
-                workers: scene.workers.iter().map(|worker| worker_row(worker, locale)).collect(),
-                vault: scene.status.vault.clone(),
-                fingerprint: visit.portal.tls.fingerprint(),
-                names: hosts.chain(names.addresses.iter().map(ToString::to_string)).collect(),
-                may_see_kit: visit.actor()?.has(Right::SeeKit),
-            };
-            Ok(Reply::Page(page.render()?))
-        })
-        .await
+    visit.answer(|visit| Ok(Reply::Page(system_page(visit, None)?))).await
+}
+
+fn system_page(visit: &Visit, kit_problem: Option<String>) -> Result<String, PageError> {
+    let (locale, scene) = (visit.locale(), visit.portal.look()?);
+    let names = visit.portal.tls.names();
+    let hosts = names.hosts.iter().map(|host| host.as_str().to_owned());
+    let may_see_kit = visit.actor()?.has(Right::SeeKit);
+    let groups = if may_see_kit { kit_groups(visit)? } else { Vec::new() };
+    let asked = match groups.as_slice() {
+        [] => None,
+        groups => Some(operations::kit_question(visit.site(), groups)?),
+    };
+    let label = |group: u32| locale.count("kit-group", group.into());
+    let asked = asked.map(|(first, second)| (label(first), label(second)));
+    let page = SystemPage {
+        frame: Frame::new(visit, &locale.word("nav-system")),
+        ways: ways(visit, "/system")?,
+        figures: figures(&scene.status, locale),
+        workers: scene.workers.iter().map(|worker| worker_row(worker, locale)).collect(),
+        vault: scene.status.vault.clone(),
+        fingerprint: visit.portal.tls.fingerprint(),
+        names: hosts.chain(names.addresses.iter().map(ToString::to_string)).collect(),
+        may_see_kit,
+        asked,
+        kit_problem,
+    };
+    Ok(page.render()?)
+}
+
+/// The pages about the box, those that the visitor may open.
+fn ways(visit: &Visit, here: &str) -> Result<Vec<Way>, PageError> {
+    let (locale, actor) = (visit.locale(), visit.actor()?);
+    let all = [
+        ("/system", "sys-overview", Right::LookAtBox),
+        ("/system/network", "sys-network", Right::LookAtBox),
+        ("/system/time", "sys-time", Right::LookAtBox),
+        ("/system/storage", "sys-storage", Right::LookAtBox),
+        ("/system/ups", "sys-ups", Right::LookAtBox),
+        ("/system/services", "sys-services", Right::LookAtBox),
+        ("/system/components", "sys-components", Right::LookAtBox),
+        ("/system/certificate", "sys-certificate", Right::LookAtBox),
+        ("/system/support", "sys-support", Right::ManageAccounts),
+        ("/system/power", "sys-power", Right::RunBox),
+    ];
+    let shown = all.into_iter().filter(|(.., right)| actor.has(*right));
+    let way = |(path, key, _): (&'static str, &str, Right)| Way {
+        path,
+        icon: "box",
+        word: locale.word(key),
+        is_here: path == here,
+        count: None,
+    };
+    Ok(shown.map(way).collect())
 }
 
 fn figures(status: &Status, locale: &Locale) -> Vec<Figure> {
@@ -95,8 +147,46 @@ pub(in crate::portal) async fn kit(visit: Visit) -> HttpResponse {
             Ok(Reply::File {
                 name: "datis-recovery-kit.txt",
                 media_type: "text/plain; charset=utf-8",
-                bytes: kit.to_text().as_bytes().to_vec(),
+                bytes: vault::kit_page(&kit).as_bytes().to_vec(),
             })
+        })
+        .await
+}
+
+/// The letters of the kit, while it is on the box.
+fn kit_groups(visit: &Visit) -> Result<Vec<Zeroizing<String>>, PageError> {
+    match visit.site().vault.recovery_kit(&visit.portal.dir) {
+        Ok(kit) => Ok(vault::kit_groups(&kit)),
+        Err(VaultError::KitGone { .. }) => Ok(Vec::new()),
+        Err(error) => Err(PageError::Other(error.to_string())),
+    }
+}
+
+#[derive(Deserialize, ToSchema)]
+pub(in crate::portal) struct KitProof {
+    first: String,
+    second: String,
+}
+
+/// Somebody types two groups from the paper.
+pub(in crate::portal) async fn prove_kit(visit: Visit, form: web::Form<KitProof>) -> HttpResponse {
+    visit
+        .answer(move |visit| {
+            let groups = kit_groups(visit)?;
+            if groups.is_empty() {
+                return Err(PageError::NotFound);
+            }
+            let typed = (form.first.as_str(), form.second.as_str());
+            match operations::prove_kit(visit.site(), visit.actor()?, visit.origin.address, &groups, typed) {
+                Ok(()) => Ok(Reply::Go("/system?said=kit-proved".to_owned())),
+                Err(AccountError::Wrong) => {
+                    Ok(Reply::Refused(system_page(visit, Some(visit.locale().word("err-kit")))?))
+                }
+                Err(error) => match answer::problem(&error, visit.locale()) {
+                    Some(text) => Ok(Reply::Refused(system_page(visit, Some(text))?)),
+                    None => Err(error.into()),
+                },
+            }
         })
         .await
 }

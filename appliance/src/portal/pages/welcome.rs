@@ -3,6 +3,7 @@
 use actix_web::{HttpResponse, web};
 use askama::Template;
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::super::answer::{self, PageError, Reply};
 use super::super::frame::Frame;
@@ -21,7 +22,7 @@ struct WelcomePage<'p> {
     problem: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(in crate::portal) struct Acceptance {
     #[serde(default)]
     name: String,
@@ -75,7 +76,7 @@ struct SecondFactorPage<'p> {
     problem: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(in crate::portal) struct SecondFactor {
     secret: String,
     code: String,

@@ -433,7 +433,7 @@ async fn a_member_reaches_nothing_of_other_machines_by_any_way() {
     let cookie = member_of(&fixture, own.machine.id);
     let (absent, absent_one) = (MachineId::from_bytes([9; 16]), SnapshotId::from_bytes([9; 32]));
     let ways_in = ways(&own.machine.id, &own_one);
-    assert_eq!(ways_in.len(), 6, "{ways_in:?}");
+    assert_eq!(ways_in.len(), 7, "{ways_in:?}");
     for (method, path) in ways_in {
         let got = send(&fixture, &cookie, asked(method, &path)).await;
         assert!(got.status == StatusCode::OK || got.status == StatusCode::SEE_OTHER, "{path}: {}", got.status);

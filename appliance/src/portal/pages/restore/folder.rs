@@ -54,6 +54,8 @@ struct Listed {
     path: String,
     /// Address of the folder as an archive.
     whole: String,
+    /// Where a choice is sent to that is to be put back.
+    put_back: String,
 }
 
 struct EntryRow {
@@ -179,6 +181,7 @@ fn listed(
         archive: place.addresses.archive(&moment.id, None),
         path: path.map(|path| text_of(path.as_bytes())).unwrap_or_default(),
         whole: place.addresses.archive(&moment.id, path),
+        put_back: place.addresses.put_back(&moment.id),
     }
 }
 

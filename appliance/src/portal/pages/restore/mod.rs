@@ -6,6 +6,7 @@
 mod dates;
 mod folder;
 mod place;
+mod put_back;
 mod search;
 mod take;
 mod versions;
@@ -21,6 +22,9 @@ use super::super::visit::Visit;
 use super::When;
 use crate::operations::browse::EntryKind;
 pub(in crate::portal) use folder::{folder, newest};
+pub(in crate::portal) use put_back::{
+    Row as PutBackLine, ask as ask_put_back, cancel as cancel_put_back, rows as put_back_lines, show as show_put_back,
+};
 pub(in crate::portal) use search::search;
 pub(in crate::portal) use take::{file, selection, whole_folder};
 pub(in crate::portal) use versions::versions;

@@ -73,6 +73,10 @@ impl Addresses {
         at_path(&format!("{}/{snapshot}/file", self.0), Some(path))
     }
 
+    pub(super) fn put_back(&self, snapshot: &SnapshotId) -> String {
+        format!("{}/{snapshot}/put-back", self.0)
+    }
+
     pub(super) fn archive(&self, snapshot: &SnapshotId, path: Option<&EntryPath>) -> String {
         at_path(&format!("{}/{snapshot}/archive", self.0), path)
     }

@@ -13,6 +13,7 @@ use super::super::super::visit::Visit;
 use super::super::{Date, exactly};
 use super::folder::PAGE;
 use super::place::{Place, bytes_of, path_of, shown_name};
+use crate::operations::PutBackKind;
 use crate::operations::accounts::{Action, Right, log_use};
 use crate::operations::browse::{self, Moment};
 
@@ -91,21 +92,7 @@ pub(in crate::portal) async fn selection(
     let wish = Wish::of(&request);
     visit
         .answer(move |visit| {
-            // The same field many times, which forms made of structs do not know.
-            let pairs = web::Query::<Vec<(String, String)>>::from_query(&form).map_err(|_| PageError::NotFound)?;
-            let value = |wanted: &str| pairs.iter().find(|(key, _)| key == wanted).map(|(_, value)| value.as_str());
-            let folder = path_of(value("path"))?;
-            let names = pairs.iter().filter(|(key, _)| key == "name").map(|(_, name)| name);
-            let chosen: Option<Vec<EntryPath>> = names
-                .map(|name| {
-                    let name = bytes_of(name)?;
-                    match &folder {
-                        Some(folder) => folder.join(&name).ok(),
-                        None => EntryPath::parse(name).ok(),
-                    }
-                })
-                .collect();
-            let chosen = chosen.filter(|chosen| chosen.len() <= PAGE).ok_or(PageError::NotFound)?;
+            let Choice { folder, paths: chosen, .. } = Choice::read(&form)?;
             if chosen.is_empty() {
                 let (machine, source, snapshot) = &*at;
                 let place = Place::find(visit, machine, source)?;
@@ -116,6 +103,36 @@ pub(in crate::portal) async fn selection(
             archive(visit, &at, &wish, folder.as_ref(), chosen)
         })
         .await
+}
+
+/// What somebody has ticked in a folder.
+pub(super) struct Choice {
+    pub(super) folder: Option<EntryPath>,
+    pub(super) paths: Vec<EntryPath>,
+    /// How it is to be put back, if that was said.
+    pub(super) kind: Option<PutBackKind>,
+}
+
+impl Choice {
+    pub(super) fn read(form: &str) -> Result<Self, PageError> {
+        // The same field many times, which forms made of structs do not know.
+        let pairs = web::Query::<Vec<(String, String)>>::from_query(form).map_err(|_| PageError::NotFound)?;
+        let value = |wanted: &str| pairs.iter().find(|(key, _)| key == wanted).map(|(_, value)| value.as_str());
+        let folder = path_of(value("path"))?;
+        let names = pairs.iter().filter(|(key, _)| key == "name").map(|(_, name)| name);
+        let paths: Option<Vec<EntryPath>> = names
+            .map(|name| {
+                let name = bytes_of(name)?;
+                match &folder {
+                    Some(folder) => folder.join(&name).ok(),
+                    None => EntryPath::parse(name).ok(),
+                }
+            })
+            .collect();
+        let paths = paths.filter(|paths| paths.len() <= PAGE).ok_or(PageError::NotFound)?;
+        let kind = value("kind").map(|word| word.parse().map_err(|_| PageError::NotFound)).transpose()?;
+        Ok(Self { folder, paths, kind })
+    }
 }
 
 /// `folder` gives the archive its name; without `chosen` all of the snapshot is in it.

@@ -1,0 +1,142 @@
+//! The helper itself: one order in, one answer out; for something that is tried, two.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::ExitCode;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use rustix::fs::Mode;
+
+use super::addressing::Addressing;
+use super::journal::{Entry, Journal};
+use super::manager::run;
+use super::{Answer, KEEP, Manager, Order, PortName, Switch, TrialSeconds};
+use crate::helpers::{LINE_MAX, line_of, read_line};
+
+/// Before a new address is put on: whoever asked for it is still to hear that it will be.
+const MOMENT: Duration = Duration::from_secs(2);
+/// A helper that has just lost its daemon takes back what it tries; the next one waits for it.
+const OTHERS_END_WITHIN: Duration = Duration::from_secs(20);
+
+/// The program `datis-hand`.
+#[must_use]
+pub fn main() -> ExitCode {
+    // Managers run as users of their own and read what is written here.
+    rustix::process::umask(Mode::from_bits_truncate(0o022));
+    let mut input = std::io::stdin();
+    let read = read_line(&mut input).map_err(|e| e.to_string());
+    let order = read.and_then(|line| {
+        serde_json::from_str::<Order>(&line).map_err(|e| format!("the order is not understood ({e})"))
+    });
+    let answer = order.and_then(|order| match order {
+        Order::Look { port } => Ok(Answer::Managed { by: Manager::of(&known(port)?) }),
+        Order::Try { port, wanted, seconds } => attempt(known(port)?, wanted, seconds),
+        Order::Settle => settle(),
+        Order::Power { switch } => power(switch),
+    });
+    let answer = answer.unwrap_or_else(|reason| Answer::Failed { reason });
+    if say(&answer) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn say(answer: &Answer) -> bool {
+    let written = line_of(answer).and_then(|line| {
+        let mut out = std::io::stdout().lock();
+        out.write_all(&line)?;
+        out.flush()
+    });
+    written.is_ok()
+}
+
+/// A port of this computer, whose name means nothing else to a manager (they know patterns).
+fn known(port: PortName) -> Result<PortName, String> {
+    let is_plain = port.as_str().bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':'));
+    let is_there = std::path::Path::new("/sys/class/net").join(port.as_str()).exists();
+    if is_plain && is_there { Ok(port) } else { Err(format!("there is no port {}", port.as_str())) }
+}
+
+/// Puts an address on, and keeps it only when the word for it comes in time.
+fn attempt(port: PortName, wanted: Addressing, seconds: TrialSeconds) -> Result<Answer, String> {
+    let manager = Manager::of(&port)
+        .ok_or_else(|| format!("neither systemd-networkd nor NetworkManager manages port {}", port.as_str()))?;
+    let journal = Journal::open()?.ok_or("another change of the network is being tried")?;
+    if let Some(entry) = journal.left_over()? {
+        entry.manager.take_back(entry.before.as_deref())?;
+    }
+    let before = manager.before(&port)?;
+    let entry = Entry { manager, port, wanted, before };
+    journal.write(&entry)?;
+    // Who does not hear this does not learn where the box will be.
+    if !say(&Answer::Trying) {
+        journal.clear()?;
+        return Ok(Answer::TakenBack);
+    }
+    let word = listen();
+    // No word: the other side went away, or the time is over.
+    let is_given = |until: Instant| {
+        let said = word.recv_timeout(until.saturating_duration_since(Instant::now()));
+        matches!(said, Ok(Word::Keep))
+    };
+    std::thread::sleep(MOMENT);
+    let end = Instant::now() + seconds.time();
+    let tried = manager.put_on(&entry.port, &entry.wanted);
+    let kept = match tried {
+        Ok(()) if is_given(end) => manager.keep(&entry.port, &entry.wanted, entry.before.as_deref()),
+        Ok(()) => Err(String::new()),
+        Err(reason) => Err(reason),
+    };
+    let outcome = match kept {
+        Ok(()) => Ok(Answer::Kept),
+        Err(reason) => {
+            // While this fails the journal stays, and the next start tries again.
+            manager.take_back(entry.before.as_deref())?;
+            if reason.is_empty() { Ok(Answer::TakenBack) } else { Err(reason) }
+        }
+    };
+    journal.clear()?;
+    outcome
+}
+
+/// What the daemon says while something is tried.
+enum Word {
+    Keep,
+    Anything,
+}
+
+/// Hears the next line; the channel ends when the daemon went away without one.
+fn listen() -> Receiver<Word> {
+    let (said, heard) = channel();
+    std::thread::spawn(move || {
+        let mut line = String::new();
+        let input = std::io::stdin().lock();
+        let read = BufReader::new(std::io::Read::take(input, LINE_MAX)).read_line(&mut line);
+        if matches!(read, Ok(1..)) {
+            // Nobody hears it when the time was over.
+            let _ = said.send(if line.trim_end() == KEEP { Word::Keep } else { Word::Anything });
+        }
+    });
+    heard
+}
+
+fn settle() -> Result<Answer, String> {
+    let until = Instant::now() + OTHERS_END_WITHIN;
+    let journal = loop {
+        match Journal::open()? {
+            Some(journal) => break journal,
+            None if Instant::now() > until => return Err("another change of the network is being tried".to_owned()),
+            None => std::thread::sleep(Duration::from_millis(100)),
+        }
+    };
+    let Some(entry) = journal.left_over()? else { return Ok(Answer::Nothing) };
+    entry.manager.take_back(entry.before.as_deref())?;
+    journal.clear()?;
+    Ok(Answer::TakenBack)
+}
+
+/// The service manager ends everything in order, the box too, and only then the computer.
+fn power(switch: Switch) -> Result<Answer, String> {
+    let word = match switch {
+        Switch::Restart => "reboot",
+        Switch::Off => "poweroff",
+    };
+    run("systemctl", &[word]).map(|_| Answer::Told)
+}

@@ -1,0 +1,332 @@
+//! The computer under the box: its address and its power. What is wanted is decided here, by whom it may be, and written
+//! into the audit log; the helper does it ([`crate::hand`]).
+//!
+//! A new address is tried for a minute and kept only when somebody says so from there. The box notes in its own folder that
+//! it tries one: whatever ends it meanwhile, its next start has the helper take it back.
+
+mod error;
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::commissioning::{self, PortView};
+use crate::config::{DataDir, NetworkConfig};
+use crate::files;
+use crate::hand::addressing::Addressing;
+use crate::hand::{self, Answer, HelperError, Manager, Order, PortName, Trial, TrialSeconds};
+use crate::operations::Site;
+use crate::operations::accounts::{Action, Actor, Right, Secret, log_use};
+
+pub(crate) use crate::hand::Switch;
+pub(crate) use error::HostError;
+
+/// The helper keeps or takes back within this time.
+const END_WITHIN: Duration = Duration::from_secs(60);
+/// No note of a trial is longer, in bytes.
+const NOTE_MAX: u64 = 1 << 10;
+
+/// The computer under the running box.
+pub(crate) struct Host {
+    site: Arc<Site>,
+    dir: DataDir,
+    seconds: TrialSeconds,
+    state: Mutex<State>,
+    ended: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    /// What is being tried.
+    running: Option<Running>,
+    /// How the last one ended.
+    last: Option<Ended>,
+}
+
+/// What is being tried.
+struct Running {
+    trial: Arc<Trial>,
+    port: PortName,
+    wanted: Addressing,
+    link: Secret,
+    by: Actor,
+    until: Instant,
+}
+
+/// How a trial ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// It is the box's address now.
+    Kept { wanted: String },
+    /// Nobody confirmed it, or somebody wanted it back.
+    TakenBack { wanted: String },
+    /// It could not be put on, or not be taken back.
+    Failed { wanted: String, reason: String },
+}
+
+/// A trial as it is shown.
+#[derive(Debug, Clone)]
+pub(crate) struct TrialView {
+    pub(crate) wanted: String,
+    pub(crate) seconds_left: u64,
+}
+
+/// What somebody has to know who has just begun a trial.
+#[derive(Debug)]
+pub(crate) struct Begun {
+    /// Whoever shows this at the new address may keep it.
+    pub(crate) link: String,
+    /// The new address; `None` as long as DHCP has not lent one.
+    pub(crate) address: Option<Ipv4Addr>,
+    pub(crate) seconds: u16,
+}
+
+/// The network as it is now.
+#[derive(Debug)]
+pub(crate) struct NetworkView {
+    pub(crate) port: PortView,
+    /// Who manages it, as far as the helper can tell.
+    pub(crate) manager: Result<Option<Manager>, String>,
+}
+
+/// Where the word to keep an address comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Arrival {
+    /// Over the network, on this address of the box.
+    On(IpAddr),
+    /// From somebody at the box itself.
+    AtTheBox,
+}
+
+impl Host {
+    pub(crate) fn new(site: Arc<Site>, dir: &DataDir, config: &NetworkConfig) -> Arc<Self> {
+        // The configuration has the same limits.
+        let seconds = TrialSeconds::try_from(config.trial_seconds).unwrap_or(TrialSeconds::USUAL);
+        Arc::new(Self { site, dir: dir.clone(), seconds, state: Mutex::default(), ended: Condvar::new() })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes back what was being tried when the box stopped. Called at each start.
+    pub(crate) fn settle(&self) {
+        let Ok(Some(note)) = files::read_if_there(&self.dir.trial_file(), NOTE_MAX) else { return };
+        let wanted = String::from_utf8_lossy(&note).into_owned();
+        match hand::tell(&Order::Settle) {
+            Ok(_) => {
+                tracing::warn!(wanted, "The box stopped while an address was being tried; it was taken back");
+                self.log(&Actor::the_box(), Action::NetworkTakenBack, "", &wanted);
+                self.forget_note();
+            }
+            Err(e) => {
+                tracing::error!(
+                    wanted,
+                    error = &e as &dyn std::error::Error,
+                    "An address that was tried is not taken back"
+                );
+            }
+        }
+    }
+
+    /// Tries another way to the box's address. Blocks for the second that it takes to see whether the address is free.
+    ///
+    /// # Errors
+    /// [`HostError`]; nothing is changed then.
+    pub(crate) fn try_network(self: &Arc<Self>, by: &Actor, wanted: &Addressing) -> Result<Begun, HostError> {
+        by.may(Right::RunBox)?;
+        let port = commissioning::main_port().map_err(HostError::Untold)?.ok_or(HostError::NoPort)?;
+        let name = PortName::try_from(port.name.clone()).map_err(HostError::Untold)?;
+        if self.state().running.is_some() {
+            return Err(HostError::Busy);
+        }
+        match hand::tell(&Order::Look { port: name.clone() })? {
+            Answer::Managed { by: Some(_) } => {}
+            Answer::Managed { by: None } => return Err(HostError::Unmanaged { port: port.name }),
+            _ => return Err(hand::strange().into()),
+        }
+        if let Addressing::Fixed(fixed) = wanted
+            && !port.addresses.iter().any(|held| held.ip == fixed.address())
+        {
+            let address = fixed.address();
+            let macs = commissioning::holders_of(address).map_err(|reason| HostError::Unprobed { address, reason })?;
+            if let Some(mac) = macs.into_iter().next() {
+                return Err(HostError::Taken { address, mac });
+            }
+        }
+        let link = Secret::generate().map_err(|_| HostError::Random)?;
+        let begun = Begun {
+            link: link.expose().to_owned(),
+            address: match wanted {
+                Addressing::Dhcp => None,
+                Addressing::Fixed(fixed) => Some(fixed.address()),
+            },
+            seconds: self.seconds.get(),
+        };
+        let mut state = self.state();
+        if state.running.is_some() {
+            return Err(HostError::Busy);
+        }
+        log_use(&self.site, by, Right::RunBox, Action::NetworkTried, &port.name, &wanted.to_string())?;
+        files::replace(&self.dir.trial_file(), wanted.to_string().as_bytes()).map_err(HostError::Note)?;
+        let trial = match hand::begin(name.clone(), wanted.clone(), self.seconds) {
+            Ok(trial) => Arc::new(trial),
+            Err(error) => {
+                self.forget_note();
+                return Err(error.into());
+            }
+        };
+        let (host, waited_for) = (Arc::clone(self), Arc::clone(&trial));
+        // Without the thread nobody would hear of the end: `trial` is dropped then, which takes it back.
+        let waiting = std::thread::Builder::new().name("trial".into()).spawn(move || host.finish(&waited_for));
+        waiting.map_err(HostError::Thread)?;
+        let until = Instant::now() + self.seconds.time();
+        state.running = Some(Running { trial, port: name, wanted: wanted.clone(), link, by: by.clone(), until });
+        state.last = None;
+        Ok(begun)
+    }
+
+    /// Waits for the end of a trial, and writes down how it went.
+    fn finish(&self, trial: &Trial) {
+        let mut end = trial.end();
+        if matches!(end, Err(HelperError::Silent { .. })) {
+            // The helper is gone: another one looks into its journal.
+            end = hand::tell(&Order::Settle);
+        }
+        let running = self.state().running.take();
+        let Some(Running { port, wanted, by, .. }) = running else { return };
+        let text = wanted.to_string();
+        let last = match end {
+            Ok(Answer::Kept) => Ended::Kept { wanted: text.clone() },
+            Ok(_) => Ended::TakenBack { wanted: text.clone() },
+            Err(e) => {
+                tracing::error!(wanted = text, error = &e as &dyn std::error::Error, "An address could not be tried");
+                Ended::Failed { wanted: text.clone(), reason: crate::operations::chain(&e) }
+            }
+        };
+        let action = if matches!(last, Ended::Kept { .. }) { Action::NetworkKept } else { Action::NetworkTakenBack };
+        self.log(&by, action, port.as_str(), &text);
+        self.forget_note();
+        self.state().last = Some(last);
+        self.ended.notify_all();
+    }
+
+    /// Keeps what is being tried. `link`: the secret that [`Begun`] gave, for those who are not known otherwise.
+    ///
+    /// # Errors
+    /// [`HostError`]; it is taken back then, once its time is over.
+    pub(crate) fn keep(&self, link: Option<&str>, arrival: Arrival) -> Result<(), HostError> {
+        let state = self.state();
+        let running = state.running.as_ref().ok_or(HostError::NothingTried)?;
+        if link.is_some_and(|shown| !running.link.is(shown)) {
+            return Err(HostError::NothingTried);
+        }
+        if let Arrival::On(ip) = arrival {
+            running.is_at(ip.to_canonical())?;
+        }
+        running.trial.keep()?;
+        match self.wait_for_end(state) {
+            Some(Ended::Kept { .. }) => Ok(()),
+            Some(Ended::Failed { reason, .. }) => Err(HostError::Failed(reason)),
+            Some(Ended::TakenBack { .. }) | None => Err(HostError::TooLate),
+        }
+    }
+
+    /// Whether such a link may be shown: something is being tried, and this is its secret.
+    pub(crate) fn is_link(&self, shown: &str) -> bool {
+        self.state().running.as_ref().is_some_and(|running| running.link.is(shown))
+    }
+
+    /// Takes back what is being tried.
+    ///
+    /// # Errors
+    /// [`HostError`].
+    pub(crate) fn take_back(&self, by: &Actor) -> Result<(), HostError> {
+        by.may(Right::RunBox)?;
+        let state = self.state();
+        state.running.as_ref().ok_or(HostError::NothingTried)?.trial.take_back();
+        match self.wait_for_end(state) {
+            Some(Ended::TakenBack { .. }) => Ok(()),
+            Some(Ended::Failed { reason, .. }) => Err(HostError::Failed(reason)),
+            Some(Ended::Kept { .. }) | None => Err(HostError::TooLate),
+        }
+    }
+
+    fn wait_for_end(&self, state: MutexGuard<'_, State>) -> Option<Ended> {
+        let waited = self.ended.wait_timeout_while(state, END_WITHIN, |state| state.last.is_none());
+        waited.unwrap_or_else(PoisonError::into_inner).0.last.clone()
+    }
+
+    /// Starts the computer again or switches it off. Its service manager ends the box first, as on every stop: what runs gets
+    /// ten seconds, and what was not whole by then is sent again.
+    ///
+    /// # Errors
+    /// [`HostError`]; the computer runs on then.
+    pub(crate) fn power(&self, by: &Actor, switch: Switch) -> Result<(), HostError> {
+        let action = match switch {
+            Switch::Restart => Action::Restarted,
+            Switch::Off => Action::SwitchedOff,
+        };
+        log_use(&self.site, by, Right::RunBox, action, "", "")?;
+        match hand::tell(&Order::Power { switch })? {
+            Answer::Told => Ok(()),
+            _ => Err(hand::strange().into()),
+        }
+    }
+
+    /// What is being tried, as it is shown.
+    pub(crate) fn trial(&self) -> Option<TrialView> {
+        let state = self.state();
+        let running = state.running.as_ref()?;
+        let left = running.until.saturating_duration_since(Instant::now());
+        Some(TrialView { wanted: running.wanted.to_string(), seconds_left: left.as_secs() })
+    }
+
+    /// How the last trial since the start ended.
+    pub(crate) fn last_end(&self) -> Option<Ended> {
+        self.state().last.clone()
+    }
+
+    /// What the box did is remembered even when nobody asked for it; a log that cannot be written stops nothing here.
+    fn log(&self, by: &Actor, action: Action, subject: &str, detail: &str) {
+        if let Err(e) = log_use(&self.site, by, Right::RunBox, action, subject, detail) {
+            tracing::error!(error = &e as &dyn std::error::Error, "A change of the computer is not in the audit log");
+        }
+    }
+
+    fn forget_note(&self) {
+        if let Err(e) = std::fs::remove_file(self.dir.trial_file()) {
+            tracing::warn!(error = %e, "The note of a trial could not be removed");
+        }
+    }
+}
+
+impl Running {
+    /// Whether a word that came in on `ip` came by the way that is being tried.
+    fn is_at(&self, ip: IpAddr) -> Result<(), HostError> {
+        let is_there = match &self.wanted {
+            Addressing::Fixed(fixed) => ip == IpAddr::V4(fixed.address()),
+            // Whatever was lent: the old address has no end, or it was lent too and stays the same.
+            Addressing::Dhcp => {
+                let port = commissioning::main_port().map_err(HostError::Untold)?.ok_or(HostError::NoPort)?;
+                port.addresses.iter().any(|held| held.is_lent && IpAddr::V4(held.ip) == ip)
+            }
+        };
+        if is_there { Ok(()) } else { Err(HostError::FromElsewhere { wanted: self.wanted.to_string() }) }
+    }
+}
+
+/// The network as it is now.
+///
+/// # Errors
+/// [`HostError`].
+pub(crate) fn look() -> Result<NetworkView, HostError> {
+    let port = commissioning::main_port().map_err(HostError::Untold)?.ok_or(HostError::NoPort)?;
+    let name = PortName::try_from(port.name.clone()).map_err(HostError::Untold)?;
+    let manager = match hand::tell(&Order::Look { port: name }) {
+        Ok(Answer::Managed { by }) => Ok(by),
+        Ok(_) => Err(hand::strange().to_string()),
+        Err(error) => Err(crate::operations::chain(&error)),
+    };
+    Ok(NetworkView { port, manager })
+}

@@ -1,0 +1,263 @@
+//! Proofs that people keep what the box has given them: the recovery kit on paper, and mail that arrives. What was done
+//! is in the audit log, and only there.
+
+use std::net::IpAddr;
+use std::time::Instant;
+
+use datis_engine::keys::random_bytes;
+use datis_engine::units::{Seconds, UnixMillis};
+use zeroize::Zeroizing;
+
+use super::accounts::{AccountError, Action, Actor, Right, record};
+use super::{OperationError, Site};
+use crate::catalog::CatalogError;
+use crate::catalog::audit;
+use crate::catalog::mail;
+use crate::catalog::mail::{MailContent, MailKind};
+use crate::catalog::signoff::{self, MailCode};
+
+/// What failures of the kit are counted under; no account is called so.
+const KIT: &str = "/kit";
+/// What failures of the mail's code are counted under.
+const CODE: &str = "/mail-code";
+/// A code is good for this long.
+const CODE_VALID: Seconds = Seconds(7 * 86_400);
+/// A code that was typed wrong so often is over: it has a million values.
+const CODE_TRIES: u32 = 10;
+
+/// Something that was done, as the audit log has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deed {
+    /// When.
+    pub at: UnixMillis,
+    /// By whom.
+    pub by: String,
+    /// To what.
+    pub subject: String,
+}
+
+/// The last time that something was done; `None` if it never was.
+///
+/// # Errors
+/// [`OperationError`].
+pub fn last_done(site: &Site, action: Action) -> Result<Option<Deed>, OperationError> {
+    let last = site.catalog.reader().read(|tx| audit::last_of(tx, action.word()))?;
+    Ok(last.map(|entry| Deed { at: entry.at, by: entry.actor, subject: entry.subject }))
+}
+
+/// Which two groups of the kit's letters are asked for, counted from 1.
+///
+/// # Errors
+/// [`OperationError`].
+pub fn kit_question(site: &Site, groups: &[Zeroizing<String>]) -> Result<(u32, u32), OperationError> {
+    if let Some(known) = site.catalog.reader().read(|tx| signoff::kit_question(tx))? {
+        return Ok(known);
+    }
+    let question = draw(groups.len())?;
+    let kept = site.catalog.writer().write(|tx| signoff::set_kit_question(tx, question));
+    kept.map_err(|e: CatalogError| site.noted(e.into()))?;
+    Ok(question)
+}
+
+/// Whether somebody has the kit before them: they give the two groups that were asked for.
+/// After a wrong answer other groups are asked for, and each one takes longer.
+///
+/// # Errors
+/// [`AccountError::Wrong`], [`AccountError::Wait`]; [`AccountError`].
+pub fn prove_kit(
+    site: &Site,
+    by: &Actor,
+    from: IpAddr,
+    groups: &[Zeroizing<String>],
+    (first, second): (&str, &str),
+) -> Result<(), AccountError> {
+    by.may(Right::SeeKit)?;
+    if let Some(wait) = site.proof_delays.wait(from, KIT, Instant::now()) {
+        return Err(AccountError::Wait { wait });
+    }
+    let (one, two) = kit_question(site, groups)?;
+    let fits = |number: u32, typed: &str| {
+        let wanted = usize::try_from(number).ok().and_then(|n| groups.get(n.checked_sub(1)?));
+        wanted.is_some_and(|wanted| same_letters(wanted, typed))
+    };
+    // Both are looked at, whatever the first comes to.
+    let is_right = fits(one, first) & fits(two, second);
+    let next = draw(groups.len())?;
+    let action = if is_right { Action::KitProved } else { Action::KitMissed };
+    let noted = site.catalog.writer().write(|tx| {
+        signoff::set_kit_question(tx, next)?;
+        record(tx, site, by, action, "", "")
+    });
+    noted.map_err(|e: CatalogError| site.noted(e.into()))?;
+    if is_right {
+        site.proof_delays.succeeded(from, KIT);
+        return Ok(());
+    }
+    site.proof_delays.failed(from, KIT, Instant::now());
+    Err(AccountError::Wrong)
+}
+
+/// Two different groups of `count`, the smaller number first.
+fn draw(count: usize) -> Result<(u32, u32), OperationError> {
+    let span = u64::try_from(count).unwrap_or(u64::MAX).max(2);
+    let random = u64::from_le_bytes(random_bytes::<8>()?);
+    let (first, other) = ((random >> 32) % span, (random & u64::from(u32::MAX)) % span);
+    let second = if first == other { (first + 1) % span } else { other };
+    let number = |at: u64| u32::try_from(at + 1).unwrap_or(1);
+    Ok((number(first.min(second)), number(first.max(second))))
+}
+
+/// Whether they are the same, however they were typed. Looks at every letter.
+fn same_letters(wanted: &str, typed: &str) -> bool {
+    let typed: Vec<u8> =
+        typed.bytes().filter(u8::is_ascii_alphanumeric).map(|b| b.to_ascii_uppercase()).take(64).collect();
+    let wanted = wanted.as_bytes();
+    let differs = wanted.iter().zip(&typed).fold(0, |sum, (a, b)| sum | (a.to_ascii_uppercase() ^ b));
+    wanted.len() == typed.len() && differs == 0
+}
+
+/// Puts a mail with a code into the queue; `false` when nobody is to get mail. `write` makes it of the code.
+///
+/// # Errors
+/// [`OperationError`].
+pub fn send_mail_code(
+    site: &Site,
+    by: &Actor,
+    write: impl FnOnce(&str) -> Result<MailContent, OperationError>,
+) -> Result<bool, OperationError> {
+    by.may(Right::ChangeBox)?;
+    let code = format!("{:06}", u64::from_le_bytes(random_bytes::<8>()?) % 1_000_000);
+    let (content, now) = (write(&code)?, site.clock.now());
+    let sent = site.catalog.writer().write(|tx| {
+        let Some(setting) = mail::setting(tx)?.filter(|setting| !setting.recipients.is_empty()) else {
+            return Ok(false);
+        };
+        mail::put(tx, MailKind::Test, &content, &setting.recipients, now)?;
+        let mail = tx.last_insert_rowid();
+        signoff::set_mail_code(tx, &MailCode { mail, code, at: now, tries: 0 })?;
+        record(tx, site, by, Action::MailTested, &setting.host, "")?;
+        Ok(true)
+    });
+    sent.map_err(|e: CatalogError| site.noted(e.into()))
+}
+
+/// Whether a code is waited for.
+///
+/// # Errors
+/// [`OperationError`].
+pub fn is_mail_code_awaited(site: &Site) -> Result<bool, OperationError> {
+    let now = site.clock.now();
+    let code = site.catalog.reader().read(|tx| signoff::mail_code(tx))?;
+    Ok(code.is_some_and(|code| is_good(&code, now)))
+}
+
+fn is_good(code: &MailCode, now: UnixMillis) -> bool {
+    code.tries < CODE_TRIES && now < code.at.plus(CODE_VALID)
+}
+
+/// Whether somebody has read the mail: they type its code.
+///
+/// # Errors
+/// [`AccountError::Wrong`], [`AccountError::Wait`]; [`AccountError`].
+pub fn type_mail_code(site: &Site, by: &Actor, from: IpAddr, typed: &str) -> Result<(), AccountError> {
+    by.may(Right::ChangeBox)?;
+    if let Some(wait) = site.proof_delays.wait(from, CODE, Instant::now()) {
+        return Err(AccountError::Wait { wait });
+    }
+    let now = site.clock.now();
+    let is_right = site.catalog.writer().write(|tx| {
+        let Some(code) = signoff::mail_code(tx)?.filter(|code| is_good(code, now)) else { return Ok(false) };
+        if same_letters(&code.code, typed) {
+            signoff::forget_mail_code(tx)?;
+            record(tx, site, by, Action::MailProved, "", "")?;
+            return Ok(true);
+        }
+        signoff::set_mail_code(tx, &MailCode { tries: code.tries + 1, ..code })?;
+        Ok(false)
+    });
+    if is_right.map_err(|e: CatalogError| site.noted(e.into()))? {
+        site.proof_delays.succeeded(from, CODE);
+        return Ok(());
+    }
+    site.proof_delays.failed(from, CODE, Instant::now());
+    Err(AccountError::Wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::TestBox;
+    use super::super::{MailSecurity, MailSetting, newest_mail, set_mail};
+    use super::*;
+
+    const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
+    fn groups() -> Vec<Zeroizing<String>> {
+        (0..14).map(|n| Zeroizing::new(format!("{n:02}AB"))).collect()
+    }
+
+    #[test]
+    fn only_who_holds_the_kit_proves_it_and_guessing_takes_longer_and_longer() {
+        let test = TestBox::start();
+        let (site, by) = (test.site(), Actor::console());
+        assert_eq!(last_done(site, Action::KitProved).expect("log"), None);
+        let mut asked = std::collections::BTreeSet::new();
+        for _ in 0..4 {
+            let question = kit_question(site, &groups()).expect("question");
+            assert_eq!(kit_question(site, &groups()).expect("question"), question, "it stands until it is answered");
+            assert!(question.0 < question.1 && question.1 <= 14, "{question:?}");
+            asked.insert(question);
+            let wrong = prove_kit(site, &by, HERE, &groups(), ("QQQQ", "")).expect_err("a guess");
+            assert!(matches!(wrong, AccountError::Wrong), "{wrong}");
+        }
+        assert!(asked.len() > 1, "a guess is no second try at the same groups");
+        let waiting = prove_kit(site, &by, HERE, &groups(), ("QQQQ", "")).expect_err("too soon");
+        assert!(matches!(waiting, AccountError::Wait { .. }), "{waiting}");
+        let elsewhere = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1));
+        std::thread::sleep(std::time::Duration::from_millis(2_100));
+        let (first, second) = kit_question(site, &groups()).expect("question");
+        let typed = |number: u32| format!(" {:02} ab", number - 1);
+        prove_kit(site, &by, elsewhere, &groups(), (&typed(first), &typed(second))).expect("proved");
+        assert!(last_done(site, Action::KitProved).expect("log").is_some());
+        assert!(last_done(site, Action::KitMissed).expect("log").is_some());
+    }
+
+    #[test]
+    fn the_groups_that_are_asked_for_are_spread_over_the_key() {
+        let drawn: std::collections::BTreeSet<(u32, u32)> = (0..500).map(|_| draw(14).expect("random")).collect();
+        assert!(drawn.iter().all(|(a, b)| *a >= 1 && a < b && *b <= 14), "{drawn:?}");
+        assert!(drawn.len() > 50, "{}", drawn.len());
+    }
+
+    #[test]
+    fn a_mail_is_proved_by_its_code_and_by_nothing_else() {
+        let test = TestBox::start();
+        let (site, by) = (test.site(), Actor::console());
+        let content =
+            |code: &str| Ok(MailContent { subject: "s".to_owned(), text: code.to_owned(), html: "h".to_owned() });
+        assert!(!send_mail_code(site, &by, content).expect("nobody gets mail"));
+        let setting = MailSetting {
+            host: "mail.example.org".to_owned(),
+            port: 25,
+            security: MailSecurity::None,
+            user: None,
+            password: None,
+            sender: "box@example.org".to_owned(),
+            recipients: vec!["claire@example.org".to_owned()],
+            language: "fr".to_owned(),
+            report_minute: 0,
+            weekends: false,
+        };
+        set_mail(site, &by, &setting, None).expect("set");
+        assert!(!is_mail_code_awaited(site).expect("read"));
+        assert!(send_mail_code(site, &by, content).expect("queued"));
+        assert!(is_mail_code_awaited(site).expect("read"));
+        let code = newest_mail(site, 1).expect("mail")[0].text.clone();
+        assert_eq!(code.len(), 6);
+        let other = if code == "000000" { "000001" } else { "000000" };
+        assert!(matches!(type_mail_code(site, &by, HERE, other), Err(AccountError::Wrong)));
+        assert_eq!(last_done(site, Action::MailProved).expect("log"), None);
+        type_mail_code(site, &by, HERE, &format!(" {} {} ", &code[..3], &code[3..])).expect("typed");
+        assert!(last_done(site, Action::MailProved).expect("log").is_some());
+        assert!(matches!(type_mail_code(site, &by, HERE, &code), Err(AccountError::Wrong)), "once");
+    }
+}

@@ -1,0 +1,355 @@
+//! Putting something back on a machine. The box can only ask: the request waits until the machine comes by, and whoever is
+//! there agrees or refuses. What came of it is written into the audit log.
+
+use datis_engine::format::path::EntryPath;
+use datis_engine::ids::{MachineId, SnapshotId};
+use datis_engine::units::{Seconds, UnixMillis};
+use datis_engine::wire::{
+    self, ListPutBacks, PUT_BACK_PATHS_MAX, PutBackAnswer, PutBackMode, PutBackStep, PutBacks, Refusal, RefusalCode,
+    TellPutBack,
+};
+
+use super::accounts::{Action, Actor, Right, record};
+use super::error::{Failure, OperationError, PutBackProblem};
+use super::site::Site;
+use super::{Machine, MachineState};
+use crate::catalog::putbacks::{self, NewPutBack, PutBack, PutBackKind, PutBackState};
+use crate::catalog::{CatalogError, PutBackRow, machines, snapshots};
+
+/// How long a request waits, and how long one that was agreed to may take.
+const PATIENCE: Seconds = Seconds(7 * Seconds::DAY.0);
+/// Open requests of one machine.
+const OPEN_MAX: u64 = 16;
+/// Bytes of all paths of a request.
+const PATHS_BYTES_MAX: usize = 48 << 10;
+/// Characters of what a machine says.
+const TEXT_MAX: usize = 200;
+/// Requests of a machine that are shown.
+const SHOWN: u32 = 50;
+
+/// Asks a machine to put something of one of its snapshots back. Returns the request's number.
+///
+/// # Errors
+/// [`OperationError::NotToBePutBack`] says what does not fit; [`OperationError`].
+pub fn ask_put_back(
+    site: &Site,
+    by: &Actor,
+    machine: &MachineId,
+    snapshot: &SnapshotId,
+    paths: &[EntryPath],
+    kind: PutBackKind,
+) -> Result<PutBackRow, OperationError> {
+    by.may(Right::Restore)?;
+    let refused = OperationError::NotToBePutBack;
+    if !by.sees(machine) {
+        return Err(OperationError::Forbidden);
+    }
+    let bytes: usize = paths.iter().map(|path| path.as_bytes().len()).sum();
+    if paths.is_empty() || paths.len() > PUT_BACK_PATHS_MAX || bytes > PATHS_BYTES_MAX {
+        return Err(refused(PutBackProblem::Choice));
+    }
+    let asked = site.catalog.writer().write(|tx| {
+        let known = machines::all(tx)?.into_iter().find(|known| known.id == *machine);
+        let known = known.filter(|known| known.state == MachineState::Active);
+        let known = known.ok_or_else(|| refused(PutBackProblem::Retired))?;
+        let of = snapshots::by_id(tx, known.row, snapshot)?;
+        let of = of.ok_or_else(|| refused(PutBackProblem::Snapshot))?;
+        expire(tx, site)?;
+        if putbacks::count_open(tx, known.row)? >= OPEN_MAX {
+            return Err(refused(PutBackProblem::TooMany));
+        }
+        let now = site.clock.now();
+        let paths: Vec<Vec<u8>> = paths.iter().map(|path| path.as_bytes().to_vec()).collect();
+        let row = putbacks::insert(
+            tx,
+            &NewPutBack {
+                machine: known.row,
+                source: &of.source,
+                snapshot,
+                snapshot_at: of.received_at,
+                kind,
+                paths: &paths,
+                asked_by: by.name(),
+                asked_at: now,
+                expires_at: now.plus(PATIENCE),
+            },
+        )?;
+        let detail = format!("{} {} {} {}", row.0, kind.word(), paths.len(), snapshot);
+        record(tx, site, by, Action::PutBackAsked, known.name.as_str(), &detail)?;
+        Ok(row)
+    });
+    asked.map_err(|e: OperationError| site.noted(e))
+}
+
+/// Takes a request back; the machine stops at its next word with the box.
+///
+/// # Errors
+/// [`OperationError::NotToBePutBack`] when it is over already; [`OperationError`].
+pub fn cancel_put_back(site: &Site, by: &Actor, row: PutBackRow) -> Result<(), OperationError> {
+    by.may(Right::Restore)?;
+    let cancelled = site.catalog.writer().write(|tx| {
+        let (mut put_back, machine) = seen(tx, by, row)?.ok_or(OperationError::Forbidden)?;
+        if !put_back.state.is_open() {
+            return Err(OperationError::NotToBePutBack(PutBackProblem::Over));
+        }
+        put_back.state = PutBackState::Cancelled;
+        put_back.ended_at = Some(site.clock.now());
+        putbacks::update(tx, &put_back)?;
+        Ok(record(tx, site, by, Action::PutBackCancelled, machine.name.as_str(), &row.0.to_string())?)
+    });
+    cancelled.map_err(|e| site.noted(e))
+}
+
+/// A request, and its machine; `None` also for one that `by` may not know of.
+///
+/// # Errors
+/// [`OperationError`].
+pub fn put_back(site: &Site, by: &Actor, row: PutBackRow) -> Result<Option<(PutBack, Machine)>, OperationError> {
+    by.may(Right::Restore)?;
+    site.catalog.reader().read(|tx| seen(tx, by, row))
+}
+
+/// The last requests of a machine, newest first.
+///
+/// # Errors
+/// [`OperationError`].
+pub fn put_backs_of(site: &Site, machine: &Machine) -> Result<Vec<PutBack>, OperationError> {
+    Ok(site.catalog.reader().read(|tx| putbacks::of_machine(tx, machine.row, SHOWN))?)
+}
+
+fn seen(
+    tx: &rusqlite::Transaction<'_>,
+    by: &Actor,
+    row: PutBackRow,
+) -> Result<Option<(PutBack, Machine)>, OperationError> {
+    let Some(found) = putbacks::by_row(tx, row)? else { return Ok(None) };
+    let machine = machines::by_row(tx, found.machine)?;
+    Ok(by.sees(&machine.id).then_some((found, machine)))
+}
+
+/// Ends what nobody answered in time; those who look find it as it is.
+///
+/// # Errors
+/// [`OperationError`].
+pub fn expire_put_backs(site: &Site) -> Result<(), OperationError> {
+    let is_due = |put_back: &PutBack| put_back.state.is_open() && put_back.expires_at <= site.clock.now();
+    let due = site.catalog.reader().read(|tx| {
+        let mut open = Vec::new();
+        for machine in machines::all(tx)? {
+            if putbacks::count_open(tx, machine.row)? > 0 {
+                open.extend(putbacks::of_machine(tx, machine.row, SHOWN)?);
+            }
+        }
+        Ok::<_, CatalogError>(open.iter().any(is_due))
+    })?;
+    if due {
+        site.catalog.writer().write(|tx| expire(tx, site)).map_err(|e| site.noted(e))?;
+    }
+    Ok(())
+}
+
+fn expire(tx: &rusqlite::Transaction<'_>, site: &Site) -> Result<(), OperationError> {
+    for (machine, row) in putbacks::expire(tx, site.clock.now())? {
+        let name = machines::by_row(tx, machine)?.name;
+        record(tx, site, &Actor::console(), Action::PutBackEnded, name.as_str(), &format!("{} expired", row.0))?;
+    }
+    Ok(())
+}
+
+/// What waits for the machine that asks.
+///
+/// # Errors
+/// [`Refusal`].
+pub fn list_put_backs(site: &Site, machine: &Machine, _: &ListPutBacks) -> Result<PutBacks, Refusal> {
+    let now = site.clock.now();
+    let waiting = site.catalog.reader().read(|tx| putbacks::waiting(tx, machine.row));
+    let waiting = waiting.map_err(|e: CatalogError| site.refusal(e.into()))?;
+    let shown = waiting.into_iter().filter(|put_back| put_back.expires_at > now).map(|put_back| wire::PutBack {
+        id: u64::try_from(put_back.row.0).unwrap_or(0),
+        snapshot: put_back.snapshot,
+        paths: put_back.paths.into_iter().map(Into::into).collect(),
+        mode: match put_back.kind {
+            PutBackKind::Beside => PutBackMode::Beside,
+            PutBackKind::Overwrite => PutBackMode::Overwrite,
+        },
+        asked_by: put_back.asked_by,
+        asked_at: put_back.asked_at,
+        expires_at: put_back.expires_at,
+    });
+    Ok(PutBacks { requests: shown.collect() })
+}
+
+/// Notes what the machine says of a request; tells whether anybody still wants it.
+///
+/// # Errors
+/// [`RefusalCode::NotFound`] for what is none of this machine's; [`Refusal`].
+pub fn tell_put_back(site: &Site, machine: &Machine, message: &TellPutBack) -> Result<PutBackAnswer, Refusal> {
+    let told = site.catalog.writer().write(|tx| {
+        expire(tx, site).map_err(Failure::Fault)?;
+        let row = PutBackRow(i64::try_from(message.request).unwrap_or(0));
+        let found = putbacks::by_row(tx, row)?.filter(|found| found.machine == machine.row);
+        let mut put_back = found
+            .ok_or_else(|| Failure::refuse(RefusalCode::NotFound, "the box has no such request for this machine"))?;
+        if !put_back.state.is_open() {
+            return Ok(PutBackAnswer { goes_on: false });
+        }
+        let now = site.clock.now();
+        if note(&mut put_back, message, now) {
+            putbacks::update(tx, &put_back)?;
+            let what = (put_back.state, put_back.answered_by.as_str());
+            let detail = receipt(&put_back, message);
+            tracing::info!(machine = %machine.name, request = row.0, state = what.0.word(), "A request to put back");
+            record(tx, site, &Actor::machine(machine), action(put_back.state), machine.name.as_str(), &detail)?;
+        } else {
+            putbacks::update(tx, &put_back)?;
+        }
+        Ok::<_, Failure>(PutBackAnswer { goes_on: true })
+    });
+    told.map_err(|failure| site.refusal(failure))
+}
+
+/// Takes over what the machine says; tells whether that is worth an entry in the audit log.
+fn note(put_back: &mut PutBack, message: &TellPutBack, now: UnixMillis) -> bool {
+    let was = put_back.state;
+    put_back.state = match message.step {
+        PutBackStep::Working => PutBackState::Running,
+        PutBackStep::Refused => PutBackState::Refused,
+        PutBackStep::Done => PutBackState::Done,
+        PutBackStep::Incomplete => PutBackState::Incomplete,
+        PutBackStep::Failed => PutBackState::Failed,
+    };
+    if put_back.answered_at.is_none() {
+        put_back.answered_at = Some(now);
+        put_back.answered_by = plain(&message.by);
+        put_back.expires_at = now.plus(PATIENCE);
+    }
+    (put_back.files, put_back.bytes, put_back.problems) = (message.files, message.bytes, message.problems);
+    put_back.reason = plain(&message.reason);
+    if !put_back.state.is_open() {
+        put_back.ended_at = Some(now);
+    }
+    put_back.state != was
+}
+
+/// What the audit log keeps: number, who agreed, what was checked and written, out of what.
+fn receipt(put_back: &PutBack, message: &TellPutBack) -> String {
+    format!(
+        "{} {} {:?}: {} files, {} bytes, {} problems, snapshot {}",
+        put_back.row.0,
+        put_back.state.word(),
+        put_back.answered_by,
+        message.files,
+        message.bytes,
+        message.problems,
+        put_back.snapshot
+    )
+}
+
+fn action(state: PutBackState) -> Action {
+    match state {
+        PutBackState::Running => Action::PutBackAgreed,
+        PutBackState::Refused => Action::PutBackRefused,
+        PutBackState::Waiting
+        | PutBackState::Done
+        | PutBackState::Incomplete
+        | PutBackState::Failed
+        | PutBackState::Cancelled
+        | PutBackState::Expired => Action::PutBackEnded,
+    }
+}
+
+fn plain(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(TEXT_MAX).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Client, TestBox, files};
+    use super::*;
+
+    fn paths(names: &[&str]) -> Vec<EntryPath> {
+        names.iter().map(|name| EntryPath::from_user(name.as_bytes()).expect("path")).collect()
+    }
+
+    fn told(row: PutBackRow, step: PutBackStep) -> TellPutBack {
+        TellPutBack {
+            request: u64::try_from(row.0).expect("small"),
+            step,
+            by: "claire\n".to_owned(),
+            files: 3,
+            bytes: 9,
+            problems: 0,
+            reason: "x".repeat(1_000),
+        }
+    }
+
+    #[test]
+    fn a_request_waits_for_its_machine_alone_and_ends_once() {
+        let test = TestBox::start();
+        let site = test.site();
+        let by = Actor::console();
+        let (client, other) = (Client::enrol(site, "till"), Client::enrol(site, "other"));
+        let (receipt, _) = client.back_up(site, &files(2, 1));
+        let ask = |machine: &Client, chosen: &[&str]| {
+            ask_put_back(site, &by, &machine.machine.id, &receipt.snapshot, &paths(chosen), PutBackKind::Beside)
+        };
+        let refused = |result| match result {
+            Err(OperationError::NotToBePutBack(problem)) => problem,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(refused(ask(&client, &[])), PutBackProblem::Choice);
+        assert_eq!(refused(ask(&other, &["a"])), PutBackProblem::Snapshot);
+        let row = ask(&client, &["a", "b"]).expect("asked");
+        assert!(list_put_backs(site, &other.machine, &ListPutBacks {}).expect("list").requests.is_empty());
+        let listed = list_put_backs(site, &client.machine, &ListPutBacks {}).expect("list").requests;
+        assert_eq!((listed.len(), listed[0].paths.len(), listed[0].asked_by.as_str()), (1, 2, "console"));
+
+        let foreign = tell_put_back(site, &other.machine, &told(row, PutBackStep::Done)).expect_err("foreign");
+        assert_eq!(foreign.code, RefusalCode::NotFound);
+        let tell = |step| tell_put_back(site, &client.machine, &told(row, step)).expect("told").goes_on;
+        assert!(tell(PutBackStep::Working) && tell(PutBackStep::Done));
+        assert!(!tell(PutBackStep::Working), "what is over stays over");
+        let (done, _) = put_back(site, &by, row).expect("look").expect("there");
+        assert_eq!((done.state, done.files, done.bytes), (PutBackState::Done, 3, 9));
+        assert_eq!((done.answered_by.as_str(), done.reason.len()), ("claire", TEXT_MAX));
+        assert_eq!(refused(cancel_put_back(site, &by, row).map(|()| row)), PutBackProblem::Over);
+
+        for _ in 0..OPEN_MAX {
+            ask(&client, &["a"]).expect("asked");
+        }
+        assert_eq!(refused(ask(&client, &["a"])), PutBackProblem::TooMany);
+    }
+
+    #[test]
+    fn what_nobody_answers_expires_and_what_was_cancelled_stops() {
+        let test = TestBox::start();
+        let site = test.site();
+        let by = Actor::console();
+        let client = Client::enrol(site, "till");
+        let (receipt, _) = client.back_up(site, &files(2, 1));
+        let ask = || {
+            ask_put_back(site, &by, &client.machine.id, &receipt.snapshot, &paths(&["a"]), PutBackKind::Overwrite)
+                .expect("asked")
+        };
+        let (late, cancelled) = (ask(), ask());
+        let tell = |row, step| tell_put_back(site, &client.machine, &told(row, step)).expect("told").goes_on;
+        assert!(tell(cancelled, PutBackStep::Working));
+        cancel_put_back(site, &by, cancelled).expect("cancel");
+        assert!(!tell(cancelled, PutBackStep::Working));
+
+        let over = site.clock.now().minus(Seconds(1));
+        site.catalog
+            .writer()
+            .write(|tx| {
+                let mut request = putbacks::by_row(tx, late)?.expect("there");
+                request.expires_at = over;
+                putbacks::update(tx, &request)
+            })
+            .expect("age");
+        assert!(list_put_backs(site, &client.machine, &ListPutBacks {}).expect("list").requests.is_empty());
+        assert!(!tell(late, PutBackStep::Working), "consent comes too late");
+        expire_put_backs(site).expect("expire");
+        let (request, _) = put_back(site, &by, late).expect("look").expect("there");
+        assert_eq!(request.state, PutBackState::Expired);
+    }
+}

@@ -1,0 +1,147 @@
+//! What is checked and answered at the site, and who signs for it.
+
+use super::*;
+
+#[actix_web::test]
+async fn what_fails_at_the_site_is_told_with_what_to_do_and_what_waits_for_it() {
+    let fixture = fixture();
+    let cookie = fixture.cookie_of(Role::Technician);
+    for (language, notice, remedy, waits, passed) in [
+        ("en", "One check of the site fails", "Plug the network cable", "mended: Network cable", "last in order"),
+        ("fr", "Un contrôle du site échoue", "Branchez le câble", "réparé : Câble réseau", "en ordre pour la"),
+        (
+            "ru",
+            "Не проходит 1 проверка места",
+            "Вставьте сетевой кабель",
+            "исправлено: Сетевой кабель",
+            "последний раз",
+        ),
+    ] {
+        let first = get(&fixture, "/", &cookie, &[("accept-language", language)]).await.body;
+        assert!(first.contains(notice), "{notice} in {first}");
+        let page = get(&fixture, "/site", &cookie, &[("accept-language", language)]).await.body;
+        for said in [remedy, waits, passed, "eth&#60;0&#62;"] {
+            assert!(page.contains(said), "{said} in {page}");
+        }
+    }
+}
+
+#[actix_web::test]
+async fn nobody_signs_for_a_box_that_is_not_in_order_and_sheets_say_so() {
+    let fixture = fixture();
+    let cookie = fixture.cookie_of(Role::Technician);
+    let sign =
+        || ask(&fixture, Asked { method: "POST", path: "/site/sign", cookie: Some(&cookie), ..Asked::default() });
+    let refused = sign().await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(refused.body.contains("stand in the way"), "{}", refused.body);
+    assert_eq!(get(&fixture, "/site/signed.pdf", &cookie, &[]).await.status, StatusCode::NOT_FOUND);
+    for path in ["/site/certificate.pdf", "/site/firewall.pdf"] {
+        for language in ["en", "fr", "ru"] {
+            let sheet = get(&fixture, path, &cookie, &[("accept-language", language)]).await;
+            assert!(sheet.status == StatusCode::OK && sheet.body.starts_with("%PDF-"), "{path} in {language}");
+        }
+    }
+    all_is_in_order(&fixture);
+    assert_eq!(sign().await.location, "/site?said=signed");
+    let signed = get(&fixture, "/site/signed.pdf", &cookie, &[]).await;
+    assert!(signed.status == StatusCode::OK && signed.body.starts_with("%PDF-"));
+    let page = get(&fixture, "/site", &cookie, &[]).await.body;
+    assert!(page.contains("/site/signed.pdf") && page.contains("technician"), "{page}");
+    // A sheet stays what it was, whatever comes after.
+    found(fixture.site(), Check::LanLink, Finding::LinkDown);
+    assert_eq!(sign().await.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(get(&fixture, "/site/signed.pdf", &cookie, &[]).await.body, signed.body);
+}
+
+#[actix_web::test]
+async fn the_kit_is_asked_for_and_never_shown_beside_the_question() {
+    let fixture = fixture();
+    let cookie = fixture.cookie_of(Role::Admin);
+    let kit = fixture.site().vault.recovery_kit(&fixture.portal.dir).expect("kit");
+    let groups = crate::vault::kit_groups(&kit);
+    let shows_kit = |page: &str| groups.iter().filter(|group| page.contains(group.as_str())).count() > 1;
+    let page = get(&fixture, "/system", &cookie, &[]).await.body;
+    assert!(page.contains("/system/kit/proof") && !shows_kit(&page));
+    let form = "first=QQQQ&second=QQQQ";
+    let prove = |form| {
+        let asked =
+            Asked { method: "POST", path: "/system/kit/proof", cookie: Some(&cookie), form, ..Asked::default() };
+        ask(&fixture, asked)
+    };
+    let refused = prove(form).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(refused.body.contains("That is not what the kit says") && !shows_kit(&refused.body));
+    let (first, second) = operations::kit_question(fixture.site(), &groups).expect("question");
+    let group = |number: u32| groups[number as usize - 1].as_str();
+    let form = format!("first={}&second={}", group(first), group(second).to_lowercase());
+    assert_eq!(prove(&form).await.location, "/system?said=kit-proved");
+    let page = get(&fixture, "/setup/kit", &cookie, &[]).await.body;
+    assert!(page.contains("The recovery kit is in somebody"), "{page}");
+    let taken = ask(&fixture, Asked { method: "POST", path: "/system/kit", cookie: Some(&cookie), ..Asked::default() });
+    let taken = taken.await.body;
+    assert!(taken.contains("AGE-SECRET-KEY-1") && taken.contains(&format!(" 7: {}", groups[6].as_str())), "{taken}");
+    // A technician neither sees nor proves it.
+    let technician = fixture.cookie_of(Role::Technician);
+    assert!(!get(&fixture, "/system", &technician, &[]).await.body.contains("/system/kit/proof"));
+}
+
+#[actix_web::test]
+async fn what_is_answered_about_the_place_is_shown_with_its_consequence() {
+    let fixture = fixture();
+    let cookie = fixture.cookie_of(Role::Technician);
+    let answer = |form| {
+        ask(&fixture, Asked { method: "POST", path: "/setup/place", cookie: Some(&cookie), form, ..Asked::default() })
+    };
+    assert_eq!(answer("power=nuclear").await.status, StatusCode::NOT_FOUND);
+    assert_eq!(operations::site_answers(fixture.site()).expect("read"), [], "nothing of it is kept");
+    let form = "place_dry=yes&place_shade=yes&power=none&line=mobile&shared=shared&contact=%3Cb%3EPaul";
+    assert_eq!(answer(form).await.location, "/setup/place?said=saved");
+    let page = get(&fixture, "/setup/place", &cookie, &[]).await.body;
+    for told in ["there is dust", "The power is not protected", "not supported", "&#60;b&#62;Paul", "technician"] {
+        assert!(page.contains(told), "{told} is not in {page}");
+    }
+    for untold in ["it is not dry", "<b>Paul", "Nobody uses"] {
+        assert!(!page.contains(untold), "{untold}");
+    }
+    let page = get(&fixture, "/setup/sign-off", &cookie, &[]).await.body;
+    assert!(page.contains("Protected power") && !page.contains("action=\"/site/sign\""), "{page}");
+    // An auditor reads, and answers nothing.
+    let auditor = fixture.cookie_of(Role::Auditor);
+    let page = get(&fixture, "/setup/place", &auditor, &[]).await;
+    assert!(page.status == StatusCode::OK && !page.body.contains("action=\"/setup/place\""));
+    assert_eq!(get(&fixture, "/setup/nowhere", &cookie, &[]).await.status, StatusCode::NOT_FOUND);
+}
+
+/// As if every check that blocks had just passed, and people had done what is theirs to do.
+fn all_is_in_order(fixture: &Fixture) {
+    let (site, by) = (fixture.site(), Actor::console());
+    for check in Check::ALL.into_iter().filter(|check| check.blocks_activation() && !check.is_at_hand()) {
+        found(site, check, Finding::AddressUnshared);
+    }
+    let _owner = fixture.cookie_of(Role::Admin);
+    accounts::log_use(site, &by, accounts::Right::SeeKit, accounts::Action::KitShown, "", "").expect("taken");
+    for (question, word) in [
+        (Question::Place, "dry"),
+        (Question::Power, "socket"),
+        (Question::Access, "some"),
+        (Question::Line, "mobile"),
+        (Question::Shared, "alone"),
+        (Question::Operator, "free"),
+    ] {
+        operations::answer_question(site, &by, question, &[word], "").expect("answered");
+    }
+}
+
+fn found(site: &Site, check: Check, finding: Finding) {
+    let outcome = CheckOutcome {
+        check: check.word().to_owned(),
+        state: finding.state(),
+        finding: Some(finding.word().to_owned()),
+        because: None,
+        facts: "[]".to_owned(),
+        started_at: site.clock.now(),
+        took_ms: 1,
+    };
+    operations::keep_outcomes(site, &[outcome]).expect("keep");
+}
