@@ -78,7 +78,7 @@ fuzz: tools-build ## feeds every decoder with mutated input (FUZZ_SECONDS= for e
 
 # Nothing is asked of the network when everything is there already.
 define install-packages
-	@missing=$$(dpkg-query -W -f '$${db:Status-Status} $${Package}\n' $(1) 2>&1 | sed -nE '/^installed /!{s/^dpkg-query: no packages found matching //; s/^[a-z-]+ //; p}'); \
+	@missing=$$({ dpkg-query -W -f '$${db:Status-Status} $${Package}\n' $(1) 2>&1 || true; } | sed -nE '/^installed /!{s/^dpkg-query: no packages found matching //; s/^[a-z-]+ //; p}'); \
 	if [ -n "$$missing" ]; then apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi
 endef
 
