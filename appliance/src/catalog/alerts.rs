@@ -240,6 +240,15 @@ pub fn note_posted(tx: &Transaction<'_>, alert: AlertRow, now: UnixMillis, is_ov
     Ok(())
 }
 
+/// Forgets what the webhook was told: there is none any more, and the next one knows of nothing.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn forget_posted(tx: &Transaction<'_>) -> Result<(), CatalogError> {
+    tx.execute("UPDATE alert SET posted_at = NULL WHERE posted_at IS NOT NULL", [])?;
+    Ok(())
+}
+
 /// When warnings wait. Minutes after midnight of the box's own time zone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct QuietHours {

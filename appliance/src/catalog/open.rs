@@ -22,6 +22,7 @@ pub const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0009_alerts.sql"),
     include_str!("../../migrations/0010_system.sql"),
     include_str!("../../migrations/0011_directory.sql"),
+    include_str!("../../migrations/0012_post_order.sql"),
 ];
 
 /// The version of the present schema.

@@ -7,7 +7,7 @@ use datis_engine::units::UnixMillis;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::CatalogError;
-use super::values::{PostRow, optional_time_at, size_at, state_words, time_at, word_at};
+use super::values::{AlertRow, PostRow, optional_time_at, size_at, state_words, time_at, word_at};
 
 state_words! {
     /// What the webhook is told.
@@ -179,26 +179,37 @@ fn post_from(row: &Row<'_>) -> rusqlite::Result<Post> {
     })
 }
 
-/// Puts something into the queue.
+/// Puts something into the queue. `alert`: what it is about.
 ///
 /// # Errors
 /// [`CatalogError`].
-pub fn put(tx: &Transaction<'_>, event: WebhookEvent, body: &str, now: UnixMillis) -> Result<(), CatalogError> {
+pub fn put(
+    tx: &Transaction<'_>,
+    event: WebhookEvent,
+    alert: Option<AlertRow>,
+    body: &str,
+    now: UnixMillis,
+) -> Result<(), CatalogError> {
     tx.execute(
-        "INSERT INTO webhook_post (event, state, body, tries, answer, created_at, next_at)
-         VALUES (?1, 'waiting', ?2, 0, '', ?3, ?3)",
-        params![event.word(), body, now.0],
+        "INSERT INTO webhook_post (event, alert, state, body, tries, answer, created_at, next_at)
+         VALUES (?1, ?2, 'waiting', ?3, 0, '', ?4, ?4)",
+        params![event.word(), alert, body, now.0],
     )?;
     Ok(())
 }
 
-/// What is to be tried first now.
+/// What is to be tried first now. Of what is said of one alert nothing overtakes what was said before, or the webhook would
+/// hear of an end before its beginning.
 ///
 /// # Errors
 /// [`CatalogError`].
 pub fn due(c: &Connection, now: UnixMillis) -> Result<Option<Post>, CatalogError> {
     let sql = format!(
-        "SELECT {COLUMNS} FROM webhook_post WHERE state = 'waiting' AND next_at <= ?1 ORDER BY next_at, id LIMIT 1"
+        "SELECT {COLUMNS} FROM webhook_post AS post
+         WHERE state = 'waiting' AND next_at <= ?1 AND NOT EXISTS (
+             SELECT 1 FROM webhook_post AS before
+             WHERE before.state = 'waiting' AND before.alert = post.alert AND before.id < post.id)
+         ORDER BY next_at, id LIMIT 1"
     );
     Ok(c.prepare_cached(&sql)?.query_row([now.0], post_from).optional()?)
 }
@@ -212,7 +223,7 @@ pub fn newest(c: &Connection, limit: u32) -> Result<Vec<Post>, CatalogError> {
     Ok(statement.query_map([limit], post_from)?.collect::<Result<_, _>>()?)
 }
 
-/// Notes how a try ended.
+/// Notes how a try ended, unless it was given up meanwhile.
 ///
 /// # Errors
 /// [`CatalogError`].
@@ -226,7 +237,7 @@ pub fn note_try(
     tx.execute(
         "UPDATE webhook_post SET state = ?2, answer = ?3, tries = tries + 1, next_at = ?5,
                                  done_at = CASE ?2 WHEN 'waiting' THEN NULL ELSE ?4 END
-         WHERE id = ?1",
+         WHERE id = ?1 AND state = 'waiting'",
         params![post, state.word(), answer, now.0, next_at.0],
     )?;
     Ok(())

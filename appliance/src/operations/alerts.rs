@@ -171,6 +171,8 @@ pub fn set_alerts(site: &Site, by: &Actor, change: &AlertChange) -> Result<(), S
             }
             None => {
                 webhook::give_up(tx, now)?;
+                // Whoever is told next knows of none of them.
+                alerts::forget_posted(tx)?;
                 None
             }
         };
@@ -240,16 +242,20 @@ pub struct Telling {
     pub body: String,
 }
 
-/// Puts what the webhook is told into its queue, and remembers in the same step that it is told.
+/// Puts what the webhook is told into its queue, and remembers in the same step that it is told. Without a webhook, which
+/// may have been taken away a moment ago, nothing is queued: it would wait for the next one.
 ///
 /// # Errors
 /// [`OperationError`]; nothing is told or remembered then.
 pub fn tell_webhook(site: &Site, tellings: &[Telling]) -> Result<(), OperationError> {
     let now = site.clock.now();
     let queued = site.catalog.writer().write(|tx| {
+        if alerts::setting(tx)?.webhook.is_none() {
+            return Ok(());
+        }
         for Telling { alert, is_over, body } in tellings {
             let event = if *is_over { WebhookEvent::Closed } else { WebhookEvent::Opened };
-            webhook::put(tx, event, body, now)?;
+            webhook::put(tx, event, Some(*alert), body, now)?;
             alerts::note_posted(tx, *alert, now, *is_over)?;
         }
         Ok(())
@@ -450,5 +456,61 @@ mod tests {
         assert!(matches!(set_alerts(site, &by, &change(Some(hook(None)))), Err(SetAlertsError::Secret)), "it is gone");
         let log = audit_log(site, &by, None, 9).expect("log");
         assert!(log.iter().all(|entry| !format!("{entry:?}").contains("webhook/abc")), "the path may be a secret");
+    }
+
+    #[test]
+    fn what_was_for_a_webhook_that_is_gone_does_not_reach_the_next_one() {
+        let test = TestBox::start();
+        let (site, by) = (test.site(), Actor::console());
+        let set = |hook| set_alerts(site, &by, &change(hook)).expect("set");
+        let untold = || untold_alerts(site, Channel::Webhook, false).expect("untold");
+        let telling = |alert: &Alert, is_over| Telling { alert: alert.row, is_over, body: "{}".to_owned() };
+        set(Some(hook(Some("sixteen letters!!"))));
+        judged(site, &[key(AlertKind::DamagedPacks, ""), key(AlertKind::MachineLate, "ab")]);
+        let found = untold();
+        tell_webhook(site, &[telling(&found[0], false), telling(&found[1], false)]).expect("tell");
+        judged(site, &[key(AlertKind::DamagedPacks, "")]);
+        let over = alerts_over_untold(site).expect("over");
+        assert_eq!(over.len(), 1);
+
+        set(None);
+        tell_webhook(site, &[telling(&over[0], true)]).expect("the webhook went a moment ago");
+        set(Some(hook(Some("seventeen letters"))));
+        assert!(super::super::due_post(site).expect("due").is_none(), "nothing waits for the new one");
+        assert!(alerts_over_untold(site).expect("over").is_empty(), "it does not know what is over");
+        assert_eq!(untold().len(), 1, "it is told what is open");
+    }
+
+    #[test]
+    fn the_webhook_never_hears_of_an_end_before_its_beginning() {
+        let test = TestBox::start();
+        let (site, by) = (test.site(), Actor::console());
+        set_alerts(site, &by, &change(Some(hook(Some("sixteen letters!!"))))).expect("set");
+        judged(site, &[key(AlertKind::DamagedPacks, ""), key(AlertKind::MachineLate, "ab")]);
+        let found = untold_alerts(site, Channel::Webhook, false).expect("untold");
+        let tell = |alert: &Alert, is_over, body: &str| {
+            tell_webhook(site, &[Telling { alert: alert.row, is_over, body: body.to_owned() }]).expect("tell");
+        };
+        let due = || super::super::due_post(site).expect("due").map(|(_, post)| post);
+        tell(&found[0], false, "first opened");
+        let opened = due().expect("a post");
+        super::super::note_post(site, &opened, Err("away")).expect("note");
+        tell(&found[0], true, "first closed");
+        assert_eq!(due(), None, "the first message waits to be tried again");
+        tell(&found[1], false, "second opened");
+        assert_eq!(due().map(|post| post.body).as_deref(), Some("second opened"), "another alert need not wait");
+        super::super::note_post(site, &due().expect("a post"), Ok("200")).expect("note");
+        super::super::note_post(site, &opened, Ok("200")).expect("note");
+        assert_eq!(due().map(|post| post.body).as_deref(), Some("first closed"));
+        set_alerts(site, &by, &change(None)).expect("take away");
+        super::super::note_post(site, &due_none(site), Err("away")).expect("a try that ends late");
+        let states: Vec<_> = super::super::newest_posts(site, 9).expect("posts").iter().map(|p| p.state).collect();
+        assert!(!states.contains(&crate::catalog::webhook::PostState::Waiting), "{states:?}");
+    }
+
+    /// The message that was given up.
+    fn due_none(site: &Site) -> crate::catalog::webhook::Post {
+        let posts = super::super::newest_posts(site, 9).expect("posts");
+        posts.into_iter().find(|post| post.body == "first closed").expect("a post")
     }
 }

@@ -48,7 +48,7 @@ pub fn test_webhook(site: &Site, by: &Actor, body: &str) -> Result<bool, Operati
     let now = site.clock.now();
     let queued = site.catalog.writer().write(|tx| {
         let Some(hook) = alerts::setting(tx)?.webhook else { return Ok(false) };
-        webhook::put(tx, WebhookEvent::Test, body, now)?;
+        webhook::put(tx, WebhookEvent::Test, None, body, now)?;
         record(tx, site, by, Action::WebhookTested, hook.url.authority(), "")?;
         Ok(true)
     });
