@@ -50,6 +50,16 @@ pub struct DirectorySetting {
     pub groups: Vec<(String, Role)>,
 }
 
+impl DirectorySetting {
+    /// Whether both are one server, reached and known again in one way. A password belongs to it: another server must
+    /// not get it, nor a stranger who listens where a way is less protected.
+    #[must_use]
+    pub fn is_same_server(&self, other: &Self) -> bool {
+        let server = |s: &Self| (s.host.clone(), s.port, s.security, s.authority.clone());
+        server(self) == server(other)
+    }
+}
+
 /// How the directory is asked, if that was set.
 ///
 /// # Errors
@@ -127,11 +137,11 @@ pub fn entry_of(c: &Connection, account: AccountRow) -> Result<Option<String>, C
     Ok(statement.query_row([account], |row| row.get(0)).optional()?)
 }
 
-/// All accounts of the directory.
+/// All accounts of the directory, with the names of their entries there.
 ///
 /// # Errors
 /// [`CatalogError`].
-pub fn accounts(c: &Connection) -> Result<Vec<AccountRow>, CatalogError> {
-    let mut statement = c.prepare_cached("SELECT account FROM directory_account ORDER BY account")?;
-    Ok(statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)
+pub fn accounts(c: &Connection) -> Result<Vec<(AccountRow, String)>, CatalogError> {
+    let mut statement = c.prepare_cached("SELECT account, entry FROM directory_account ORDER BY account")?;
+    Ok(statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?)
 }

@@ -97,34 +97,37 @@ impl Conversation<'_> {
         let mut ldap = self.connect().await?;
         let known = match (&self.setting.template, &self.setting.service, self.password) {
             (Some(template), _, Some(password)) => {
-                if !bind(&mut ldap, &filled_name(template, self.name), password).await? {
-                    return Ok(Known::Nobody);
-                }
-                self.find(&mut ldap).await?
+                let is_theirs = bind(&mut ldap, &filled_name(template, self.name), password).await?;
+                if is_theirs { self.find(&mut ldap).await? } else { Known::Nobody }
             }
-            (_, Some(service), password) => {
+            (_, Some(service), _) => {
                 let secret = self.service.unwrap_or_default();
                 let said = ldap.simple_bind(&service.name, secret).await?;
                 if said.rc != SUCCESS || secret.is_empty() {
                     return Err(LdapFault::Service { said: words(said.rc, &said.text) });
                 }
-                let known = self.find(&mut ldap).await?;
-                if let (Known::Entry { entry, .. }, Some(password)) = (&known, password) {
-                    let mut theirs = self.connect().await?;
-                    let is_right = bind(&mut theirs, entry, password).await?;
-                    // They may go without a word.
-                    let _ = theirs.unbind().await;
-                    if is_right { known } else { Known::Nobody }
-                } else {
-                    known
-                }
+                self.find(&mut ldap).await?
             }
             (Some(_), None, None) | (None, None, _) => {
                 return Err(LdapFault::Service { said: "there is none".to_owned() });
             }
         };
         let _ = ldap.unbind().await;
-        Ok(known)
+        match (&known, self.password) {
+            (Known::Entry { entry, .. }, Some(password)) if !self.is_password_of(entry, password).await? => {
+                Ok(Known::Nobody)
+            }
+            _ => Ok(known),
+        }
+    }
+
+    /// Whether the password is that of the entry itself: a template and a filter may lead to two people.
+    async fn is_password_of(&self, entry: &str, password: &str) -> Result<bool, LdapFault> {
+        let mut theirs = self.connect().await?;
+        let is_right = bind(&mut theirs, entry, password).await?;
+        // They may go without a word.
+        let _ = theirs.unbind().await;
+        Ok(is_right)
     }
 
     async fn connect(&self) -> Result<Ldap, LdapFault> {

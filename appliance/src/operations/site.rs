@@ -11,7 +11,7 @@ use datis_engine::store::{ObjectKind, ObjectName, PackStore, Space, StoreError};
 use datis_engine::units::UnixMillis;
 use datis_engine::wire::Refusal;
 
-use super::accounts::Delays;
+use super::accounts::{Delays, Questions};
 use super::commit::{Claims, finish_announced};
 use super::error::{Failure, OperationError, chain, full, refusal_of};
 use super::opened::OpenedPacks;
@@ -163,6 +163,7 @@ pub struct Site {
     pub(super) delays: Delays,
     /// Those of proofs: whoever mistypes the kit can still sign in.
     pub(super) proof_delays: Delays,
+    pub(super) directory_questions: Questions,
     pub(super) opened: OpenedPacks,
     pub(super) registrar: Registrar,
     pub(super) poison: Arc<Poison>,
@@ -225,6 +226,7 @@ impl Site {
             clock,
             delays: Delays::default(),
             proof_delays: Delays::default(),
+            directory_questions: Questions::default(),
             opened: OpenedPacks::default(),
             registrar,
             poison,

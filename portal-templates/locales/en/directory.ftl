@@ -30,6 +30,7 @@ directory-person = This account is one of the company's directory: its password 
 err-directory = The company's directory cannot be asked at the moment. Accounts of the box itself still work.
 err-of-directory = This account is one of the company's directory: its password is changed there.
 err-directory-host = Write the name or address of the server, and its port.
+err-directory-address = Over TLS a directory is asked by its name or its IPv4 address, not by an IPv6 address: write the name that its certificate bears.
 err-directory-plain = Without TLS passwords would be read on the way: choose LDAPS or STARTTLS. None is for a server on this computer only.
 err-directory-base = Write where people and groups are, such as dc=example,dc=org, in at most 500 characters.
 err-directory-name = Filter and template need { "{" }name{ "}" } where the typed name comes; a filter stands in parentheses.

@@ -33,6 +33,7 @@ ou: people
 dn: uid=claire,ou=people,dc=example,dc=org
 objectClass: inetOrgPerson
 uid: claire
+uid: claire.martin
 cn: Claire
 sn: Martin
 userPassword: les trois cafés du port
@@ -49,7 +50,7 @@ objectClass: inetOrgPerson
 uid: odile
 cn: Odile
 sn: Nobody
-userPassword: les trois cafés du port
+userPassword: quatre barques dans le port
 
 dn: cn=twin 1,ou=people,dc=example,dc=org
 objectClass: inetOrgPerson
@@ -209,6 +210,13 @@ fn a_real_directory_tells_who_somebody_is_on_every_way_to_it() {
         assert_eq!(entry_of(ask(setting, "claire", Some(""))), None, "the server itself would say yes");
         assert_eq!(entry_of(ask(setting, "nobody", Some(PASSWORD))), None);
     }
+    // Whoever binds as one person must not come in as another one, whom the filter finds.
+    let crossed = DirectorySetting {
+        template: Some("uid=odile,ou=people,dc=example,dc=org".to_owned()),
+        filter: "(uid={name})".to_owned(),
+        ..as_themselves
+    };
+    assert_eq!(entry_of(ask(&crossed, "claire", Some("quatre barques dans le port"))), None);
     assert_eq!(entry_of(ask(&ldaps, "claire", None)), claire, "whether there is such a person");
     assert_eq!(entry_of(ask(&ldaps, "nobody", None)), None);
     let Known::Entry { mut groups, .. } = ask(&ldaps, "claire", None).expect("claire") else { panic!("nobody") };
@@ -299,6 +307,8 @@ fn people_of_the_directory_come_in_by_their_groups_and_are_gone_when_they_leave_
         let refused = sign_in(site, name, password).expect_err(name);
         assert!(matches!(refused, AccountError::Wrong), "{name}: {refused}");
     }
+    let alias = accounts::sign_in(site, &elsewhere(), "claire.martin", PASSWORD, &OverLdap).expect_err("an alias");
+    assert!(matches!(alias, AccountError::Wrong), "one account a person: {alias}");
     // The delay grows as it does for accounts of the box.
     assert!(matches!(sign_in(site, "paul", ""), Err(AccountError::Wrong | AccountError::Wait { .. })));
     assert!(matches!(sign_in(site, "paul", PASSWORD), Err(AccountError::Wait { .. })));
@@ -342,8 +352,10 @@ fn accounts_of_the_box_go_first_and_work_when_the_directory_is_away() {
     sign_in(site, "claire", own).expect("the box's claire");
     let paul = sign_in(site, "paul", PASSWORD).expect("paul");
 
+    let wider = DirectorySetting { filter: "(|(uid={name})(mail={name}))".to_owned(), ..slapd.setting() };
+    accounts::set_directory(site, &by, Some(&wider), None).expect("the password is kept for the same server");
     let away = DirectorySetting { port: free_port(), ..slapd.setting() };
-    accounts::set_directory(site, &by, Some(&away), None).expect("the password is kept for the same server");
+    accounts::set_directory(site, &by, Some(&away), Some(ROOT_PASSWORD)).expect("set");
     let refused = sign_in(site, "paul", PASSWORD).expect_err("away");
     assert!(matches!(refused, AccountError::Directory(_)), "{refused}");
     sign_in(site, "claire", own).expect("the box's claire");
@@ -355,8 +367,15 @@ fn accounts_of_the_box_go_first_and_work_when_the_directory_is_away() {
     accounts::check_directory(site, &OverLdap).expect("check");
     assert!(matches!(visitor(paul.cookie.expose()), Visitor::Stranger));
 
-    let elsewhere = DirectorySetting { host: "evil.example".to_owned(), ..slapd.setting() };
     accounts::set_directory(site, &by, Some(&slapd.setting()), Some(ROOT_PASSWORD)).expect("set");
-    let refused = accounts::set_directory(site, &by, Some(&elsewhere), None).expect_err("its password");
-    assert!(matches!(refused, AccountError::PasswordShort), "another server must not get it: {refused}");
+    let right = slapd.setting();
+    for other in [
+        DirectorySetting { host: "evil.example".to_owned(), ..right.clone() },
+        DirectorySetting { port: 6_360, ..right.clone() },
+        DirectorySetting { security: DirectorySecurity::StartTls, ..right.clone() },
+        DirectorySetting { authority: None, ..right },
+    ] {
+        let refused = accounts::set_directory(site, &by, Some(&other), None).expect_err("its password");
+        assert!(matches!(refused, AccountError::PasswordShort), "another server must not get it: {refused}");
+    }
 }

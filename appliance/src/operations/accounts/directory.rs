@@ -3,7 +3,11 @@
 //! Asking the directory is somebody else's work ([`Directory`]); what its answer means is decided here. An account of the
 //! box itself always goes before one of the directory that has its name.
 
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use datis_engine::units::{Seconds, UnixMillis};
+use rusqlite::Transaction;
 use zeroize::Zeroizing;
 
 use super::super::{OperationError, Site};
@@ -13,6 +17,7 @@ use super::error::AccountError;
 use super::login::{Origin, actor_of, noted};
 use super::password;
 use super::secret::Secret;
+use crate::catalog::AccountRow;
 use crate::catalog::accounts::{self, Account, AccountName, AccountState, Role, Service};
 use crate::catalog::directory::{self, DirectorySetting, ServiceAccount};
 use crate::catalog::{CatalogError, entry};
@@ -23,6 +28,11 @@ const UNSEEN_MAX: Seconds = Seconds(8 * 3_600);
 const PASSWORD_MAX: usize = 1 << 10;
 /// Accounts of one box.
 const ACCOUNTS_MAX: usize = 1_000;
+/// Questions of people at a time: fewer than the threads that answer them, so that a directory that is slow keeps nobody
+/// out who does not need it.
+const QUESTIONS_MAX: usize = 3;
+/// A directory that fails so often in a row is not asked for the others.
+const FAILURES_MAX: usize = 3;
 
 /// What the directory says of somebody.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,6 +69,26 @@ pub trait Directory {
     ) -> Result<Known, DirectoryError>;
 }
 
+/// The questions of people that are under way.
+#[derive(Debug, Default)]
+pub(crate) struct Questions(AtomicUsize);
+
+/// One of them.
+struct Question<'q>(&'q Questions);
+
+impl Questions {
+    fn begin(&self) -> Option<Question<'_>> {
+        let one_more = |under_way| Some(under_way + 1).filter(|count| *count <= QUESTIONS_MAX);
+        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_ok().then_some(Question(self))
+    }
+}
+
+impl Drop for Question<'_> {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// How the directory is asked; `None`: not at all.
 ///
 /// # Errors
@@ -69,7 +99,7 @@ pub fn directory_setting(site: &Site, by: &Actor) -> Result<Option<DirectorySett
 }
 
 /// Sets how the directory is asked; `None`: not at all. The service account's password is `password`, or the one that is
-/// there where server and account are the same.
+/// there where the server, the way to it and the account are the same.
 ///
 /// # Errors
 /// [`AccountError::PasswordShort`] where the service account has none; [`AccountError`].
@@ -85,11 +115,10 @@ pub fn set_directory(
     let set = site.catalog.writer().write(|tx| {
         let before = directory::setting(tx)?;
         let mut setting = setting.cloned();
-        if let Some(DirectorySetting { service: Some(service), host, .. }) = &mut setting {
-            // A password belongs to a server: another one must not get it.
-            let kept = before.filter(|before| before.host == *host).and_then(|before| before.service);
-            let kept = kept.filter(|kept| kept.name == service.name).map(|kept| kept.password);
-            service.password = sealed.or(kept).ok_or(AccountError::PasswordShort)?;
+        let kept = setting.as_ref().and_then(|setting| before.filter(|before| before.is_same_server(setting)));
+        if let Some(service) = setting.as_mut().and_then(|setting| setting.service.as_mut()) {
+            let kept = kept.and_then(|before| before.service).filter(|kept| kept.name == service.name);
+            service.password = sealed.or(kept.map(|kept| kept.password)).ok_or(AccountError::PasswordShort)?;
         }
         directory::set(tx, setting.as_ref())?;
         let host = setting.as_ref().map_or("", |setting| &setting.host);
@@ -112,7 +141,7 @@ pub fn try_directory(
     by.may(Right::ManageAccounts)?;
     let name: AccountName = name.parse().map_err(|_| AccountError::BadName)?;
     let setting = site.catalog.reader().read(|tx| directory::setting(tx))?.ok_or(AccountError::NoSuchAccount)?;
-    let known = asked(site, way, &setting, &name, password)?;
+    let known = asked_by_people(site, way, &setting, &name, password)?;
     let role = match &known {
         Known::Entry { groups, .. } => role_of(&setting, groups),
         Known::Nobody => None,
@@ -126,6 +155,12 @@ pub(super) fn setting_for(site: &Site, account: Option<&Account>) -> Result<Opti
         Some(account) if directory::entry_of(tx, account.row)?.is_none() => Ok(None),
         Some(_) | None => directory::setting(tx),
     })
+}
+
+/// Whether somebody whom the directory knows by this entry is the one that the account was made for.
+pub(super) fn is_theirs(site: &Site, account: &Account, entry: &str) -> Result<bool, CatalogError> {
+    let known = site.catalog.reader().read(|tx| directory::entry_of(tx, account.row))?;
+    Ok(known.is_some_and(|known| plain(&known) == plain(entry)))
 }
 
 /// Whether the account is one of the directory.
@@ -145,10 +180,25 @@ pub(super) fn verify(
     if password.is_empty() {
         return Ok(None);
     }
-    Ok(match asked(site, way, setting, name, Some(password))? {
+    Ok(match asked_by_people(site, way, setting, name, Some(password))? {
         Known::Entry { entry, groups } => role_of(setting, &groups).map(|role| (entry, role)),
         Known::Nobody => None,
     })
+}
+
+/// Asks while somebody waits for the answer.
+fn asked_by_people(
+    site: &Site,
+    way: &dyn Directory,
+    setting: &DirectorySetting,
+    name: &AccountName,
+    password: Option<&str>,
+) -> Result<Known, AccountError> {
+    let Some(_question) = site.directory_questions.begin() else {
+        let busy = "it has not answered others yet; try again in a few seconds";
+        return Err(AccountError::Directory(DirectoryError(busy.to_owned())));
+    };
+    asked(site, way, setting, name, password)
 }
 
 fn asked(
@@ -188,6 +238,10 @@ fn plain(name: &str) -> String {
 }
 
 /// The account of somebody whose password the directory has found right: the one that is there, or a new one.
+///
+/// # Errors
+/// [`AccountError::Wrong`] where the account is shut out, or is the box's own, or where the entry has come in under another
+/// name: a directory takes several spellings for one (RFC 4518), and each would be an account without a second factor.
 pub(super) fn admit(
     site: &Site,
     from: &Origin,
@@ -196,30 +250,10 @@ pub(super) fn admit(
 ) -> Result<Account, AccountError> {
     // The catalog wants an active account to have a password. Nobody knows this one, and no way leads to it.
     let nobodys = password::hash(Secret::generate().map_err(OperationError::from)?.expose())?;
-    let now = site.clock.now();
     let admitted = site.catalog.writer().write(|tx| {
         let account = match accounts::by_name(tx, name)? {
-            Some(account) if account.state != AccountState::Active => return Err(AccountError::Wrong),
-            Some(account) if directory::entry_of(tx, account.row)?.is_none() => return Err(AccountError::Wrong),
-            Some(account) => {
-                if account.role != role {
-                    accounts::set_standing(tx, account.row, role, account.state)?;
-                    entry::remove_sessions(tx, account.row, None)?;
-                    record(tx, site, &from_the_directory(), Action::AccountChanged, name.as_str(), role.word())?;
-                }
-                account
-            }
-            None => {
-                if accounts::all(tx)?.len() >= ACCOUNTS_MAX {
-                    return Err(AccountError::TooMany);
-                }
-                let row = accounts::insert(tx, name, role, now)?;
-                accounts::set_password(tx, row, &nobodys)?;
-                accounts::set_services(tx, row, &[Service::Restore])?;
-                let account = accounts::by_row(tx, row)?.ok_or(AccountError::Wrong)?;
-                record(tx, site, &actor_of(&account, from), Action::CameByDirectory, name.as_str(), role.word())?;
-                account
-            }
+            Some(account) => known_here(tx, site, account, (entry_name, role))?,
+            None => newcomer(tx, site, from, (name, &nobodys), (entry_name, role))?,
         };
         directory::mark(tx, account.row, entry_name)?;
         Ok(Account { role, ..account })
@@ -227,62 +261,139 @@ pub(super) fn admit(
     admitted.map_err(|e: AccountError| noted(site, e))
 }
 
+fn known_here(
+    tx: &Transaction<'_>,
+    site: &Site,
+    account: Account,
+    (entry_name, role): (&str, Role),
+) -> Result<Account, AccountError> {
+    let entry_before = directory::entry_of(tx, account.row)?;
+    let entry_before = entry_before.filter(|_| account.state == AccountState::Active).ok_or(AccountError::Wrong)?;
+    let name = account.name.as_str();
+    if plain(&entry_before) != plain(entry_name) {
+        // Somebody who left and somebody new may have one name: what the first was given is not the second's. The second
+        // factor stays, since an entry may only have moved; an admin takes it off.
+        end_in(tx, site, &account, None)?;
+        accounts::set_services(tx, account.row, &[Service::Restore])?;
+        accounts::set_machines(tx, account.row, &BTreeSet::new())?;
+        record(tx, site, &from_the_directory(), Action::AccountChanged, name, entry_name)?;
+    }
+    if account.role != role {
+        accounts::set_standing(tx, account.row, role, account.state)?;
+        entry::remove_sessions(tx, account.row, None)?;
+        record(tx, site, &from_the_directory(), Action::AccountChanged, name, role.word())?;
+    }
+    Ok(account)
+}
+
+fn newcomer(
+    tx: &Transaction<'_>,
+    site: &Site,
+    from: &Origin,
+    (name, password): (&AccountName, &str),
+    (entry_name, role): (&str, Role),
+) -> Result<Account, AccountError> {
+    if account_of_entry(tx, entry_name)?.is_some() {
+        return Err(AccountError::Wrong);
+    }
+    if accounts::all(tx)?.len() >= ACCOUNTS_MAX {
+        return Err(AccountError::TooMany);
+    }
+    let row = accounts::insert(tx, name, role, site.clock.now())?;
+    accounts::set_password(tx, row, password)?;
+    accounts::set_services(tx, row, &[Service::Restore])?;
+    let account = accounts::by_row(tx, row)?.ok_or(AccountError::Wrong)?;
+    record(tx, site, &actor_of(&account, from), Action::CameByDirectory, name.as_str(), role.word())?;
+    Ok(account)
+}
+
+fn account_of_entry(tx: &Transaction<'_>, entry_name: &str) -> Result<Option<AccountRow>, CatalogError> {
+    let wanted = plain(entry_name);
+    Ok(directory::accounts(tx)?.into_iter().find(|(_, entry)| plain(entry) == wanted).map(|(row, _)| row))
+}
+
 fn from_the_directory() -> Actor {
     Actor { name: "directory".to_owned(), ..Actor::console() }
 }
 
 /// Looks every person of the directory up who has something open here, and ends what those have who are gone, or no more
-/// in a group that may come in. Where the box has no account of its own in the directory it cannot look: what is older
-/// than 8 hours ends. While the directory does not answer nothing changes.
+/// in a group that may come in, or whose name is somebody else's now. Where the box has no account of its own in the
+/// directory it cannot look: what is older than 8 hours ends. For whom the directory does not answer nothing changes.
 ///
 /// # Errors
-/// [`AccountError`].
+/// [`AccountError`]: the first one; the others were looked up all the same, unless three in a row failed.
 pub fn check_directory(site: &Site, way: &dyn Directory) -> Result<(), AccountError> {
-    let now = site.clock.now();
     let (setting, people) = site.catalog.reader().read(|tx| {
         let mut people = Vec::new();
-        for row in directory::accounts(tx)? {
+        for (row, entry_name) in directory::accounts(tx)? {
             let has_something = !entry::sessions_of(tx, row)?.is_empty() || !entry::tokens_of(tx, row)?.is_empty();
-            people.extend(accounts::by_row(tx, row)?.filter(|_| has_something));
+            let account = accounts::by_row(tx, row)?.filter(|_| has_something);
+            people.extend(account.map(|account| (account, entry_name)));
         }
         Ok::<_, CatalogError>((directory::setting(tx)?, people))
     })?;
-    for account in people {
-        match &setting {
-            None => end(site, &account, None)?,
-            Some(setting) if setting.service.is_none() => end(site, &account, Some(now.minus(UNSEEN_MAX)))?,
-            Some(setting) => {
-                let role = match asked(site, way, setting, &account.name, None)? {
-                    Known::Entry { groups, .. } => role_of(setting, &groups),
-                    Known::Nobody => None,
-                };
-                if role != Some(account.role) {
-                    end(site, &account, None)?;
+    let (mut first, mut in_a_row) = (None, 0);
+    for (account, entry_name) in people {
+        match check_person(site, way, setting.as_ref(), &account, &entry_name) {
+            Ok(()) => in_a_row = 0,
+            Err(error @ AccountError::Directory(_)) => {
+                first.get_or_insert(error);
+                in_a_row += 1;
+                if in_a_row == FAILURES_MAX {
+                    break;
                 }
             }
+            Err(other) => return Err(other),
         }
     }
-    Ok(())
+    first.map_or(Ok(()), Err)
+}
+
+fn check_person(
+    site: &Site,
+    way: &dyn Directory,
+    setting: Option<&DirectorySetting>,
+    account: &Account,
+    entry_name: &str,
+) -> Result<(), AccountError> {
+    let Some(setting) = setting else { return end(site, account, None) };
+    if setting.service.is_none() {
+        return end(site, account, Some(site.clock.now().minus(UNSEEN_MAX)));
+    }
+    let is_as_before = match asked(site, way, setting, &account.name, None)? {
+        Known::Entry { entry, groups } => {
+            plain(&entry) == plain(entry_name) && role_of(setting, &groups) == Some(account.role)
+        }
+        Known::Nobody => false,
+    };
+    if is_as_before { Ok(()) } else { end(site, account, None) }
 }
 
 /// Ends sessions and tokens that were made before `before`, or all of them.
 fn end(site: &Site, account: &Account, before: Option<UnixMillis>) -> Result<(), AccountError> {
-    let is_old = |at: UnixMillis| before.is_none_or(|before| at < before);
-    let ended = site.catalog.writer().write(|tx| {
-        let mut count = 0_u64;
-        for session in entry::sessions_of(tx, account.row)?.iter().filter(|session| is_old(session.created_at)) {
-            entry::remove_session(tx, account.row, &session.digest)?;
-            count += 1;
-        }
-        for token in entry::tokens_of(tx, account.row)?.iter().filter(|token| is_old(token.created_at)) {
-            entry::remove_token(tx, account.row, token.row)?;
-            count += 1;
-        }
-        if count > 0 {
-            let name = account.name.as_str();
-            record(tx, site, &from_the_directory(), Action::SessionsEnded, name, &count.to_string())?;
-        }
-        Ok(())
-    });
+    let ended = site.catalog.writer().write(|tx| end_in(tx, site, account, before));
     ended.map_err(|e: CatalogError| site.noted(e.into()).into())
+}
+
+fn end_in(
+    tx: &Transaction<'_>,
+    site: &Site,
+    account: &Account,
+    before: Option<UnixMillis>,
+) -> Result<(), CatalogError> {
+    let is_old = |at: UnixMillis| before.is_none_or(|before| at < before);
+    let mut count = 0_u64;
+    for session in entry::sessions_of(tx, account.row)?.iter().filter(|session| is_old(session.created_at)) {
+        entry::remove_session(tx, account.row, &session.digest)?;
+        count += 1;
+    }
+    for token in entry::tokens_of(tx, account.row)?.iter().filter(|token| is_old(token.created_at)) {
+        entry::remove_token(tx, account.row, token.row)?;
+        count += 1;
+    }
+    if count > 0 {
+        let name = account.name.as_str();
+        record(tx, site, &from_the_directory(), Action::SessionsEnded, name, &count.to_string())?;
+    }
+    Ok(())
 }

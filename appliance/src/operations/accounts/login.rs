@@ -104,10 +104,8 @@ pub fn sign_in(
     if let Some(name) = &name
         && let Some(setting) = directory::setting_for(site, account.as_ref())?
     {
-        let Some((entry, role)) = directory::verify(site, way, &setting, name, password)? else {
-            site.delays.failed(from.address, &tried, Instant::now());
-            return failed(site, from, &tried);
-        };
+        let verified = directory::verify(site, way, &setting, name, password);
+        let Some((entry, role)) = counted(site, from, &tried, verified)? else { return failed(site, from, &tried) };
         let account = directory::admit(site, from, name, (&entry, role))?;
         return open_session(site, from, &account, stage_after_password(&account), None, |_| Ok(()));
     }
@@ -282,8 +280,13 @@ pub fn confirm_password(
     let account = of(site, by.own()?)?;
     let session = by.session.ok_or(OperationError::Forbidden)?;
     let is_right = match directory::setting_for(site, Some(&account))? {
-        Some(setting) => directory::verify(site, way, &setting, &account.name, password)?
-            .is_some_and(|(_, role)| role == account.role),
+        Some(setting) => {
+            let verified = directory::verify(site, way, &setting, &account.name, password);
+            match counted(site, from, by.name(), verified)? {
+                Some((entry, role)) => role == account.role && directory::is_theirs(site, &account, &entry)?,
+                None => return failed(site, from, by.name()),
+            }
+        }
         None => password::verify(password, account.password.as_deref()),
     };
     if !is_right {
@@ -436,6 +439,20 @@ fn wait(site: &Site, from: &Origin, name: &str) -> Result<(), AccountError> {
         Some(wait) => Err(AccountError::Wait { wait }),
         None => Ok(()),
     }
+}
+
+/// Notes a failure where the directory did not say yes. That it did not answer counts, too: strangers would ask it without
+/// end.
+fn counted<T>(
+    site: &Site,
+    from: &Origin,
+    name: &str,
+    verified: Result<Option<T>, AccountError>,
+) -> Result<Option<T>, AccountError> {
+    if matches!(verified, Ok(None) | Err(AccountError::Directory(_))) {
+        site.delays.failed(from.address, name, Instant::now());
+    }
+    verified
 }
 
 /// Writes a failed attempt into the log. The delay bounds how many there can be.

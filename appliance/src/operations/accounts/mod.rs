@@ -29,6 +29,7 @@ pub use actor::{Actor, Needs, Right};
 pub(super) use audit::record;
 pub use audit::{Action, LogVerdict, audit_log, log_use, verify_audit_log};
 pub(crate) use delays::Delays;
+pub(crate) use directory::Questions;
 pub use directory::{
     Directory, DirectoryError, Known, check_directory, directory_setting, set_directory, try_directory,
 };

@@ -399,3 +399,132 @@ fn support_comes_in_for_its_hours_and_not_a_minute_longer() {
         "opened three times, replaced and closed, ended by itself"
     );
 }
+
+/// A directory that says what the test wants.
+struct Says<F>(F);
+
+impl<F: Fn(&AccountName) -> Result<Known, DirectoryError>> Directory for Says<F> {
+    fn ask(
+        &self,
+        _: &DirectorySetting,
+        _: Option<&str>,
+        name: &AccountName,
+        _: Option<&str>,
+    ) -> Result<Known, DirectoryError> {
+        (self.0)(name)
+    }
+}
+
+const STAFF: &str = "cn=staff,dc=example,dc=org";
+
+fn with_directory(site: &Site) {
+    let setting = DirectorySetting {
+        host: "ldap.example.org".to_owned(),
+        port: 636,
+        security: DirectorySecurity::Ldaps,
+        authority: None,
+        template: None,
+        service: Some(ServiceAccount { name: "cn=box".to_owned(), password: Vec::new() }),
+        base: "dc=example,dc=org".to_owned(),
+        filter: "(uid={name})".to_owned(),
+        groups: vec![(STAFF.to_owned(), Role::Member)],
+    };
+    set_directory(site, &Actor::console(), Some(&setting), Some("secret")).expect("directory");
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "it is what a directory answers")]
+fn staff(entry: &str) -> Result<Known, DirectoryError> {
+    Ok(Known::Entry { entry: entry.to_owned(), groups: vec![STAFF.to_owned()] })
+}
+
+fn away() -> Result<Known, DirectoryError> {
+    Err(DirectoryError("away".to_owned()))
+}
+
+#[test]
+fn a_name_that_is_given_again_inherits_nothing_but_its_second_factor() {
+    let test = TestBox::start();
+    let (site, by) = (test.site(), Actor::console());
+    with_directory(site);
+    let machine = Client::enrol(site, "till").machine;
+    let first = super::sign_in(site, &origin(), "paul", PASSWORD, &Says(|_: &AccountName| staff("uid=paul,ou=a")))
+        .expect("the first paul");
+    let token = make_token(site, &actor(site, &first), "t", TokenScope::Read, Seconds::DAY).expect("token");
+    let services = vec![Service::Restore, Service::Pos];
+    let change = PersonChange { role: Role::Member, may_come_in: None, services, machines: [machine.id].into() };
+    change_person(site, &by, &name("paul"), &change).expect("change");
+    check_directory(site, &Says(|_: &AccountName| staff("UID=paul, ou=a"))).expect("the same entry");
+    assert!(matches!(visitor(site, &first), Visitor::Known(_)));
+
+    let second = Says(|_: &AccountName| staff("uid=paul,ou=b"));
+    let signed_in = super::sign_in(site, &origin(), "paul", PASSWORD, &second).expect("the second paul");
+    assert!(matches!(visitor(site, &first), Visitor::Stranger));
+    assert!(authenticate_token(site, &origin(), token.expose()).expect("token").is_none());
+    let now = actor(site, &signed_in);
+    assert!(now.machines.is_empty() && now.services == [Service::Restore], "{now:?}");
+    check_directory(site, &Says(|_: &AccountName| staff("uid=paul,ou=c"))).expect("a third one");
+    assert!(matches!(visitor(site, &signed_in), Visitor::Stranger));
+}
+
+#[test]
+fn one_person_whom_the_directory_cannot_tell_of_keeps_no_other_in() {
+    let test = TestBox::start();
+    let site = test.site();
+    with_directory(site);
+    let by_name = |who: &AccountName| staff(&format!("uid={who},ou=a"));
+    let people = ["anna", "boris", "claire", "denis", "elena"];
+    let sessions = people.map(|who| super::sign_in(site, &origin(), who, PASSWORD, &Says(by_name)).expect(who));
+    let told = Says(|who: &AccountName| match who.as_str() {
+        "anna" => away(),
+        "boris" => Ok(Known::Nobody),
+        _ => by_name(who),
+    });
+    assert!(matches!(check_directory(site, &told), Err(AccountError::Directory(_))), "it is still said");
+    let are_in = sessions.each_ref().map(|session| matches!(visitor(site, session), Visitor::Known(_)));
+    assert_eq!(are_in, [true, false, true, true, true]);
+    let asked = std::cell::Cell::new(0);
+    let silent = Says(|_: &AccountName| {
+        asked.set(asked.get() + 1);
+        away()
+    });
+    check_directory(site, &silent).expect_err("away");
+    assert_eq!(asked.get(), 3, "a directory that is away is not asked for everybody");
+}
+
+#[test]
+fn a_directory_that_does_not_answer_holds_no_more_than_a_few_and_counts_as_a_failure() {
+    let test = TestBox::start();
+    let site = test.site();
+    with_directory(site);
+    let silent = Says(|_: &AccountName| away());
+    let tries: Vec<_> = (0..5)
+        .map(|_| super::sign_in(site, &origin(), "paul", PASSWORD, &silent).expect_err("away"))
+        .map(|error| matches!(error, AccountError::Wait { .. }))
+        .collect();
+    assert_eq!(tries, [false, false, false, false, true]);
+
+    let (waiting, asked) = (std::sync::Barrier::new(4), std::sync::Barrier::new(4));
+    std::thread::scope(|scope| {
+        for from in 1..=3_u8 {
+            let (waiting, asked) = (&waiting, &asked);
+            scope.spawn(move || {
+                let slow = Says(|_: &AccountName| {
+                    waiting.wait();
+                    asked.wait();
+                    away()
+                });
+                let origin = Origin { address: [192, 0, 3, from].into(), agent: String::new() };
+                super::sign_in(site, &origin, &format!("slow{from}"), PASSWORD, &slow).expect_err("away");
+            });
+        }
+        waiting.wait();
+        let elsewhere = Origin { address: [192, 0, 4, 1].into(), agent: String::new() };
+        let never = Says(|_: &AccountName| panic!("a fourth question at a time"));
+        let busy = super::sign_in(site, &elsewhere, "claire", PASSWORD, &never).expect_err("busy");
+        assert!(
+            matches!(&busy, AccountError::Directory(error) if error.0.contains("again in a few seconds")),
+            "{busy}"
+        );
+        asked.wait();
+    });
+}

@@ -108,6 +108,9 @@ impl DirectoryForm {
         let port = self.port.parse::<u16>().ok().filter(|port| *port > 0);
         let security: Option<DirectorySecurity> = self.security.parse().ok();
         let (true, Some(port), Some(security)) = (is_host, port, security) else { return Err("err-directory-host") };
+        if self.host.contains(':') && security != DirectorySecurity::None {
+            return Err("err-directory-address");
+        }
         let is_here = self.host == "localhost"
             || self.host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
         if security == DirectorySecurity::None && !is_here {

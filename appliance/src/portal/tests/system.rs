@@ -28,6 +28,7 @@ async fn the_directory_is_set_up_with_a_password_that_is_never_shown_again() {
     };
     for (change, told) in [
         (("host", "a%2Fb"), "name or address of the server"),
+        (("host", "fd00%3A%3A7"), "not by an IPv6 address"),
         (("port", "0"), "name or address of the server"),
         (("authority", "x"), "no certificate in the PEM form"),
         (("base", ""), "where people and groups are, such as"),
