@@ -13,6 +13,7 @@ const LANGUAGES: [&str; 3] = ["en", "fr", "ru"];
 
 /// Routes that answer with files, figures, events or the way to another page.
 const NO_PAGES: &[&str] = &[
+    "/reports/report.pdf",
     "/site/certificate.pdf",
     "/site/signed.pdf",
     "/site/firewall.pdf",

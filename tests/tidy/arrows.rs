@@ -77,7 +77,7 @@ const APPLIANCE: Arrows = &[
         "workers",
         &["catalog", "commissioning", "config", "links", "locale", "meters", "operations", "partner", "reports"],
     ),
-    ("reports", &["catalog", "commissioning", "figures", "locale", "operations"]),
+    ("reports", &["catalog", "commissioning", "figures", "locale", "operations", "paper"]),
     ("links", &["operations", "partner"]),
     ("commissioning", &["config", "discovery", "locale", "mapping", "operations", "partner", "probe", "vault"]),
     ("host", &["commissioning", "config", "files", "hand", "operations"]),

@@ -22,6 +22,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("0010_system.sql", "d147b8ab38e7d3b4a1bc54b2a285d2ac41737ef22559473796f90973f69c928d"),
     ("0011_directory.sql", "50e3ab45c7de5bc42dfd33ee9a143896ec4ad1d19cb0f536979a31c90cf463ee"),
     ("0012_post_order.sql", "50aa6f2a8b1e609465e2b78f4c1f5ff2e784709f13bd5334605ba59177fce9aa"),
+    ("0013_report_pdf.sql", "718485cd4c27c8d804529f927f48234e947c21e58ec5e0b68fabc7b3c7a3c949"),
 ];
 
 #[test]

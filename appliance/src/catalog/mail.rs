@@ -177,6 +177,8 @@ pub struct MailContent {
     pub text: String,
     /// A whole document.
     pub html: String,
+    /// The same to be kept or printed, PDF.
+    pub pdf: Option<Vec<u8>>,
 }
 
 /// Puts a mail into the queue.
@@ -191,9 +193,9 @@ pub fn put(
     now: UnixMillis,
 ) -> Result<(), CatalogError> {
     tx.execute(
-        "INSERT INTO mail (kind, state, subject, text, html, recipients, tries, answer, created_at, next_at)
-         VALUES (?1, 'waiting', ?2, ?3, ?4, ?5, 0, '', ?6, ?6)",
-        params![kind.word(), content.subject, content.text, content.html, recipients.join("\n"), now.0],
+        "INSERT INTO mail (kind, state, subject, text, html, pdf, recipients, tries, answer, created_at, next_at)
+         VALUES (?1, 'waiting', ?2, ?3, ?4, ?5, ?6, 0, '', ?7, ?7)",
+        params![kind.word(), content.subject, content.text, content.html, content.pdf, recipients.join("\n"), now.0],
     )?;
     Ok(())
 }
@@ -227,6 +229,16 @@ pub fn last_made(c: &Connection, kind: MailKind) -> Result<Option<UnixMillis>, C
     Ok(found)
 }
 
+/// What goes with a mail that waits, PDF. Of mails that are done it is not kept.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn pdf(c: &Connection, mail: MailRow) -> Result<Option<Vec<u8>>, CatalogError> {
+    let found =
+        c.prepare_cached("SELECT pdf FROM mail WHERE id = ?1")?.query_row([mail], |row| row.get(0)).optional()?;
+    Ok(found.flatten())
+}
+
 /// Notes how a try ended.
 ///
 /// # Errors
@@ -240,7 +252,8 @@ pub fn note_try(
 ) -> Result<(), CatalogError> {
     tx.execute(
         "UPDATE mail SET state = ?2, answer = ?3, tries = tries + 1, next_at = ?5,
-                         done_at = CASE ?2 WHEN 'waiting' THEN NULL ELSE ?4 END
+                         done_at = CASE ?2 WHEN 'waiting' THEN NULL ELSE ?4 END,
+                         pdf = CASE ?2 WHEN 'waiting' THEN pdf END
          WHERE id = ?1",
         params![mail, state.word(), answer, now.0, next_at.0],
     )?;

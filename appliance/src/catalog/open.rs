@@ -23,6 +23,7 @@ pub const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0010_system.sql"),
     include_str!("../../migrations/0011_directory.sql"),
     include_str!("../../migrations/0012_post_order.sql"),
+    include_str!("../../migrations/0013_report_pdf.sql"),
 ];
 
 /// The version of the present schema.

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use lettre::message::{Mailbox, MultiPart};
+use lettre::message::header::ContentType;
+use lettre::message::{Attachment, Mailbox, MultiPart};
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Tls, TlsParameters};
 use lettre::transport::smtp::extension::ClientId;
@@ -20,15 +21,18 @@ pub(crate) enum MailError {
     Address { address: String },
     #[error("the mail cannot be put together")]
     Build(#[from] lettre::error::Error),
+    #[error("the kind of what goes with the mail is not known")]
+    Kind(#[from] lettre::message::header::ContentTypeErr),
     #[error("the mail server did not take it: {0}")]
     Smtp(#[from] lettre::transport::smtp::Error),
 }
 
-/// Hands `mail` to the server of `setting`; gives what the server answered. `box_name`: how the box introduces itself.
+/// Hands `mail`, and what goes with it as a PDF, to the server of `setting`; gives what the server answered. `box_name`: how
+/// the box introduces itself.
 pub(crate) fn send(
     setting: &MailSetting,
     password: Option<&str>,
-    mail: &Mail,
+    (mail, pdf): (&Mail, Option<Vec<u8>>),
     box_name: &str,
 ) -> Result<String, MailError> {
     let mut builder = Message::builder().from(mailbox(&setting.sender)?).subject(&mail.subject);
@@ -40,7 +44,14 @@ pub(crate) fn send(
         lettre::message::header::HeaderName::new_from_ascii_str("Auto-Submitted"),
         "auto-generated".to_owned(),
     ));
-    let message = builder.multipart(MultiPart::alternative_plain_html(mail.text.clone(), mail.html.clone()))?;
+    let text = MultiPart::alternative_plain_html(mail.text.clone(), mail.html.clone());
+    let message = match pdf {
+        Some(pdf) => {
+            let pdf = Attachment::new("datis-report.pdf".to_owned()).body(pdf, ContentType::parse("application/pdf")?);
+            builder.multipart(MultiPart::mixed().multipart(text).singlepart(pdf))?
+        }
+        None => builder.multipart(text)?,
+    };
     let tls = match setting.security {
         MailSecurity::Tls => Tls::Wrapper(TlsParameters::new(setting.host.clone())?),
         MailSecurity::StartTls => Tls::Required(TlsParameters::new(setting.host.clone())?),
@@ -160,7 +171,8 @@ mod tests {
     #[test]
     fn a_mail_is_handed_over_whole_and_the_servers_words_come_back() {
         let (port, served) = server("250-mail.test\r\n250 AUTH PLAIN LOGIN", "250 fine");
-        let answer = send(&setting(port, MailSecurity::None), Some("secret"), &mail(), "datis-0a1b").expect("taken");
+        let answer =
+            send(&setting(port, MailSecurity::None), Some("secret"), (&mail(), None), "datis-0a1b").expect("taken");
         assert!(answer.starts_with("250") && answer.contains("taken as 42"), "{answer}");
         let heard = served.join().expect("server");
         for said in [
@@ -179,10 +191,22 @@ mod tests {
     }
 
     #[test]
+    fn a_report_takes_its_sheet_with_it() {
+        let (port, served) = server("250-mail.test\r\n250 AUTH PLAIN LOGIN", "250 fine");
+        let pdf = Some(b"%PDF-1.7".to_vec());
+        send(&setting(port, MailSecurity::None), Some("secret"), (&mail(), pdf), "datis-0a1b").expect("taken");
+        let heard = served.join().expect("server");
+        let parts = ["multipart/mixed", "multipart/alternative", "text/plain", "text/html", "application/pdf"];
+        for said in parts.into_iter().chain(["attachment; filename=\"datis-report.pdf\"", "%PDF-1.7"]) {
+            assert!(heard.contains(said), "{said} in {heard}");
+        }
+    }
+
+    #[test]
     fn what_a_server_refuses_is_quoted() {
         let (port, served) = server("250 mail.test", "550 5.1.1 no such user here");
         let setting = MailSetting { user: None, ..setting(port, MailSecurity::None) };
-        let refused = send(&setting, None, &mail(), "box").expect_err("refused").to_string();
+        let refused = send(&setting, None, (&mail(), None), "box").expect_err("refused").to_string();
         assert!(refused.contains("no such user here"), "{refused}");
         drop(served);
     }
@@ -191,7 +215,7 @@ mod tests {
     fn without_tls_no_password_is_sent_where_tls_was_wanted() {
         let (port, served) = server("250-mail.test\r\n250 AUTH PLAIN", "250 fine");
         let refused =
-            send(&setting(port, MailSecurity::StartTls), Some("secret"), &mail(), "box").expect_err("refused");
+            send(&setting(port, MailSecurity::StartTls), Some("secret"), (&mail(), None), "box").expect_err("refused");
         assert!(matches!(refused, MailError::Smtp(_)), "{refused}");
         let heard = served.join().expect("server");
         assert!(!heard.contains("AUTH"), "{heard}");

@@ -369,7 +369,7 @@ mod tests {
     fn nobody_is_told_twice_on_one_way_and_what_comes_back_is_told_again() {
         let test = TestBox::start();
         let site = test.site();
-        let content = MailContent { subject: "s".to_owned(), text: "t".to_owned(), html: "h".to_owned() };
+        let content = MailContent { subject: "s".to_owned(), text: "t".to_owned(), html: "h".to_owned(), pdf: None };
         let late = [key(AlertKind::MachineLate, "ab")];
         judged(site, &late);
         assert!(untold_alerts(site, Channel::Mail, false).expect("untold").is_empty(), "there is nobody yet");

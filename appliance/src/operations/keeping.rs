@@ -232,8 +232,9 @@ mod tests {
     fn a_mail_is_proved_by_its_code_and_by_nothing_else() {
         let test = TestBox::start();
         let (site, by) = (test.site(), Actor::console());
-        let content =
-            |code: &str| Ok(MailContent { subject: "s".to_owned(), text: code.to_owned(), html: "h".to_owned() });
+        let content = |code: &str| {
+            Ok(MailContent { subject: "s".to_owned(), text: code.to_owned(), html: "h".to_owned(), pdf: None })
+        };
         assert!(!send_mail_code(site, &by, content).expect("nobody gets mail"));
         let setting = MailSetting {
             host: "mail.example.org".to_owned(),

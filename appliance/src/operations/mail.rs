@@ -88,6 +88,14 @@ pub fn due_mail(site: &Site) -> Result<Option<Mail>, OperationError> {
     Ok(site.catalog.reader().read(|tx| mail::due(tx, now))?)
 }
 
+/// What goes with a mail that waits, PDF.
+///
+/// # Errors
+/// [`OperationError`].
+pub fn mail_pdf(site: &Site, mail: &Mail) -> Result<Option<Vec<u8>>, OperationError> {
+    Ok(site.catalog.reader().read(|tx| mail::pdf(tx, mail.row))?)
+}
+
 /// Notes how a try ended: taken by the server, or not, and then when it is tried again.
 ///
 /// # Errors
@@ -147,7 +155,7 @@ mod tests {
     }
 
     fn content() -> MailContent {
-        MailContent { subject: "s".to_owned(), text: "t".to_owned(), html: "h".to_owned() }
+        MailContent { subject: "s".to_owned(), text: "t".to_owned(), html: "h".to_owned(), pdf: None }
     }
 
     #[test]
@@ -191,5 +199,19 @@ mod tests {
         let mail = due_mail(site).expect("due").expect("a mail");
         note_mail(site, &mail, Ok("250 taken")).expect("note");
         assert!(due_mail(site).expect("due").is_none());
+    }
+
+    #[test]
+    fn what_goes_with_a_mail_is_kept_as_long_as_the_mail_waits() {
+        let test = TestBox::start();
+        let site = test.site();
+        set_mail(site, &Actor::console(), &setting("mail.example.org", None), None).expect("set");
+        let with_pdf = MailContent { pdf: Some(b"%PDF".to_vec()), ..content() };
+        queue_mail(site, MailKind::Report, &with_pdf).expect("queue");
+        let mail = due_mail(site).expect("due").expect("a mail");
+        note_mail(site, &mail, Err("451 later")).expect("note");
+        assert_eq!(mail_pdf(site, &mail).expect("pdf"), with_pdf.pdf);
+        note_mail(site, &mail, Ok("250 taken")).expect("note");
+        assert_eq!(mail_pdf(site, &mail).expect("pdf"), None);
     }
 }

@@ -77,7 +77,9 @@ pub use machines::{
     PolicyChange, RetentionPreset, create_enrolment_code, heartbeat, list_machines, machine_by_key, policy,
     redeem_enrolment_code, retire_machine, set_policy,
 };
-pub use mail::{due_mail, last_report, mail_password, mail_setting, newest_mail, note_mail, queue_mail, set_mail};
+pub use mail::{
+    due_mail, last_report, mail_password, mail_pdf, mail_setting, newest_mail, note_mail, queue_mail, set_mail,
+};
 pub use pace::Pace;
 pub use pauses::{PAUSE_MAX, pause_machine, resume_machine};
 pub use prune::{

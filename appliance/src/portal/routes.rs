@@ -125,6 +125,7 @@ routes! {
     post "/alerts/settings" Access::Has(Right::ChangeBox) => alerts::set,
     post "/alerts/settings/test" Access::Has(Right::ChangeBox) => alerts::test,
     get "/reports" Access::Has(Right::LookAtBox) => reports::show,
+    get "/reports/report.pdf" Access::Has(Right::LookAtBox) => reports::sheet,
     post "/reports" Access::Has(Right::ChangeBox) => reports::set,
     post "/reports/test" Access::Has(Right::ChangeBox) => reports::test,
     post "/reports/code" Access::Has(Right::ChangeBox) => reports::give_code,

@@ -3,9 +3,10 @@
 mod alerts;
 mod health;
 mod report;
+mod sheet;
 mod standing;
 
 pub(crate) use alerts::{tone, webhook_body, webhook_test};
 pub(crate) use health::Health;
-pub(crate) use report::{alert, daily, test_mail};
+pub(crate) use report::{alert, daily, daily_sheet, test_mail};
 pub(crate) use standing::{About, Standing};

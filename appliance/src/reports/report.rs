@@ -6,12 +6,14 @@ use fluent_bundle::FluentArgs;
 
 use super::alerts;
 use super::health::Health;
+use super::sheet;
 use super::standing::{Standing, Tone};
 use crate::catalog::mail::MailContent;
 use crate::commissioning;
 use crate::figures::Ago;
 use crate::locale::Locale;
 use crate::operations::{Alert, Severity};
+use crate::paper::PaperError;
 
 #[derive(Template)]
 #[template(path = "mail_report.html")]
@@ -28,52 +30,67 @@ struct ReportText<'r> {
 }
 
 /// What a report says; ready values.
-struct Report {
-    box_name: String,
-    /// Colour of the verdict.
-    colour: &'static str,
-    verdict: String,
-    sentences: Vec<String>,
-    alerts: Vec<AlertLine>,
-    machines: Vec<MachineLine>,
-    checks: Vec<CheckLine>,
-    disk: Option<String>,
-    url: String,
-    made: String,
+pub(super) struct Report {
+    pub(super) box_name: String,
+    /// Of the verdict.
+    pub(super) tone: Tone,
+    pub(super) verdict: String,
+    pub(super) sentences: Vec<String>,
+    pub(super) alerts: Vec<AlertLine>,
+    pub(super) machines: Vec<MachineLine>,
+    pub(super) checks: Vec<CheckLine>,
+    pub(super) disk: Option<String>,
+    pub(super) url: String,
+    pub(super) made: String,
 }
 
-struct AlertLine {
-    severity: String,
-    colour: &'static str,
-    text: String,
-    since: String,
+pub(super) struct AlertLine {
+    pub(super) severity: String,
+    pub(super) tone: Tone,
+    pub(super) text: String,
+    pub(super) since: String,
     /// Who has seen to it, and what they wrote.
-    seen: Option<String>,
+    pub(super) seen: Option<String>,
 }
 
-struct MachineLine {
-    name: String,
-    state: String,
-    colour: &'static str,
-    last: String,
-    size: String,
+pub(super) struct MachineLine {
+    pub(super) name: String,
+    pub(super) state: String,
+    pub(super) tone: Tone,
+    pub(super) last: String,
+    pub(super) size: String,
 }
 
-struct CheckLine {
-    title: String,
-    message: String,
-    remedy: String,
+pub(super) struct CheckLine {
+    pub(super) title: String,
+    pub(super) message: String,
+    pub(super) remedy: String,
 }
 
-/// The daily report: its verdict is in the subject, so that it can be read in the list of mails.
+/// The daily report: its verdict is in the subject, so that it can be read in the list of mails. The same as a sheet of
+/// paper comes with it; without that, if it cannot be laid out, since the report always comes.
 ///
 /// # Errors
 /// The template cannot be filled.
 pub(crate) fn daily(standing: &Standing, url: &str, locale: &Locale) -> Result<MailContent, askama::Error> {
+    let report = report_of_now(standing, url, locale);
+    let subject = format!("{}: {}", report.box_name, report.verdict);
+    let pdf = sheet::paper(&report, UnixMillis(standing.status.now), locale).pdf();
+    let pdf = pdf.inspect_err(|error| tracing::error!(%error, "The report goes without its PDF")).ok();
+    Ok(MailContent { pdf, ..content(subject, &report, locale)? })
+}
+
+/// The report of this moment as a sheet of paper, PDF.
+///
+/// # Errors
+/// [`PaperError`].
+pub(crate) fn daily_sheet(standing: &Standing, url: &str, locale: &Locale) -> Result<Vec<u8>, PaperError> {
+    sheet::paper(&report_of_now(standing, url, locale), UnixMillis(standing.status.now), locale).pdf()
+}
+
+pub(super) fn report_of_now(standing: &Standing, url: &str, locale: &Locale) -> Report {
     let (tone, verdict) = verdict(standing, locale);
-    let report = report(standing, tone, verdict.clone(), &standing.alerts, url, locale);
-    let subject = format!("{}: {verdict}", standing.status.box_name);
-    content(subject, &report, locale)
+    report(standing, tone, verdict, &standing.alerts, url, locale)
 }
 
 /// What has just become bad.
@@ -117,6 +134,7 @@ fn content(subject: String, report: &Report, locale: &Locale) -> Result<MailCont
         subject,
         text: ReportText { locale, body: report }.render()?,
         html: ReportHtml { locale, body: report }.render()?,
+        pdf: None,
     })
 }
 
@@ -149,11 +167,11 @@ fn report(standing: &Standing, tone: Tone, verdict: String, shown: &[Alert], url
             MachineLine {
                 name: machine.name.to_string(),
                 state: locale.word(&format!("health-{}", health.word())),
-                colour: match health {
-                    Health::Damaged => colour(Tone::Bad),
-                    Health::Late | Health::Incomplete => colour(Tone::Warn),
-                    Health::Paused | Health::Empty | Health::Retired => colour(Tone::Plain),
-                    Health::Current => colour(Tone::Good),
+                tone: match health {
+                    Health::Damaged => Tone::Bad,
+                    Health::Late | Health::Incomplete => Tone::Warn,
+                    Health::Paused | Health::Empty | Health::Retired => Tone::Plain,
+                    Health::Current => Tone::Good,
                 },
                 last: last.map_or_else(|| locale.word("never"), |at| locale.ago(Ago::between(at, status.now))),
                 size: locale.bytes(status_of.stored.bytes),
@@ -164,7 +182,7 @@ fn report(standing: &Standing, tone: Tone, verdict: String, shown: &[Alert], url
     });
     Report {
         box_name: status.box_name.clone(),
-        colour: colour(tone),
+        tone,
         verdict,
         sentences: standing.notices(&healths, true).iter().map(|notice| notice.text(locale)).collect(),
         alerts: shown.iter().map(|alert| alert_line(standing, alert, locale)).collect(),
@@ -187,7 +205,7 @@ fn alert_line(standing: &Standing, alert: &Alert, locale: &Locale) -> AlertLine 
     let severity = alert.key.kind.severity();
     AlertLine {
         severity: locale.word(&format!("severity-{}", severity.word())),
-        colour: colour(alerts::tone(severity)),
+        tone: alerts::tone(severity),
         text: standing.sentence(alert, locale),
         since: locale.ago(Ago::between(alert.opened_at.0, standing.status.now)),
         seen: alert.acknowledged.as_ref().map(|seen| {
@@ -197,13 +215,15 @@ fn alert_line(standing: &Standing, alert: &Alert, locale: &Locale) -> AlertLine 
     }
 }
 
-/// Mail programs know no style sheets; these are those of the portal.
-fn colour(tone: Tone) -> &'static str {
-    match tone {
-        Tone::Good => "#1f7a4a",
-        Tone::Plain => "#0f5f78",
-        Tone::Warn => "#8f5a07",
-        Tone::Bad => "#b3261e",
+impl Tone {
+    /// Mail programs know no style sheets; these colours are those of the portal.
+    const fn colour(self) -> &'static str {
+        match self {
+            Self::Good => "#1f7a4a",
+            Self::Plain => "#0f5f78",
+            Self::Warn => "#8f5a07",
+            Self::Bad => "#b3261e",
+        }
     }
 }
 

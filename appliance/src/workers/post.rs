@@ -127,7 +127,8 @@ pub(super) fn send_next(site: &Site, working: &dyn Fn(Option<String>)) -> Result
     working(Some(setting.host.clone()));
     let password = operations::mail_password(site, &setting)?;
     let password = password.as_ref().and_then(|bytes| std::str::from_utf8(bytes).ok());
-    match links::mail::send(&setting, password, &mail, &site.vault.box_name) {
+    let pdf = operations::mail_pdf(site, &mail)?;
+    match links::mail::send(&setting, password, (&mail, pdf), &site.vault.box_name) {
         Ok(answer) => operations::note_mail(site, &mail, Ok(&answer))?,
         Err(error) => {
             let answer = chain(&error);

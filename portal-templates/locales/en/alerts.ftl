@@ -21,6 +21,7 @@ alert-seen-by = Seen by
 alert-history = Over
 alert-history-none = Nothing has gone wrong yet.
 alert-what = What
+alert-severity = Severity
 alert-since = Since
 alert-lasted = From when until when
 alert-note = Note for the others

@@ -21,6 +21,7 @@ alert-seen-by = Vu par
 alert-history = Terminées
 alert-history-none = Rien n’est encore allé de travers.
 alert-what = Quoi
+alert-severity = Gravité
 alert-since = Depuis
 alert-lasted = De quand à quand
 alert-note = Note pour les autres

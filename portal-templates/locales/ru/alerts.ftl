@@ -21,6 +21,7 @@ alert-seen-by = Занимается
 alert-history = Завершённые
 alert-history-none = Пока ничего не случалось.
 alert-what = Что
+alert-severity = Важность
 alert-since = С какого времени
 alert-lasted = С какого и до какого времени
 alert-note = Заметка для остальных

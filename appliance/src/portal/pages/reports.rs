@@ -196,6 +196,18 @@ pub(in crate::portal) async fn set(visit: Visit, form: web::Form<MailForm>) -> H
         .await
 }
 
+/// The report as it would be sent now, as a sheet of paper.
+pub(in crate::portal) async fn sheet(visit: Visit) -> HttpResponse {
+    visit
+        .answer(|visit| {
+            let scene = visit.portal.look()?;
+            let bytes = reports::daily_sheet(&scene, &visit.portal.ways.url, visit.locale());
+            let bytes = bytes.map_err(|error| PageError::Other(operations::chain(&error)))?;
+            Ok(Reply::File { name: "datis-report.pdf", media_type: "application/pdf", bytes })
+        })
+        .await
+}
+
 pub(in crate::portal) async fn test(visit: Visit) -> HttpResponse {
     visit
         .answer(|visit| {

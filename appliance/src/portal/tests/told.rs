@@ -34,6 +34,8 @@ async fn mail_is_set_up_with_a_password_that_is_never_shown_again() {
     let page = get(&fixture, "/reports", &cookie, &[]).await.body;
     assert!(page.contains("cellar&#60;b&#62;: Ceci est un test") && page.contains("value=\"07:30\""), "{page}");
     assert!(!page.contains("secret phrase"));
+    let sheet = get(&fixture, "/reports/report.pdf", &cookie, &[]).await;
+    assert!(sheet.status == StatusCode::OK && sheet.body.starts_with("%PDF-"), "{}", sheet.status);
     let mail = operations::due_mail(fixture.site()).expect("due").expect("a mail");
     assert!(mail.html.contains("cellar&#60;b&#62;") && mail.text.contains("cellar<b>"), "{mail:?}");
 }
