@@ -10,6 +10,43 @@ const BILL: &str = "appliance/components.cdx.json";
 /// The programs of the box.
 const PROGRAMS: &str = "datis-appliance";
 
+/// What is in the programs without being a package of Cargo: name, version, licence, where it is known, the file, and its
+/// SHA-256, so that nobody changes it unseen.
+const CARRIED: [(&str, &str, &str, &str, &str, &str); 4] = [
+    (
+        "DejaVu Sans",
+        "2.37",
+        "Bitstream-Vera",
+        "pkg:generic/dejavu-sans@2.37",
+        "portal-templates/fonts/DejaVuSans.ttf",
+        "abdc775b21b1bc470d50c97e790d276f2054b7504e56e5bd3e64f48d68582322",
+    ),
+    (
+        "DejaVu Sans Bold",
+        "2.37",
+        "Bitstream-Vera",
+        "pkg:generic/dejavu-sans-bold@2.37",
+        "portal-templates/fonts/DejaVuSans-Bold.ttf",
+        "0d977336a6d5fba34eab8e3199eb218327161b5143749f802982c2bc34df0c96",
+    ),
+    (
+        "uPlot",
+        "1.6.32",
+        "MIT",
+        "pkg:npm/uplot@1.6.32",
+        "portal-templates/static/uplot-1.6.32.min.js",
+        "19c8d4c6ad88929a79f4ae49d6f7161566dfd0ba3d15cc495e974f787eb78f1f",
+    ),
+    (
+        "uPlot styles",
+        "1.6.32",
+        "MIT",
+        "pkg:npm/uplot@1.6.32#dist/uPlot.min.css",
+        "portal-templates/static/uplot-1.6.32.min.css",
+        "df630c6a8d6f8eeaff264b50f73ce5b114f646ffd9a0bb74f049b0a00135fa04",
+    ),
+];
+
 /// The digests of `Cargo.lock`, by name and version.
 fn checksums() -> BTreeMap<(String, String), String> {
     let lock = std::fs::read_to_string(repository().join("Cargo.lock")).expect("Cargo.lock");
@@ -93,6 +130,17 @@ fn bill() -> String {
         component
     };
     let mut components: Vec<Value> = reached.iter().filter(|id| **id != root).map(component).collect();
+    components.extend(CARRIED.iter().map(|(name, version, licence, known_as, _, digest)| {
+        json!({
+            "type": "library",
+            "bom-ref": known_as,
+            "name": name,
+            "version": version,
+            "licenses": [{ "expression": licence }],
+            "purl": known_as,
+            "hashes": [{ "alg": "SHA-256", "content": digest }],
+        })
+    }));
     components.sort_by_key(|component| component["bom-ref"].to_string());
     let dependency = |id: &String| {
         let on: BTreeSet<String> = graph.links[id].iter().map(|id| graph.reference(id)).collect();
@@ -130,4 +178,12 @@ fn the_list_of_components_is_that_of_the_lock_file() {
     let count = parsed["components"].as_array().map_or(0, Vec::len);
     assert!(count > 200, "{count} components");
     assert!(there.contains("pkg:cargo/rustls@") && !there.contains("pkg:cargo/proptest@"), "linked, not tested with");
+}
+
+#[test]
+fn what_is_carried_along_is_what_its_authors_gave_out() {
+    for (name, _, _, _, file, digest) in CARRIED {
+        let told = Invocation::new("sha256sum").arg(repository().join(file)).run();
+        assert!(told.expect_success().text().starts_with(digest), "{name}: {file} is another file");
+    }
 }

@@ -47,6 +47,14 @@ pub fn note_disk(site: &Site) -> Result<(), OperationError> {
     kept.map_err(|e: crate::catalog::CatalogError| site.noted(e.into()))
 }
 
+/// How full the disk was, on all days that are remembered, in their order.
+///
+/// # Errors
+/// [`OperationError`].
+pub fn disk_days(site: &Site) -> Result<Vec<DiskDay>, OperationError> {
+    Ok(site.catalog.reader().read(|tx| capacity::since(tx, Day(i64::MIN)))?)
+}
+
 /// When the disk will be full, by the trend of the last 30 days.
 ///
 /// # Errors

@@ -49,6 +49,7 @@ pub use crate::catalog::PutBackRow;
 pub use crate::catalog::alerts::{
     Acknowledgement, Alert, AlertKey, AlertKind, AlertSetting, Channel, QuietHours, Severity,
 };
+pub use crate::catalog::capacity::DiskDay;
 pub use crate::catalog::checks::{CheckOutcome, CheckState, KnownOutcome};
 pub use crate::catalog::machines::{Machine, MachinePolicy, MachineState};
 pub use crate::catalog::mail::{Mail, MailContent, MailKind, MailSecurity, MailSetting, MailState};
@@ -63,7 +64,7 @@ pub use alerts::{
     acknowledge_alert, alert_history, alert_setting, alerts_over_untold, count_unseen_alerts, judge_alerts,
     open_alerts, set_alerts, tell_by_mail, tell_webhook, untold_alerts,
 };
-pub use capacity::{Forecast, forecast, note_disk};
+pub use capacity::{Forecast, disk_days, forecast, note_disk};
 pub use certificate::{forget_own_certificate, own_certificate, own_certificate_end, set_own_certificate};
 pub use checks::{keep_outcomes, known_outcomes};
 pub use commit::commit;

@@ -1,6 +1,6 @@
 //! What stands around every page: the box, the ways through the portal, who is signed in.
 
-use super::pages::assets;
+use super::pages::assets::Asset;
 use super::visit::Visit;
 use crate::locale::Locale;
 use crate::operations::accounts::{Actor, Right, Role, Visitor};
@@ -90,9 +90,9 @@ impl<'p> Frame<'p> {
             title: title.to_owned(),
             box_name: &visit.portal.site.vault.box_name,
             version: env!("CARGO_PKG_VERSION"),
-            style: assets::style_path(),
-            script: assets::script_path(),
-            icon: assets::icon_path(),
+            style: Asset::Style.path(),
+            script: Asset::Script.path(),
+            icon: Asset::Icon.path(),
             who: actor.map(|actor| Who {
                 name: actor.name(),
                 role: locale.word(role_key(actor.role())),

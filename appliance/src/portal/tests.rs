@@ -521,7 +521,7 @@ async fn supervision_gets_figures_and_a_sign_of_life() {
 #[actix_web::test]
 async fn the_files_of_the_portal_may_be_kept_and_have_their_digest_in_their_names() {
     let fixture = fixture();
-    for path in [pages::assets::style_path(), pages::assets::script_path(), pages::assets::icon_path()] {
+    for path in pages::assets::Asset::ALL.map(pages::assets::Asset::path) {
         let told = ask(&fixture, Asked { path, ..Asked::default() }).await;
         assert_eq!(told.status, StatusCode::OK, "{path}");
     }

@@ -10,47 +10,72 @@ use actix_web::{HttpResponse, web};
 use super::super::answer::{self, Reply};
 use super::super::visit::Visit;
 
-const STYLE: &str = include_str!("../../../../portal-templates/static/portal.css");
-const SCRIPT: &str = include_str!("../../../../portal-templates/static/portal.js");
-const ICON: &str = include_str!("../../../../portal-templates/static/portal.svg");
-
-/// Where the styles are.
-pub(in crate::portal) fn style_path() -> &'static str {
-    static PATH: OnceLock<String> = OnceLock::new();
-    PATH.get_or_init(|| path("css", STYLE))
+/// A file that browsers keep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::portal) enum Asset {
+    Style,
+    Script,
+    Icon,
+    /// Draws what `Plot` can do (decision 0026).
+    ChartScript,
+    /// uPlot 1.6.32, MIT.
+    Plot,
+    PlotStyle,
 }
 
-/// Where the script is.
-pub(in crate::portal) fn script_path() -> &'static str {
-    static PATH: OnceLock<String> = OnceLock::new();
-    PATH.get_or_init(|| path("js", SCRIPT))
-}
+impl Asset {
+    pub(in crate::portal) const ALL: [Self; 6] =
+        [Self::Style, Self::Script, Self::Icon, Self::ChartScript, Self::Plot, Self::PlotStyle];
 
-/// Where the icon is.
-pub(in crate::portal) fn icon_path() -> &'static str {
-    static PATH: OnceLock<String> = OnceLock::new();
-    PATH.get_or_init(|| path("svg", ICON))
-}
+    const fn content(self) -> &'static str {
+        match self {
+            Self::Style => include_str!("../../../../portal-templates/static/portal.css"),
+            Self::Script => include_str!("../../../../portal-templates/static/portal.js"),
+            Self::Icon => include_str!("../../../../portal-templates/static/portal.svg"),
+            Self::ChartScript => include_str!("../../../../portal-templates/static/chart.js"),
+            Self::Plot => include_str!("../../../../portal-templates/static/uplot-1.6.32.min.js"),
+            Self::PlotStyle => include_str!("../../../../portal-templates/static/uplot-1.6.32.min.css"),
+        }
+    }
 
-fn path(kind: &str, content: &str) -> String {
-    format!("/static/portal-{}.{kind}", &blake3::hash(content.as_bytes()).to_hex()[..16])
+    const fn kind(self) -> &'static str {
+        match self {
+            Self::Style | Self::PlotStyle => "css",
+            Self::Script | Self::ChartScript | Self::Plot => "js",
+            Self::Icon => "svg",
+        }
+    }
+
+    const fn media_type(self) -> &'static str {
+        match self {
+            Self::Style | Self::PlotStyle => "text/css; charset=utf-8",
+            Self::Script | Self::ChartScript | Self::Plot => "text/javascript; charset=utf-8",
+            Self::Icon => "image/svg+xml",
+        }
+    }
+
+    /// Where it is.
+    pub(in crate::portal) fn path(self) -> &'static str {
+        static PATHS: OnceLock<Vec<(Asset, String)>> = OnceLock::new();
+        let paths = PATHS.get_or_init(|| Self::ALL.into_iter().map(|asset| (asset, asset.path_by_digest())).collect());
+        paths.iter().find(|(asset, _)| *asset == self).map_or("", |(_, path)| path.as_str())
+    }
+
+    fn path_by_digest(self) -> String {
+        let digest = blake3::hash(self.content().as_bytes()).to_hex();
+        format!("/static/portal-{}.{}", &digest[..16], self.kind())
+    }
 }
 
 pub(in crate::portal) async fn file(visit: Visit, name: web::Path<String>) -> HttpResponse {
     let path = format!("/static/{name}");
-    let (media_type, content) = if path == style_path() {
-        ("text/css; charset=utf-8", STYLE)
-    } else if path == script_path() {
-        ("text/javascript; charset=utf-8", SCRIPT)
-    } else if path == icon_path() {
-        ("image/svg+xml", ICON)
-    } else {
+    let Some(asset) = Asset::ALL.into_iter().find(|asset| asset.path() == path) else {
         return answer::plain(StatusCode::NOT_FOUND, visit.locale().word("err-not-found"));
     };
     HttpResponse::Ok()
-        .content_type(media_type)
+        .content_type(asset.media_type())
         .insert_header((CACHE_CONTROL, "public, max-age=31536000, immutable"))
-        .body(content)
+        .body(asset.content())
 }
 
 pub(in crate::portal) async fn authority(visit: Visit) -> HttpResponse {

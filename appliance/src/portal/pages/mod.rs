@@ -4,6 +4,7 @@ pub(super) mod account;
 pub(super) mod alerts;
 pub(super) mod assets;
 pub(super) mod audit;
+mod chart;
 pub(super) mod dashboard;
 pub(super) mod directory;
 pub(super) mod entry;

@@ -87,7 +87,7 @@ pub(super) struct DayRow {
     pub(super) failed: u64,
 }
 
-fn date_of(day: Day) -> String {
+pub(super) fn date_of(day: Day) -> String {
     Date::new(day.start()).shown.split(' ').next().unwrap_or_default().to_owned()
 }
 

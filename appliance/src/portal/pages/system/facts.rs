@@ -10,6 +10,7 @@ use datis_engine::units::UnixMillis;
 use super::super::super::answer::{PageError, Reply};
 use super::super::super::frame::{Frame, Way};
 use super::super::super::visit::Visit;
+use super::super::chart::Chart;
 use super::super::site::{CheckRow, check_row};
 use super::super::{When, exactly};
 use super::{WorkerRow, ways, worker_row};
@@ -30,6 +31,7 @@ struct FactsPage<'p> {
     /// Shown when the box has not looked yet.
     is_unchecked: bool,
     workers: Vec<WorkerRow>,
+    chart: Option<Chart>,
 }
 
 struct Fact {
@@ -73,6 +75,17 @@ fn page(
     checks: &[Check],
     workers: Vec<WorkerRow>,
 ) -> Result<Reply, PageError> {
+    page_with_chart(visit, (path, title), facts, checks, workers, None)
+}
+
+fn page_with_chart(
+    visit: &Visit,
+    (path, title): (&str, &str),
+    facts: Facts<'_>,
+    checks: &[Check],
+    workers: Vec<WorkerRow>,
+    chart: Option<Chart>,
+) -> Result<Reply, PageError> {
     let (locale, now) = (visit.locale(), visit.site().clock.now());
     let known = commissioning::remembered(visit.site())?;
     let shown = known.iter().filter(|known| checks.contains(&known.outcome.check));
@@ -86,6 +99,7 @@ fn page(
         is_unchecked: rows.is_empty() && !checks.is_empty(),
         checks: rows,
         workers,
+        chart,
     };
     Ok(Reply::Page(page.render()?))
 }
@@ -135,7 +149,8 @@ pub(in crate::portal) async fn storage(visit: Visit) -> HttpResponse {
                 let oldest = operations::next_unscrubbed(site, now)?;
                 facts.ago("storage-scrubbed", oldest.map(|pack| pack.scrubbed_at.unwrap_or(pack.received_at)), now);
             }
-            page(visit, "/system/storage", "sys-storage", facts, &[Check::Room], Vec::new())
+            let chart = Chart::of_disk(&operations::disk_days(site)?, locale);
+            page_with_chart(visit, ("/system/storage", "sys-storage"), facts, &[Check::Room], Vec::new(), chart)
         })
         .await
 }
