@@ -75,6 +75,15 @@ impl Invocation {
         self
     }
 
+    /// Has it run behind everything else: for programs of other computers, which have processors of their own.
+    #[must_use]
+    pub fn behind_others(mut self) -> Self {
+        let words = ["-n".into(), "19".into(), self.program.into_os_string()];
+        self.program = "nice".into();
+        self.arguments.splice(0..0, words);
+        self
+    }
+
     /// The command line, for messages.
     #[must_use]
     pub fn line(&self) -> String {

@@ -343,6 +343,16 @@ pub fn sources(c: &Connection) -> Result<Vec<NameSource>, CatalogError> {
     Ok(found)
 }
 
+/// The first source from number `from` on that has a name with all the three letters of `words` somewhere.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn next_with_match(c: &Connection, words: &str, from: i64) -> Result<Option<i64>, CatalogError> {
+    let sql = "SELECT rowid FROM name_words WHERE name_words MATCH ?1 AND rowid >= ?2 ORDER BY rowid LIMIT 1";
+    let name = c.prepare_cached(sql)?.query_row(params![words, range_of(from).0], |row| row.get::<_, i64>(0));
+    Ok(name.optional()?.map(|name| name / NAMES_PER_SOURCE))
+}
+
 /// Shows names of a source to `visit` until it says stop (false): those that have all the three letters of `words`
 /// somewhere, or without any such words all of them.
 ///

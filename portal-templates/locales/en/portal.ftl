@@ -103,6 +103,10 @@ sign-out = Sign out
 nav-label = Pages
 nav-dashboard = Overview
 nav-machines = Machines
+machines-more = { $n ->
+        [one] One more machine
+       *[other] { $n } more machines
+    }
 nav-site = The site
 nav-people = Accounts
 nav-audit = Audit log

@@ -103,6 +103,10 @@ sign-out = Se déconnecter
 nav-label = Pages
 nav-dashboard = Vue d’ensemble
 nav-machines = Machines
+machines-more = { $n ->
+        [one] Une autre machine
+       *[other] { $n } autres machines
+    }
 nav-site = Le site
 nav-people = Comptes
 nav-audit = Journal d’audit

@@ -107,6 +107,11 @@ sign-out = Выйти
 nav-label = Страницы
 nav-dashboard = Обзор
 nav-machines = Машины
+machines-more = { $n ->
+        [one] Ещё { $n } машина
+        [few] Ещё { $n } машины
+       *[many] Ещё { $n } машин
+    }
 nav-site = Место
 nav-people = Учётные записи
 nav-audit = Журнал аудита

@@ -4,7 +4,7 @@
 //! there as asked. Only sources that may be seen are asked, and how much is looked at is bounded for them alone: so nobody
 //! learns from how long it takes, or from what is cut off, what others have.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use datis_engine::format::path::EntryPath;
@@ -85,6 +85,11 @@ pub fn search(site: &Arc<Site>, scope: &Scope, words: &str, limit: usize) -> Res
         Ok::<_, BrowseError>(seen.filter(|(machine, _)| scope.holds(machine)).collect::<Vec<_>>())
     })?;
     let share = LOOKED_AT_MAX.checked_div(seen.len()).unwrap_or(0).max(LOOKED_AT_MIN);
+    let seen = match (&question.index, scope) {
+        (Some(index), Scope::All) => with_matches(site, seen, index)?,
+        // Whoever sees a part must not learn from how long it takes what the rest holds.
+        (None, Scope::All) | (_, Scope::Only(_)) => seen,
+    };
     let mut hits = Vec::new();
     let mut is_cut = false;
     for (machine, source) in &seen {
@@ -98,6 +103,23 @@ pub fn search(site: &Arc<Site>, scope: &Scope, words: &str, limit: usize) -> Res
     }
     is_cut |= keep_best(&mut hits, limit);
     Ok(Search { found: hits.into_iter().map(|hit| hit.found).collect(), is_cut })
+}
+
+/// Those of the sources that have a match at all: on a large box most have none, and asking each costs more than the rest.
+fn with_matches(
+    site: &Site,
+    seen: Vec<(MachineId, NameSource)>,
+    index: &str,
+) -> Result<Vec<(MachineId, NameSource)>, BrowseError> {
+    let holding = site.catalog.reader().read(|tx| {
+        let (mut holding, mut from) = (BTreeSet::new(), 0);
+        while let Some(row) = names::next_with_match(tx, index, from)? {
+            holding.insert(row);
+            from = row + 1;
+        }
+        Ok::<_, BrowseError>(holding)
+    })?;
+    Ok(seen.into_iter().filter(|(_, source)| holding.contains(&source.row)).collect())
 }
 
 /// A match, and how well it fits: the lower, the better.

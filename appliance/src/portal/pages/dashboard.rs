@@ -16,6 +16,9 @@ use crate::operations::browse::{self, Proof};
 use crate::operations::{self, Forecast, Status};
 use crate::reports::{About, Health};
 
+/// Machines at most: whoever has more wants to know which are in a bad way, and finds the others on their own page.
+const SHOWN: usize = 50;
+
 #[derive(Template)]
 #[template(path = "dashboard.html")]
 struct DashboardPage<'p> {
@@ -24,7 +27,10 @@ struct DashboardPage<'p> {
     local: Tile,
     external: Tile,
     disk: Option<Disk>,
+    /// The worst ones.
     machines: Vec<Row>,
+    /// How many are not among them, and where they are.
+    more: Option<String>,
     may_enrol: bool,
     /// What proofs of restoring came to.
     proofs: Option<String>,
@@ -85,7 +91,8 @@ pub(in crate::portal) async fn show(visit: Visit) -> HttpResponse {
                     text: locale.word("external-none-text"),
                 },
                 disk: actor.has(Right::LookAtBox).then(|| disk(&scene.status, forecast, locale)).flatten(),
-                machines: rows(&seen, scene.status.now, locale),
+                machines: rows(seen.get(..SHOWN).unwrap_or(&seen), scene.status.now, locale),
+                more: seen.len().checked_sub(SHOWN + 1).map(|over| locale.count("machines-more", over as u64 + 1)),
                 may_enrol: actor.has(Right::EnrolMachines),
             };
             Ok(Reply::Page(page.render()?))

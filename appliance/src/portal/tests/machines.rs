@@ -91,3 +91,16 @@ async fn a_machine_is_paused_for_a_week_or_until_a_date_and_the_first_page_says_
     assert!(told.location.ends_with("said=resumed"), "{}", told.body);
     assert!(get(&fixture, "/", &cookie, &[]).await.body.contains("tile good"));
 }
+
+#[actix_web::test]
+async fn the_first_page_of_a_large_box_shows_the_machines_that_are_worst_off() {
+    let fixture = fixture();
+    let cookie = fixture.cookie_of(Role::Admin);
+    for number in 0..52 {
+        let _client = Client::enrol(fixture.site(), &format!("till-{number:02}"));
+    }
+    let page = get(&fixture, "/", &cookie, &[]).await.body;
+    assert!(page.contains("till-49") && !page.contains("till-50") && page.contains("2 more machines"), "{page}");
+    let all = get(&fixture, "/machines", &cookie, &[]).await.body;
+    assert!(all.contains("till-51") && !all.contains("more machines"), "{all}");
+}
