@@ -7,10 +7,13 @@
 
 mod carry;
 mod consent;
+mod mark;
+
+use std::collections::HashSet;
 
 use datis_engine::format::path::EntryPath;
 use datis_engine::units::UnixMillis;
-use datis_engine::wire::{ListPutBacks, PUT_BACK_PATHS_MAX, PutBack, PutBackMode};
+use datis_engine::wire::{ListPutBacks, PUT_BACK_PATHS_MAX, PUT_BACKS_MAX, PutBack, PutBackMode};
 
 use crate::exit::Exit;
 use crate::link::{Connection, LinkError};
@@ -20,9 +23,8 @@ use crate::state::{State, StateError};
 
 pub use carry::{Carried, carry_out, refuse};
 pub use consent::{Beforehand, beforehand, set_beforehand};
+pub use mark::Mark;
 
-/// The most requests that are taken from the box at a time.
-const REQUESTS_MAX: usize = 64;
 /// Characters of a name that are shown.
 const NAME_MAX: usize = 100;
 
@@ -41,6 +43,9 @@ pub enum RequestError {
     /// None with this number.
     #[error("there is no request {0} that waits; `datis requests` lists those that do")]
     Unknown(u64),
+    /// What it asks for is not what somebody agreed to.
+    #[error("request {0} is not what it was when it was shown; nothing was done, look at it again with `datis requests`")]
+    Changed(u64),
     /// The box asks for something that no box may ask for.
     #[error("request {id} is not what a box may ask for: {reason}; nothing was done, tell the box's admin")]
     Unfit {
@@ -62,7 +67,7 @@ impl RequestError {
             Self::Link(error) => error.exit(),
             Self::State(error) => error.exit(),
             Self::Restore(error) => error.exit(),
-            Self::Unknown(_) | Self::Unfit { .. } | Self::Over(_) => Exit::Failed,
+            Self::Unknown(_) | Self::Changed(_) | Self::Unfit { .. } | Self::Over(_) => Exit::Failed,
         }
     }
 }
@@ -72,6 +77,8 @@ impl RequestError {
 pub struct Request {
     /// Its number on the box.
     pub id: u64,
+    /// What it asks for, in a few letters.
+    pub mark: Mark,
     /// Out of which snapshot, signed by this machine.
     pub snapshot: Snapshot,
     /// What is put back, each to where it was.
@@ -95,11 +102,24 @@ pub fn waiting(state: &State, connection: &mut Connection) -> Result<Vec<Result<
     if asked.is_empty() {
         return Ok(Vec::new());
     }
-    if asked.len() > REQUESTS_MAX {
-        return Err(connection.misunderstood("its list of requests is too long".to_owned()).into());
+    if let Some(reason) = unusable(&asked) {
+        return Err(connection.misunderstood(reason.to_owned()).into());
     }
     let list = SnapshotList::fetch(connection, &state.signing_key().public_key(), None)?;
-    Ok(asked.into_iter().map(|request| checked(request, &list)).collect())
+    let key = state.own_key(mark::PURPOSE);
+    Ok(asked.into_iter().map(|request| checked(request, &list, &key)).collect())
+}
+
+/// What is wrong with a list of requests as a whole.
+fn unusable(asked: &[PutBack]) -> Option<&'static str> {
+    let mut seen = HashSet::new();
+    if asked.len() > PUT_BACKS_MAX {
+        Some("its list of requests is too long")
+    } else if asked.iter().all(|request| seen.insert(request.id)) {
+        None
+    } else {
+        Some("its list of requests has a number twice")
+    }
 }
 
 /// A path that was asked to be backed up, with everything below it.
@@ -126,7 +146,7 @@ impl Root {
 }
 
 /// Everything that has to hold before anybody is asked.
-fn checked(request: PutBack, list: &SnapshotList) -> Result<Request, RequestError> {
+fn checked(request: PutBack, list: &SnapshotList, key: &[u8; 32]) -> Result<Request, RequestError> {
     let id = request.id;
     let unfit = |reason: &str| RequestError::Unfit { id, reason: reason.to_owned() };
     if request.paths.is_empty() || request.paths.len() > PUT_BACK_PATHS_MAX {
@@ -150,6 +170,7 @@ fn checked(request: PutBack, list: &SnapshotList) -> Result<Request, RequestErro
     paths.dedup_by(|later, earlier| later.is_within(earlier));
     Ok(Request {
         id,
+        mark: Mark::of(key, id, &snapshot.id, request.mode, &paths),
         snapshot: snapshot.clone(),
         paths,
         mode: request.mode,
@@ -201,6 +222,14 @@ mod tests {
         Snapshot { id: SnapshotId::from_bytes([id; 32]), record, received_at: UnixMillis(1), state }
     }
 
+    #[test]
+    fn a_list_with_more_requests_than_there_can_be_or_with_a_number_twice_is_not_used() {
+        let list = |len: u64| -> Vec<PutBack> { (0..len).map(|id| PutBack { id, ..asked(&[b"a"]) }).collect() };
+        assert_eq!(unusable(&list(16)), None);
+        assert!(unusable(&list(17)).is_some());
+        assert!(unusable(&[asked(&[b"a"]), asked(&[b"b"])]).is_some());
+    }
+
     fn path(text: &str) -> EntryPath {
         EntryPath::from_user(text.as_bytes()).expect("a path")
     }
@@ -212,7 +241,7 @@ mod tests {
             ..SnapshotList::default()
         };
         let of = |id: u8, paths: &[&[u8]]| {
-            checked(PutBack { snapshot: SnapshotId::from_bytes([id; 32]), ..asked(paths) }, &list)
+            checked(PutBack { snapshot: SnapshotId::from_bytes([id; 32]), ..asked(paths) }, &list, &[1; 32])
         };
         let check = |paths: &[&[u8]]| of(2, paths);
 

@@ -246,6 +246,12 @@ impl State {
         &self.signing_key
     }
 
+    /// A key that nobody but this machine can have, not even its box; another one for each `purpose`.
+    #[must_use]
+    pub fn own_key(&self, purpose: &'static str) -> [u8; 32] {
+        blake3::derive_key(purpose, &self.key_pkcs8)
+    }
+
     /// The certificate (X.509, DER).
     #[must_use]
     pub fn certificate(&self) -> &[u8] {

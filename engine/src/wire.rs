@@ -161,6 +161,9 @@ pub struct Policy {
     pub requests: Option<u32>,
 }
 
+/// The most requests of one machine that are open at a time.
+pub const PUT_BACKS_MAX: usize = 16;
+
 /// The most paths of one [`PutBack`].
 pub const PUT_BACK_PATHS_MAX: usize = 200;
 
@@ -172,7 +175,7 @@ message!(ListPutBacks => PutBacks, "/v1/requests");
 /// The requests that wait, oldest first.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct PutBacks {
-    /// At most 16.
+    /// At most [`PUT_BACKS_MAX`], each number once.
     #[n(0)]
     pub requests: Vec<PutBack>,
 }

@@ -18,9 +18,12 @@ fn bytes(path: &Path) -> Vec<u8> {
     path.strip_prefix("/").expect("absolute").as_os_str().as_bytes().to_vec()
 }
 
-/// Somebody at the machine agrees to what the box asks for: `paths` of the snapshot that the machine has signed, or of
-/// another one. In its listing are files of these paths; what was backed up is the target alone.
-fn agree(arena: &Arena, paths: &[Vec<u8>], own_snapshot: bool, times: usize) -> Ended {
+/// A mark that no request has.
+const NO_MARK: &str = "7-AAAAAAAAAAAA";
+
+/// The box asks for `paths` of the snapshot that the machine has signed, or of another one. In its listing are files of
+/// these paths; what was backed up is the target alone.
+fn ask(arena: &Arena, paths: &[Vec<u8>], own_snapshot: bool, times: usize) {
     let mut forge = Forge::new();
     let file = forge.file();
     let mut sorted: Vec<Vec<u8>> = paths.to_vec();
@@ -47,7 +50,21 @@ fn agree(arena: &Arena, paths: &[Vec<u8>], own_snapshot: bool, times: usize) -> 
     }));
     arena.play(script);
     arena.fresh_target();
-    arena.run(&["requests", "accept", "7"])
+}
+
+/// The mark of what the machine shows, if it shows anything that can be agreed to.
+fn shown(arena: &Arena) -> Option<String> {
+    let listed = arena.run(&["requests", "--json"]);
+    listed.assert_civil("a list");
+    let requests: serde_json::Value = serde_json::from_str(&listed.stdout).ok()?;
+    requests[0]["mark"].as_str().map(str::to_owned)
+}
+
+/// Somebody at the machine agrees to whatever is shown there.
+fn agree(arena: &Arena, paths: &[Vec<u8>], own_snapshot: bool, times: usize) -> Ended {
+    ask(arena, paths, own_snapshot, times);
+    let mark = shown(arena).unwrap_or_else(|| NO_MARK.to_owned());
+    arena.run(&["requests", "accept", &mark])
 }
 
 #[test]
@@ -67,6 +84,7 @@ fn a_box_puts_nothing_back_but_what_was_backed_up_to_where_it_was() {
         ("a snapshot of nobody", vec![bytes(&inside)], false, 1),
         ("more paths than any request has", many, true, 1),
         ("more requests than any machine has", vec![bytes(&inside)], true, 1_000),
+        ("one number for two requests", vec![bytes(&inside)], true, 2),
     ] {
         let ended = agree(&arena, &paths, own, times);
         ended.assert_civil(what);
@@ -78,4 +96,23 @@ fn a_box_puts_nothing_back_but_what_was_backed_up_to_where_it_was() {
     let ended = agree(&arena, &[bytes(&inside)], true, 1);
     assert_eq!(ended.code(), 0, "{}", ended.short());
     assert_eq!(fs::read(&inside).expect("put back"), DATA);
+}
+
+#[test]
+fn a_box_that_asks_for_something_else_than_was_shown_gets_nothing() {
+    let arena = Arena::new(Who::Self_);
+    let path = |name: &str| bytes(&arena.target().join(name));
+    ask(&arena, &[path("a")], true, 1);
+    let mark = shown(&arena).expect("a mark");
+    for other in [vec![path("b")], vec![path("a"), path("b")]] {
+        ask(&arena, &other, true, 1);
+        let ended = arena.run(&["requests", "accept", &mark]);
+        ended.assert_civil("something else");
+        assert_eq!(ended.code(), 1, "{}", ended.short());
+        assert!(ended.stderr.contains("is not what it was when it was shown"), "{}", ended.stderr);
+        assert_eq!(fs::read_dir(arena.target()).expect("target").count(), 0, "{}", ended.short());
+    }
+    let number = arena.run(&["requests", "accept", "7"]);
+    assert_ne!(number.code(), 0, "a number alone names nothing that was shown");
+    assert_eq!(fs::read_dir(arena.target()).expect("target").count(), 0);
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use harness::portal::Visitor;
-use harness::{Machine, TestBox, scratch, wait_for};
+use harness::{Finished, Machine, TestBox, scratch, wait_for};
 use ring::hmac;
 
 const PASSWORD: &str = "les trois cafés du port";
@@ -60,6 +60,18 @@ impl Scene {
         self.admin.get(&format!("/put-backs/{request}")).body
     }
 
+    /// What the machine shows of a request: number and letters.
+    fn mark(&self, request: u64) -> String {
+        let listed = self.machine.run(["requests", "--json"]).expect_success().json();
+        let listed = listed.as_array().expect("a list").iter().find(|one| one["request"] == request).cloned();
+        listed.and_then(|one| one["mark"].as_str().map(str::to_owned)).unwrap_or_else(|| panic!("no request {request}"))
+    }
+
+    /// Somebody at the machine agrees to what it shows.
+    fn accept(&self, request: u64) -> Finished {
+        self.machine.run(["requests", "accept", &self.mark(request)])
+    }
+
     /// What is in the source's folder beside what was backed up, by name.
     fn beside(&self, name: &str) -> Vec<PathBuf> {
         let there = std::fs::read_dir(self.source()).expect("the source");
@@ -113,8 +125,9 @@ fn nothing_is_put_back_before_somebody_at_the_machine_agrees() {
     assert!(scene.page(request).contains("waits for the machine"));
     assert!(scene.beside("a.txt").is_empty(), "nobody has agreed yet");
 
-    let number = request.to_string();
-    let _done = scene.machine.run(["requests", "accept", &number]).expect_success();
+    let mark = scene.mark(request);
+    assert!(listed.contains(&mark), "{listed}");
+    let _done = scene.machine.run(["requests", "accept", &mark]).expect_success();
     assert_eq!(read(&source.join("a.txt")), "second a", "what is there stays");
     let beside = scene.beside("a.txt");
     assert_eq!(beside.len(), 1, "{beside:?}");
@@ -124,12 +137,12 @@ fn nothing_is_put_back_before_somebody_at_the_machine_agrees() {
     let log = scene.admin.get("/audit").body;
     assert!(log.contains("agreed to put something back") && log.contains("machine pc"), "{log}");
     assert!(log.contains("1 files, 7 bytes, 0 problems"), "{log}");
-    let _twice = scene.machine.run(["requests", "accept", &number]).expect_refusal(1, &["no request"]);
+    let _twice = scene.machine.run(["requests", "accept", &mark]).expect_refusal(1, &["no request"]);
     assert_eq!(scene.beside("a.txt").len(), 1);
 
     // A folder that is still there gets a brother with the date.
     let folder = scene.ask(&source, &["sub"], "beside");
-    let _done = scene.machine.run(["requests", "accept", &folder.to_string()]).expect_success();
+    let _done = scene.accept(folder).expect_success();
     let beside = scene.beside("sub");
     assert_eq!(read(&beside[0].join("b.txt")), "first b");
     assert_eq!(std::fs::read_dir(source.join("sub")).expect("sub").count(), 2);
@@ -142,13 +155,15 @@ fn what_is_refused_or_cancelled_is_never_put_back() {
     let source = scene.source();
     std::fs::remove_file(source.join("a.txt")).expect("remove");
     let refused = scene.ask(&source, &["a.txt"], "overwrite");
+    let refused_mark = scene.mark(refused);
     let _done = scene.machine.run(["requests", "refuse", &refused.to_string()]).expect_success();
     assert!(scene.page(refused).contains("refused at the machine"));
     let cancelled = scene.ask(&source, &["a.txt"], "overwrite");
+    let cancelled_mark = scene.mark(cancelled);
     let told = scene.admin.post(&format!("/put-backs/{cancelled}/cancel"), &[]);
     assert!(told.location.ends_with("said=cancelled"), "{}", told.body);
-    for request in [refused, cancelled] {
-        let _gone = scene.machine.run(["requests", "accept", &request.to_string()]).expect_refusal(1, &["no request"]);
+    for mark in [refused_mark, cancelled_mark] {
+        let _gone = scene.machine.run(["requests", "accept", &mark]).expect_refusal(1, &["no request"]);
     }
     assert!(!source.join("a.txt").exists());
 }
@@ -161,7 +176,7 @@ fn overwriting_replaces_what_the_backup_has_and_follows_no_link() {
     std::fs::remove_file(source.join("sub/c.txt")).expect("remove");
     std::fs::write(source.join("sub/own"), "mine").expect("write");
     let request = scene.ask(&source, &["sub"], "overwrite");
-    let _done = scene.machine.run(["requests", "accept", &request.to_string()]).expect_success();
+    let _done = scene.accept(request).expect_success();
     assert_eq!(read(&source.join("sub/b.txt")), "first b");
     assert_eq!(read(&source.join("sub/c.txt")), "first c");
     assert_eq!(read(&source.join("sub/own")), "mine", "what the backup does not have stays");
@@ -173,7 +188,7 @@ fn overwriting_replaces_what_the_backup_has_and_follows_no_link() {
     std::fs::remove_dir_all(source.join("sub")).expect("remove");
     std::os::unix::fs::symlink(&outside, source.join("sub")).expect("link");
     let request = scene.ask(&source.join("sub"), &["b.txt"], "overwrite");
-    let ended = scene.machine.run(["requests", "accept", &request.to_string()]);
+    let ended = scene.accept(request);
     assert_ne!(ended.code(), Some(0), "{ended}");
     assert_eq!(read(&outside.join("b.txt")), "not yours");
     assert!(scene.page(request).contains("is not there any more"), "{}", scene.page(request));

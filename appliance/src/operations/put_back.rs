@@ -5,7 +5,7 @@ use datis_engine::format::path::EntryPath;
 use datis_engine::ids::{MachineId, SnapshotId};
 use datis_engine::units::{Seconds, UnixMillis};
 use datis_engine::wire::{
-    self, ListPutBacks, PUT_BACK_PATHS_MAX, PutBackAnswer, PutBackMode, PutBackStep, PutBacks, Refusal, RefusalCode,
+    self, ListPutBacks, PUT_BACK_PATHS_MAX, PUT_BACKS_MAX, PutBackAnswer, PutBackMode, PutBackStep, PutBacks, Refusal, RefusalCode,
     TellPutBack,
 };
 
@@ -19,7 +19,7 @@ use crate::catalog::{CatalogError, PutBackRow, machines, snapshots};
 /// How long a request waits, and how long one that was agreed to may take.
 const PATIENCE: Seconds = Seconds(7 * Seconds::DAY.0);
 /// Open requests of one machine.
-const OPEN_MAX: u64 = 16;
+const OPEN_MAX: u64 = PUT_BACKS_MAX as u64;
 /// Bytes of all paths of a request.
 const PATHS_BYTES_MAX: usize = 48 << 10;
 /// Characters of what a machine says.

@@ -8,7 +8,7 @@ use datis_engine::format::path::EntryPath;
 use datis_engine::ids::{SourceKind, SourceName};
 
 use crate::platform::names::bytes_of;
-use crate::requests::Beforehand;
+use crate::requests::{Beforehand, Mark};
 use crate::restore::Mode;
 use crate::snapshots::Selector;
 
@@ -220,14 +220,14 @@ pub(super) struct RequestsArguments {
 pub(super) enum RequestsCommand {
     /// Agree to a request: it is carried out at once
     Accept {
-        /// Its number in the list
-        #[arg(value_name = "NUMBER")]
-        request: u64,
+        /// Number and letters as the list shows them: what is agreed to is what was shown
+        #[arg(value_name = "NUMBER-LETTERS")]
+        mark: Mark,
     },
     /// Refuse a request
     Refuse {
-        /// Its number in the list
-        #[arg(value_name = "NUMBER")]
+        /// Its number in the list, with or without the letters
+        #[arg(value_name = "NUMBER", value_parser = number)]
         request: u64,
     },
     /// Say which requests the service may carry out without asking: none, those that replace nothing, or all
@@ -246,6 +246,14 @@ pub(super) struct StatusArguments {
     /// Print one JSON object
     #[arg(long)]
     pub(super) json: bool,
+}
+
+/// The number of a request, which may have the letters of its mark behind it.
+fn number(raw: &str) -> Result<u64, String> {
+    match raw.parse::<Mark>() {
+        Ok(mark) => Ok(mark.request),
+        Err(_) => raw.parse().map_err(|_| "use a number from `datis requests`".to_owned()),
+    }
 }
 
 /// A snapshot and, if one is named, a path in it.

@@ -6,22 +6,19 @@ use datis_engine::wire::PutBackMode;
 use serde_json::{Value, json};
 
 use super::args::{RequestsArguments, RequestsCommand};
-use super::output::{Failure, Output, count, local_time, short, size, timestamp};
+use super::output::{Failure, Output, count, local_time, size, timestamp};
 use crate::errors::{chain, shown};
 use crate::exit::Exit;
 use crate::platform::host::user_name;
 use crate::progress::{Display, Renderer};
-use crate::requests::{self, Beforehand, Carried, Request, RequestError, beforehand, set_beforehand};
+use crate::requests::{self, Beforehand, Carried, Mark, Request, RequestError, beforehand, set_beforehand};
 use crate::state::State;
-
-/// Paths of one request that are shown.
-const PATHS_SHOWN: usize = 20;
 
 pub(super) fn run(dir: PathBuf, arguments: RequestsArguments) -> Result<Exit, Failure> {
     let state = State::open(dir)?;
     match arguments.what {
         None => list(&state, arguments.json),
-        Some(RequestsCommand::Accept { request }) => accept(&state, request),
+        Some(RequestsCommand::Accept { mark }) => accept(&state, &mark),
         Some(RequestsCommand::Refuse { request }) => refuse(&state, request),
         Some(RequestsCommand::Allow { agreed }) => allow(&state, agreed),
         Some(RequestsCommand::Serve) => serve(&state),
@@ -49,6 +46,7 @@ fn fields(request: &Result<Request, RequestError>) -> Value {
     match request {
         Ok(request) => json!({
             "request": request.id,
+            "mark": request.mark.to_string(),
             "snapshot": request.snapshot.id.to_string(),
             "snapshot_received_at": timestamp(request.snapshot.received_at),
             "source": request.snapshot.record.source.as_str(),
@@ -80,7 +78,8 @@ fn lines(state: &State, waiting: &[Result<Request, RequestError>]) -> Vec<String
     if waiting.is_empty() {
         lines.push("Nobody asks to put anything back on this machine.".to_owned());
     } else {
-        lines.push("Agree with `datis requests accept NUMBER`, or say `datis requests refuse NUMBER`.".to_owned());
+        let how = "Agree with `datis requests accept NUMBER-LETTERS`, or say `datis requests refuse NUMBER`.";
+        lines.push(how.to_owned());
     }
     lines.push(match beforehand(state.dir()) {
         Beforehand::Ask => "The service carries out none without asking.".to_owned(),
@@ -97,34 +96,34 @@ fn told(request: &Request) -> Vec<String> {
     };
     let mut lines = vec![format!(
         "{}: {} on {} asks to put back, {fate}, from the backup of {}:",
-        request.id,
+        request.mark,
         shown(request.asked_by.as_bytes()),
         local_time(request.asked_at),
         local_time(request.snapshot.received_at)
     )];
-    let paths = request.paths.iter().take(PATHS_SHOWN);
-    lines.extend(paths.map(|path| format!("   /{}", short(&shown(path.as_bytes())))));
-    if request.paths.len() > PATHS_SHOWN {
-        lines.push(format!("   and {} more; --json shows all", request.paths.len() - PATHS_SHOWN));
-    }
+    // All of them, and whole: whoever agrees has seen what to.
+    lines.extend(request.paths.iter().map(|path| format!("   /{}", shown(path.as_bytes()))));
     lines.push(format!("   It waits until {}.", local_time(request.expires_at)));
     lines
 }
 
-fn find(state: &State, id: u64) -> Result<Request, Failure> {
+/// The request of which `mark` was shown, if the box still asks for the same.
+fn find(state: &State, mark: &Mark) -> Result<Request, Failure> {
+    let id = mark.request;
     let is_it = |request: &Result<Request, RequestError>| match request {
         Ok(request) => request.id == id,
         Err(RequestError::Unfit { id: unfit, .. }) => *unfit == id,
         Err(_) => false,
     };
     match waiting(state)?.into_iter().find(is_it) {
+        Some(Ok(request)) if request.mark != *mark => Err(RequestError::Changed(id).into()),
         Some(request) => Ok(request?),
         None => Err(RequestError::Unknown(id).into()),
     }
 }
 
-fn accept(state: &State, id: u64) -> Result<Exit, Failure> {
-    let request = find(state, id)?;
+fn accept(state: &State, mark: &Mark) -> Result<Exit, Failure> {
+    let request = find(state, mark)?;
     let progress = super::interruptible();
     let renderer = Renderer::start(&progress, Display::choose(false));
     let carried = requests::carry_out(state, &request, &user_name(), &progress);
