@@ -182,12 +182,12 @@ fn checked(request: PutBack, list: &SnapshotList, key: &[u8; 32]) -> Result<Requ
 
 #[cfg(test)]
 mod tests {
-    use datis_engine::format::listing::{ListingRoot, Totals};
     use datis_engine::format::snapshot::SnapshotRecord;
-    use datis_engine::ids::{ChunkId, MachineId, SnapshotId, SourceKind};
+    use datis_engine::ids::SnapshotId;
     use datis_engine::wire::SnapshotState;
 
     use super::*;
+    use crate::snapshots::tests::record;
 
     fn asked(paths: &[&[u8]]) -> PutBack {
         PutBack {
@@ -203,21 +203,8 @@ mod tests {
 
     /// As it is in the list once its signature was checked.
     fn signed(id: u8, roots: &[&[u8]]) -> Snapshot {
-        let record = SnapshotRecord {
-            version: datis_engine::format::VERSION,
-            machine: MachineId::from_bytes([1; 16]),
-            machine_name: "pc".parse().expect("name"),
-            source: "docs".parse().expect("name"),
-            kind: SourceKind::Files,
-            started_at: UnixMillis(1),
-            finished_at: UnixMillis(1),
-            roots: roots.iter().map(|root| root.to_vec()).collect(),
-            listing: ListingRoot { id: ChunkId::from_bytes([2; ChunkId::LEN]), level: 0, len: 10 },
-            totals: Totals::default(),
-            problem_count: 0,
-            problems: None,
-            client_version: "1".to_owned(),
-        };
+        let roots = roots.iter().map(|root| root.to_vec()).collect();
+        let record = SnapshotRecord { roots, ..record("docs", 1) };
         let state = SnapshotState::Complete;
         Snapshot { id: SnapshotId::from_bytes([id; 32]), record, received_at: UnixMillis(1), state }
     }

@@ -193,7 +193,7 @@ impl fmt::Display for Selector {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use datis_engine::format::content::Content;
     use datis_engine::format::listing::{ListingRoot, Totals};
     use datis_engine::ids::{ChunkId, MachineId, SourceKind};
@@ -206,8 +206,9 @@ mod tests {
         SigningKey::from_pkcs8(&pair.serialize_der()).expect("key")
     }
 
-    fn info(source: &str, at: i64, key: &SigningKey) -> SnapshotInfo {
-        let record = SnapshotRecord {
+    /// What this machine might sign of `source`, at a time.
+    pub(crate) fn record(source: &str, at: i64) -> SnapshotRecord {
+        SnapshotRecord {
             version: datis_engine::format::VERSION,
             machine: MachineId::from_bytes([1; 16]),
             machine_name: "pc".parse().expect("name"),
@@ -221,8 +222,11 @@ mod tests {
             problem_count: 0,
             problems: None::<Content>,
             client_version: "1".to_owned(),
-        };
-        SnapshotInfo { signed: record.sign(key), received_at: UnixMillis(at), state: SnapshotState::Complete }
+        }
+    }
+
+    fn info(source: &str, at: i64, key: &SigningKey) -> SnapshotInfo {
+        SnapshotInfo { signed: record(source, at).sign(key), received_at: UnixMillis(at), state: SnapshotState::Complete }
     }
 
     #[test]

@@ -359,32 +359,16 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use datis_engine::format::listing::{ListingRoot, Totals};
-    use datis_engine::format::snapshot::SnapshotRecord;
-    use datis_engine::ids::{ChunkId, MachineId, SnapshotId, SourceKind};
+    use datis_engine::ids::SnapshotId;
     use datis_engine::wire::SnapshotState;
 
     use super::*;
+    use crate::snapshots::tests::record;
 
     pub(in super::super) fn snapshot(id: u8) -> Snapshot {
-        let record = SnapshotRecord {
-            version: datis_engine::format::VERSION,
-            machine: MachineId::from_bytes([1; 16]),
-            machine_name: "pc".parse().expect("name"),
-            source: "docs".parse().expect("name"),
-            kind: SourceKind::Files,
-            started_at: UnixMillis(0),
-            finished_at: UnixMillis(0),
-            roots: vec![b"/home".to_vec()],
-            listing: ListingRoot { id: ChunkId::from_bytes([2; ChunkId::LEN]), level: 0, len: 10 },
-            totals: Totals::default(),
-            problem_count: 0,
-            problems: None,
-            client_version: "1".to_owned(),
-        };
         Snapshot {
             id: SnapshotId::from_bytes([id; 32]),
-            record,
+            record: record("docs", 0),
             received_at: UnixMillis(1_700_000_000_000),
             state: SnapshotState::Complete,
         }
