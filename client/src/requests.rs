@@ -181,7 +181,7 @@ fn checked(request: PutBack, list: &SnapshotList, key: &[u8; 32]) -> Result<Requ
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use datis_engine::format::snapshot::SnapshotRecord;
     use datis_engine::ids::SnapshotId;
     use datis_engine::wire::SnapshotState;
@@ -207,6 +207,18 @@ mod tests {
         let record = SnapshotRecord { roots, ..record("docs", 1) };
         let state = SnapshotState::Complete;
         Snapshot { id: SnapshotId::from_bytes([id; 32]), record, received_at: UnixMillis(1), state }
+    }
+
+    /// One that may be agreed to, of files 0 and up; its snapshot was made on 13 September 2020.
+    pub(crate) fn request(files: u64) -> Request {
+        let roots = vec![b"/home/claire".to_vec()];
+        let record = SnapshotRecord { roots, ..record("docs", 1_600_000_000_000) };
+        let list = SnapshotList {
+            snapshots: vec![Snapshot { record, ..signed(1, &[]) }],
+            ..SnapshotList::default()
+        };
+        let paths = (0..files).map(|n| format!("home/claire/{n:02}").into_bytes().into()).collect();
+        checked(PutBack { paths, asked_by: "claire".to_owned(), ..asked(&[]) }, &list, &[1; 32]).expect("sound")
     }
 
     #[test]

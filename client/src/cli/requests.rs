@@ -48,7 +48,7 @@ fn fields(request: &Result<Request, RequestError>) -> Value {
             "request": request.id,
             "mark": request.mark.to_string(),
             "snapshot": request.snapshot.id.to_string(),
-            "snapshot_received_at": timestamp(request.snapshot.received_at),
+            "snapshot_finished_at": timestamp(request.snapshot.record.finished_at),
             "source": request.snapshot.record.source.as_str(),
             "mode": word(request.mode),
             "paths": request.paths.iter().map(|path| format!("/{}", shown(path.as_bytes()))).collect::<Vec<_>>(),
@@ -95,11 +95,13 @@ fn told(request: &Request) -> Vec<String> {
         PutBackMode::Overwrite => "REPLACING what is there",
     };
     let mut lines = vec![format!(
-        "{}: {} on {} asks to put back, {fate}, from the backup of {}:",
+        "{}: {} on {} asks to put back, {fate}, from the backup of `{}` of {}:",
         request.mark,
         shown(request.asked_by.as_bytes()),
         local_time(request.asked_at),
-        local_time(request.snapshot.received_at)
+        shown(request.snapshot.record.source.as_str().as_bytes()),
+        // As it was signed: what the box says of the time could make an old backup look like a new one.
+        local_time(request.snapshot.record.finished_at)
     )];
     // All of them, and whole: whoever agrees has seen what to.
     lines.extend(request.paths.iter().map(|path| format!("   /{}", shown(path.as_bytes()))));
@@ -192,4 +194,27 @@ fn serve(state: &State) -> Result<Exit, Failure> {
         }
     }
     Ok(exit)
+}
+
+#[cfg(test)]
+mod tests {
+    use datis_engine::units::UnixMillis;
+
+    use super::*;
+
+    #[test]
+    fn a_request_is_shown_with_its_source_all_its_paths_and_the_date_that_was_signed() {
+        let mut request = crate::requests::tests::request(30);
+        // Ten years later, as the box says.
+        request.snapshot.received_at = UnixMillis(2_000_000_000_000);
+        let shown = told(&request).join("\n");
+        assert!(shown.starts_with(&format!("{}: claire on ", request.mark)), "{shown}");
+        assert!(shown.contains("`docs`") && shown.contains("2020-09-1") && !shown.contains("2033"), "{shown}");
+        for path in &request.paths {
+            assert!(shown.contains(&format!("   /{}\n", path)), "{shown}");
+        }
+        let fields = fields(&Ok(request));
+        assert_eq!(fields["snapshot_finished_at"], "2020-09-13T12:26:40.000Z");
+        assert!(!fields.to_string().contains("2033"), "{fields}");
+    }
 }

@@ -67,13 +67,49 @@ fn free_suffix(request: &RestoreRequest, folder: &Dir, path: &EntryPath) -> io::
     Ok(suffix_of(request, NAMES_MAX))
 }
 
-/// ` (2026-11-12)`, and ` (2026-11-12, 2)` where that is taken: the day of the snapshot, as the machine's user counts days.
+/// ` (2026-11-12)`, and ` (2026-11-12, 2)` where that is taken: the day of the snapshot, as this machine has signed it and its
+/// user counts days.
 fn suffix_of(request: &RestoreRequest, number: u32) -> String {
-    let day = day_of(request.snapshot.received_at);
+    let day = day_of(request.snapshot.record.finished_at);
     if number == 1 { format!(" ({day})") } else { format!(" ({day}, {number})") }
 }
 
 fn day_of(at: UnixMillis) -> String {
     let at = jiff::Timestamp::from_millisecond(at.0).unwrap_or_default();
     at.to_zoned(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use datis_engine::ids::SnapshotId;
+    use datis_engine::wire::SnapshotState;
+
+    use super::super::Place;
+    use super::*;
+    use crate::snapshots::Snapshot;
+    use crate::snapshots::tests::record;
+
+    fn request(path: &str) -> RestoreRequest {
+        RestoreRequest {
+            snapshot: Snapshot {
+                id: SnapshotId::from_bytes([1; 32]),
+                // 13 September 2020, as this machine has signed it; ten years later, as the box says.
+                record: record("docs", 1_600_000_000_000),
+                received_at: UnixMillis(2_000_000_000_000),
+                state: SnapshotState::Complete,
+            },
+            path: Some(EntryPath::from_user(path.as_bytes()).expect("a path")),
+            to: "/".into(),
+            place: Place::WhereItWas,
+            mode: Mode::Beside,
+            sync: false,
+        }
+    }
+
+    #[test]
+    fn a_name_gets_the_day_that_was_signed() {
+        let request = request("/home/claire/a");
+        assert!(suffix_of(&request, 1).starts_with(" (2020-09-1"), "{}", suffix_of(&request, 1));
+        assert!(suffix_of(&request, 2).ends_with(", 2)"), "{}", suffix_of(&request, 2));
+    }
 }
