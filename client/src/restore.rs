@@ -268,16 +268,7 @@ pub fn run(state: &State, request: &RestoreRequest, progress: &Progress) -> Resu
         progress.enter(Phase::Finish);
         site.root.sync_file_system().map_err(|source| RestoreError::NotKept { path: request.to.clone(), source })?;
     }
-    Ok(RestoreSummary {
-        snapshot: request.snapshot.id.to_string(),
-        files: site.log.files.get(),
-        others: site.log.others.get(),
-        bytes: site.log.bytes.get(),
-        problem_count: progress.problems.get(),
-        problems: site.take_problems(),
-        warnings: site.warnings(),
-        seconds: clock.elapsed().as_secs_f64(),
-    })
+    Ok(site.summary(request, clock.elapsed()))
 }
 
 fn restore(

@@ -80,7 +80,7 @@ fn day_of(at: UnixMillis) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use datis_engine::ids::SnapshotId;
     use datis_engine::wire::SnapshotState;
 
@@ -89,7 +89,7 @@ mod tests {
     use crate::snapshots::Snapshot;
     use crate::snapshots::tests::record;
 
-    fn request(path: &str) -> RestoreRequest {
+    pub(in super::super) fn request(path: &str) -> RestoreRequest {
         RestoreRequest {
             snapshot: Snapshot {
                 id: SnapshotId::from_bytes([1; 32]),

@@ -4,11 +4,12 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use datis_engine::keys::ChunkKeys;
 use serde::Serialize;
 
-use super::{Mode, RestoreError};
+use super::{Mode, RestoreError, RestoreRequest, RestoreSummary};
 use crate::errors::shown;
 use crate::platform::attributes::{Defaults, Unmet};
 use crate::platform::target::{Dir, Identity, Obstacle, is_target_full};
@@ -81,6 +82,7 @@ pub(super) struct Site<'r> {
 #[derive(Debug, Default)]
 pub(super) struct Log {
     problems: Mutex<Vec<Problem>>,
+    pub(super) problem_count: Counter,
     owners: Counter,
     set_id: Counter,
     xattrs: Counter,
@@ -144,6 +146,7 @@ impl Site<'_> {
     /// Adds a problem that stands for `entries` entries.
     pub(super) fn problem(&self, path: &[u8], reason: String, entries: u64) {
         self.progress.problems.add(entries);
+        self.log.problem_count.add(entries);
         let mut problems = held(&self.log.problems);
         if problems.len() < PROBLEMS_MAX {
             problems.push(Problem { path: shown(path), reason });
@@ -162,6 +165,20 @@ impl Site<'_> {
             set_id: self.log.set_id.get(),
             xattrs: self.log.xattrs.get(),
             devices: self.log.devices.get(),
+        }
+    }
+
+    /// What this restore did. Its counters may go on from an earlier one's; this does not.
+    pub(super) fn summary(&self, request: &RestoreRequest, took: Duration) -> RestoreSummary {
+        RestoreSummary {
+            snapshot: request.snapshot.id.to_string(),
+            files: self.log.files.get(),
+            others: self.log.others.get(),
+            bytes: self.log.bytes.get(),
+            problem_count: self.log.problem_count.get(),
+            problems: self.take_problems(),
+            warnings: self.warnings(),
+            seconds: took.as_secs_f64(),
         }
     }
 
@@ -256,6 +273,17 @@ mod tests {
             opened_max,
         };
         check(dir.path(), &site);
+    }
+
+    #[test]
+    fn what_went_wrong_before_under_the_same_counters_is_not_counted_again() {
+        with_site(1, Mode::Empty, |_, site| {
+            site.progress.problems.add(7);
+            site.problem(b"x", "it is gone".to_owned(), 2);
+            let done = site.summary(&super::super::back::tests::request("/home/claire"), Duration::ZERO);
+            assert_eq!((done.problem_count, done.problems.len()), (2, 1));
+            assert_eq!(site.progress.problems.get(), 9, "the whole command has met so many");
+        });
     }
 
     fn make(site: &Site<'_>, name: &[u8]) -> Arc<DirNode> {
