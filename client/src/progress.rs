@@ -105,6 +105,8 @@ pub struct Counters {
     phase: AtomicU8,
     spent: Mutex<Spent>,
     interrupted: AtomicBool,
+    /// The command that this is a part of.
+    whole: Option<Progress>,
     /// Entries dealt with so far.
     pub entries_seen: Counter,
     /// Regular files among them.
@@ -136,6 +138,12 @@ impl Progress {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Counters of its own for a part of the command. Who interrupts the command interrupts the part, not the other way round.
+    #[must_use]
+    pub fn part(&self) -> Self {
+        Self(Arc::new(Counters { whole: Some(self.clone()), ..Counters::default() }))
     }
 }
 
@@ -186,7 +194,7 @@ impl Counters {
     /// Whether the command is to come to a clean end; long loops look at it at every turn.
     #[must_use]
     pub fn is_interrupted(&self) -> bool {
-        self.interrupted.load(Ordering::Relaxed)
+        self.interrupted.load(Ordering::Relaxed) || self.whole.as_ref().is_some_and(|whole| whole.is_interrupted())
     }
 }
 

@@ -8,6 +8,7 @@
 mod carry;
 mod consent;
 mod mark;
+mod serve;
 
 use std::collections::HashSet;
 
@@ -24,6 +25,7 @@ use crate::state::{State, StateError};
 pub use carry::{Carried, carry_out, refuse};
 pub use consent::{Beforehand, beforehand, set_beforehand};
 pub use mark::Mark;
+pub use serve::serve;
 
 /// Characters of a name that are shown.
 const NAME_MAX: usize = 100;

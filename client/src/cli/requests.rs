@@ -21,7 +21,7 @@ pub(super) fn run(dir: PathBuf, arguments: RequestsArguments) -> Result<Exit, Fa
         Some(RequestsCommand::Accept { mark }) => accept(&state, &mark),
         Some(RequestsCommand::Refuse { request }) => refuse(&state, request),
         Some(RequestsCommand::Allow { agreed }) => allow(&state, agreed),
-        Some(RequestsCommand::Serve) => serve(&state),
+        Some(RequestsCommand::Serve) => Ok(requests::serve(&state, &super::interruptible())?),
     }
 }
 
@@ -167,33 +167,6 @@ fn allow(state: &State, agreed: Beforehand) -> Result<Exit, Failure> {
     })?;
     output.finish()?;
     Ok(Exit::Complete)
-}
-
-/// Carries out what was agreed to beforehand, one after the other.
-fn serve(state: &State) -> Result<Exit, Failure> {
-    let agreed = beforehand(state.dir());
-    let progress = super::interruptible();
-    let mut exit = Exit::Complete;
-    for request in waiting(state)? {
-        let request = match request {
-            Ok(request) if agreed.covers(request.mode) => request,
-            Ok(_) => continue,
-            Err(error) => {
-                tracing::warn!("{}", chain(&error));
-                continue;
-            }
-        };
-        match requests::carry_out(state, &request, &format!("datis requests allow {agreed}"), &progress) {
-            Ok(carried) => {
-                let _told = tell_problems(&carried);
-            }
-            Err(error) => {
-                tracing::warn!("{}", chain(&error));
-                exit = error.exit();
-            }
-        }
-    }
-    Ok(exit)
 }
 
 #[cfg(test)]
