@@ -8,7 +8,7 @@
 //! | `dedup.secret` | the vault's dedup secret, 32 bytes | 0600 |
 //! | `sources.toml` | the sources that `datis backup` has seen, for the service | 0600 |
 //! | `cache/` | what can be made again at any time | 0700 |
-//! | `locks/`, `runs/` | one file a source: the run that has it, and how the last one ended | 0700 |
+//! | `locks/`, `runs/` | one file a source: the run that has it, and how the last one ended; `service`, `put-back` | 0700 |
 
 mod enrolment;
 mod sources;
@@ -22,7 +22,7 @@ use datis_engine::keys::{DedupSecret, KeyError, PublicKey, Recipients, SigningKe
 use zeroize::Zeroizing;
 
 pub use enrolment::Enrolment;
-pub use sources::{KnownSource, LastRun, ServiceLock, SourceLock, SourceRoot};
+pub use sources::{KnownSource, LastRun, PutBackLock, ServiceLock, SourceLock, SourceRoot};
 
 use crate::durable;
 use crate::exit::Exit;
@@ -91,6 +91,9 @@ pub enum StateError {
         /// The source.
         source_name: String,
     },
+    /// Another process carries out what the box asked for.
+    #[error("another `datis` is putting something back on this machine; wait until it has ended")]
+    PutBackBusy,
     /// Another service runs with this state directory.
     #[error("another `datis service` runs with {dir}; stop it first")]
     ServiceBusy {
@@ -105,7 +108,7 @@ impl StateError {
     pub const fn exit(&self) -> Exit {
         match self {
             Self::NotEnrolled { .. } => Exit::NotEnrolled,
-            Self::SourceBusy { .. } | Self::ServiceBusy { .. } => Exit::Busy,
+            Self::SourceBusy { .. } | Self::PutBackBusy | Self::ServiceBusy { .. } => Exit::Busy,
             Self::AlreadyEnrolled { .. }
             | Self::NoPlace
             | Self::Read { .. }

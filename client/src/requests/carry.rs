@@ -69,6 +69,7 @@ pub fn refuse(state: &State, request: u64, by: &str) -> Result<(), RequestError>
 /// # Errors
 /// [`RequestError`]; the box is told why, as far as it can be reached.
 pub fn carry_out(state: &State, request: &Request, by: &str, progress: &Progress) -> Result<Carried, RequestError> {
+    let _only_one = state.lock_put_back()?;
     let id = request.id;
     if !tell(state, &message(id, by, &Carried::default()))? {
         return Err(RequestError::Over(id));
@@ -175,4 +176,23 @@ fn message(request: u64, by: &str, carried: &Carried) -> TellPutBack {
 fn tell(state: &State, message: &TellPutBack) -> Result<bool, RequestError> {
     let ask = || -> Result<bool, LinkError> { Ok(state.link()?.connect()?.ask_once(message, ANSWER_MAX)?.goes_on) };
     Ok(ask()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::request;
+    use super::*;
+    use crate::exit::Exit;
+
+    #[test]
+    fn no_two_processes_put_back_at_the_same_time() {
+        let dir = tempfile::tempdir().expect("temporary folder");
+        let state = crate::state::tests::enrolled(dir.path());
+        let other = state.lock_put_back().expect("free");
+        let refused = carry_out(&state, &request(1), "claire", &Progress::new()).expect_err("busy");
+        assert!(matches!(refused, RequestError::State(crate::state::StateError::PutBackBusy)), "{refused}");
+        assert_eq!(refused.exit(), Exit::Busy);
+        drop(other);
+        let _free_again = state.lock_put_back().expect("free again");
+    }
 }

@@ -140,6 +140,10 @@ impl Drop for SourceLock {
 #[derive(Debug)]
 pub struct ServiceLock(#[expect(dead_code, reason = "held open: closing the file gives the lock away")] File);
 
+/// The right to carry out what the box asked to put back.
+#[derive(Debug)]
+pub struct PutBackLock(#[expect(dead_code, reason = "held open: closing the file gives the lock away")] File);
+
 impl State {
     /// The sources that `backup` has seen, by name.
     ///
@@ -237,6 +241,15 @@ impl State {
             Some(file) => Ok(ServiceLock(file)),
             None => Err(StateError::ServiceBusy { dir: self.dir.clone() }),
         }
+    }
+
+    /// Takes the right to put something back: one request at a time, by one process.
+    ///
+    /// # Errors
+    /// [`StateError::PutBackBusy`], [`StateError::Write`].
+    pub fn lock_put_back(&self) -> Result<PutBackLock, StateError> {
+        let path = self.private_dir("locks")?.join("put-back");
+        lock(&path)?.map(PutBackLock).ok_or(StateError::PutBackBusy)
     }
 
     /// Waits for a lock that is held only for moments.
