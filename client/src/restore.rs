@@ -229,6 +229,19 @@ impl RestoreError {
 /// # Errors
 /// [`RestoreError`] when it could not go on; files that are there by then are whole.
 pub fn run(state: &State, request: &RestoreRequest, progress: &Progress) -> Result<RestoreSummary, RestoreError> {
+    let (done, stopped) = as_far_as_it_goes(state, request, progress)?;
+    stopped.map_or(Ok(done), Err)
+}
+
+/// The same, and what was restored is told also when it could not go on: then with the reason.
+///
+/// # Errors
+/// [`RestoreError`] when nothing was written.
+pub fn as_far_as_it_goes(
+    state: &State,
+    request: &RestoreRequest,
+    progress: &Progress,
+) -> Result<(RestoreSummary, Option<RestoreError>), RestoreError> {
     let clock = Instant::now();
     let mut reader = ChunkReader::connect(state)?;
     progress.enter(Phase::Scan);
@@ -256,19 +269,30 @@ pub fn run(state: &State, request: &RestoreRequest, progress: &Progress) -> Resu
         opened: Mutex::default(),
         opened_max: (room_for_open_files() / OPEN_SHARE).min(OPENED_MAX),
     };
-    progress.enter(Phase::Restore);
-    restore(state, &site, &selected, &mut reader)?;
+    let stopped = write(state, &site, &selected, &mut reader).err();
+    Ok((site.summary(request, clock.elapsed()), stopped))
+}
+
+fn write(
+    state: &State,
+    site: &Site<'_>,
+    selected: &Selected<'_>,
+    reader: &mut ChunkReader,
+) -> Result<(), RestoreError> {
+    site.progress.enter(Phase::Restore);
+    restore(state, site, selected, reader)?;
     if let Some(error) = site.take_fatal() {
         return Err(error);
     }
-    if progress.is_interrupted() {
+    if site.progress.is_interrupted() {
         return Err(RestoreError::Interrupted);
     }
-    if request.sync {
-        progress.enter(Phase::Finish);
-        site.root.sync_file_system().map_err(|source| RestoreError::NotKept { path: request.to.clone(), source })?;
+    if selected.request.sync {
+        site.progress.enter(Phase::Finish);
+        let not_kept = |source| RestoreError::NotKept { path: selected.request.to.clone(), source };
+        site.root.sync_file_system().map_err(not_kept)?;
     }
-    Ok(site.summary(request, clock.elapsed()))
+    Ok(())
 }
 
 fn restore(

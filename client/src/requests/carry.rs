@@ -19,6 +19,8 @@ const TELL_EVERY: Duration = Duration::from_secs(5);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// How long an answer may take.
 const ANSWER_MAX: Duration = Duration::from_secs(30);
+/// How long it rests between the attempts to tell the box the last word.
+const LAST_PAUSES: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(15)];
 /// Characters of a reason that the box is told.
 const REASON_MAX: usize = 200;
 
@@ -64,10 +66,10 @@ pub fn refuse(state: &State, request: u64, by: &str) -> Result<(), RequestError>
     tell(state, &told).map(drop)
 }
 
-/// Puts everything back that `request` names. `by`: who has agreed.
+/// Puts everything back that `request` names. `by`: who has agreed. The box hears what came of it, if it can be reached.
 ///
 /// # Errors
-/// [`RequestError`]; the box is told why, as far as it can be reached.
+/// [`RequestError`] when it did not come to its end; [`RequestError::Over`] when the box has stopped it.
 pub fn carry_out(state: &State, request: &Request, by: &str, progress: &Progress) -> Result<Carried, RequestError> {
     let _only_one = state.lock_put_back()?;
     let id = request.id;
@@ -76,34 +78,33 @@ pub fn carry_out(state: &State, request: &Request, by: &str, progress: &Progress
     }
     let is_over = AtomicBool::new(false);
     let was_cancelled = AtomicBool::new(false);
-    let done = std::thread::scope(|scope| {
+    let (carried, stopped) = std::thread::scope(|scope| {
         scope.spawn(|| keep_telling(state, request, by, progress, &is_over, &was_cancelled));
         let done = put_back(state, request, progress);
         is_over.store(true, Ordering::Relaxed);
         done
     });
-    if was_cancelled.load(Ordering::Relaxed) {
-        return Err(RequestError::Over(id));
-    }
-    let last = match &done {
-        Ok(carried) => {
-            let step = match (carried.problems, carried.files + carried.others) {
-                (0, _) => PutBackStep::Done,
-                (_, 0) => PutBackStep::Failed,
-                (_, _) => PutBackStep::Incomplete,
-            };
-            TellPutBack { step, ..message(id, by, carried) }
+    let last = last_word(id, by, &carried, stopped.as_ref());
+    // Who wants it to end waits for no second attempt.
+    let rest = |time| {
+        let may_wait = !progress.is_interrupted();
+        if may_wait {
+            std::thread::sleep(time);
         }
-        Err(error) => {
-            let reason = chain(error).chars().take(REASON_MAX).collect();
-            TellPutBack { step: PutBackStep::Failed, reason, ..message(id, by, &Carried::default()) }
-        }
+        may_wait
     };
-    tell(state, &last)?;
-    Ok(done?)
+    if let Err(error) = tell_for_sure(&last, |message| tell(state, message), rest) {
+        tracing::warn!("the box does not know what became of request {id}: {}", chain(&error));
+    }
+    match stopped {
+        None => Ok(carried),
+        Some(RestoreError::Interrupted) if was_cancelled.load(Ordering::Relaxed) => Err(RequestError::Over(id)),
+        Some(error) => Err(error.into()),
+    }
 }
 
-fn put_back(state: &State, request: &Request, progress: &Progress) -> Result<Carried, RestoreError> {
+/// Puts back one path after the other. What is back is told also when it could not go on: then with the reason.
+fn put_back(state: &State, request: &Request, progress: &Progress) -> (Carried, Option<RestoreError>) {
     let mut carried = Carried::default();
     for path in &request.paths {
         let restore = RestoreRequest {
@@ -117,16 +118,63 @@ fn put_back(state: &State, request: &Request, progress: &Progress) -> Result<Car
             },
             sync: true,
         };
-        match restore::run(state, &restore, progress) {
-            Ok(done) => carried.add(&done),
-            // The next part would fail in the same way.
-            Err(error @ (RestoreError::Interrupted | RestoreError::Read(_) | RestoreError::TargetFull { .. })) => {
-                return Err(error);
+        let stopped = match restore::as_far_as_it_goes(state, &restore, progress) {
+            Ok((done, stopped)) => {
+                carried.add(&done);
+                stopped
             }
-            Err(error) => carried.failed(&error),
+            Err(error) => Some(error),
+        };
+        match stopped {
+            None => {}
+            Some(error) if ends_all(&error) => return (carried, Some(error)),
+            Some(error) => carried.failed(&error),
         }
     }
-    Ok(carried)
+    (carried, None)
+}
+
+/// Whether the next part would fail in the same way.
+fn ends_all(error: &RestoreError) -> bool {
+    match error {
+        RestoreError::Interrupted | RestoreError::TargetFull { .. } | RestoreError::NotKept { .. } => true,
+        RestoreError::Read(error) => !error.is_local(),
+        RestoreError::NotEmpty(_)
+        | RestoreError::FolderGone { .. }
+        | RestoreError::InTheWay { .. }
+        | RestoreError::Target { .. }
+        | RestoreError::NoRoom { .. } => false,
+    }
+}
+
+/// What the box keeps of it.
+fn last_word(request: u64, by: &str, carried: &Carried, stopped: Option<&RestoreError>) -> TellPutBack {
+    let is_whole = carried.problems == 0 && stopped.is_none();
+    let step = match (is_whole, carried.files + carried.others) {
+        (true, _) => PutBackStep::Done,
+        (false, 0) => PutBackStep::Failed,
+        (false, _) => PutBackStep::Incomplete,
+    };
+    let told = message(request, by, carried);
+    let reason = stopped.map_or(told.reason, |error| chain(error).chars().take(REASON_MAX).collect());
+    TellPutBack { step, reason, ..told }
+}
+
+/// Tells the box the last word, which nobody else knows: tries again for a while when it does not answer. `rest` tells
+/// whether there is time for that.
+fn tell_for_sure(
+    last: &TellPutBack,
+    mut tell: impl FnMut(&TellPutBack) -> Result<bool, RequestError>,
+    mut rest: impl FnMut(Duration) -> bool,
+) -> Result<(), RequestError> {
+    for pause in LAST_PAUSES {
+        match tell(last) {
+            Ok(_) => return Ok(()),
+            Err(error) if !rest(pause) => return Err(error),
+            Err(_) => {}
+        }
+    }
+    tell(last).map(drop)
 }
 
 /// Tells how far it is until it is over; stops the work when the box says that nobody wants it any more.
@@ -146,7 +194,7 @@ fn keep_telling(
         }
         told_at = Instant::now();
         let so_far =
-            Carried { files: progress.entries_seen.get(), bytes: progress.bytes_seen.get(), ..Carried::default() };
+            Carried { files: progress.files_seen.get(), bytes: progress.bytes_seen.get(), ..Carried::default() };
         match tell(state, &message(request.id, by, &so_far)) {
             Ok(true) => {}
             Ok(false) => {
@@ -194,5 +242,52 @@ mod tests {
         assert_eq!(refused.exit(), Exit::Busy);
         drop(other);
         let _free_again = state.lock_put_back().expect("free again");
+    }
+
+    #[test]
+    fn what_is_back_is_told_although_it_could_not_go_on() {
+        let some = Carried { files: 2, bytes: 9, ..Carried::default() };
+        let none = Carried::default();
+        let problem = Carried { problems: 1, first_problem: Some("/a: gone".to_owned()), ..Carried::default() };
+        let full = RestoreError::TargetFull { reason: "no space".to_owned() };
+        let word = |carried: &Carried, stopped| last_word(7, "claire", carried, stopped);
+        let told = word(&some, Some(&full));
+        assert_eq!((told.step, told.files, told.bytes), (PutBackStep::Incomplete, 2, 9));
+        assert!(told.reason.contains("no space"), "{}", told.reason);
+        assert_eq!(word(&none, Some(&full)).step, PutBackStep::Failed);
+        assert_eq!(word(&none, None).step, PutBackStep::Done, "an empty choice is back as it was");
+        assert_eq!(word(&problem, None).step, PutBackStep::Failed);
+        let in_part = word(&Carried { others: 1, ..problem }, None);
+        assert_eq!((in_part.step, in_part.reason.as_str()), (PutBackStep::Incomplete, "/a: gone"));
+    }
+
+    #[test]
+    fn the_last_word_is_told_again_when_the_box_does_not_answer() {
+        let last = message(7, "claire", &Carried::default());
+        let (mut told, mut rested) = (0, Duration::ZERO);
+        let answered = tell_for_sure(
+            &last,
+            |_| {
+                told += 1;
+                if told < 3 { Err(RequestError::Unknown(7)) } else { Ok(false) }
+            },
+            |time| {
+                rested += time;
+                true
+            },
+        );
+        assert!(answered.is_ok() && told == 3, "told {told} times");
+        assert_eq!(rested, LAST_PAUSES[0] + LAST_PAUSES[1]);
+        let mut told = 0;
+        let mut silent = |may_wait| {
+            told = 0;
+            let never = |_: &TellPutBack| {
+                told += 1;
+                Err(RequestError::Unknown(7))
+            };
+            assert!(tell_for_sure(&last, never, |_| may_wait).is_err());
+            told
+        };
+        assert_eq!((silent(true), silent(false)), (1 + LAST_PAUSES.len(), 1));
     }
 }

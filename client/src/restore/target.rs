@@ -182,6 +182,7 @@ impl Target {
         let data = self.extents.as_ref().map_or(self.size, |extents| extents.iter().map(|(_, len)| len).sum());
         site.progress.bytes_seen.add(self.size.saturating_sub(data));
         site.log.files.add(1);
+        site.progress.files_seen.add(1);
         site.progress.entries_seen.add(1);
         Ok(())
     }
