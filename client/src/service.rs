@@ -113,8 +113,8 @@ struct Service {
     paused_until: Option<UnixMillis>,
     /// How many requests waited when the box last answered.
     requests: u32,
-    /// Whether those that were agreed to are being carried out.
-    is_serving: bool,
+    /// What carries out those that were agreed to.
+    serving: Option<Handle>,
     addresses: String,
     /// Nothing runs before.
     begins_at: UnixMillis,
@@ -138,7 +138,7 @@ impl Service {
             every,
             paused_until: None,
             requests: 0,
-            is_serving: false,
+            serving: None,
             addresses: addresses(),
             begins_at,
             failed: HashMap::new(),
@@ -158,7 +158,7 @@ impl Service {
                 Ok(Event::Stop) | Err(RecvTimeoutError::Disconnected) => return,
                 Ok(Event::Answered(answer)) => self.answered(answer),
                 Ok(Event::Ended(ended)) => self.ended(ended),
-                Ok(Event::Served) => self.is_serving = false,
+                Ok(Event::Served) => self.serving = None,
                 Err(RecvTimeoutError::Timeout) => {}
             }
         }
@@ -238,12 +238,12 @@ impl Service {
             tracing::info!("{waiting} request(s) to put something back wait; see `datis requests`");
         }
         self.requests = waiting;
-        if waiting == 0 || self.is_serving || beforehand(self.state.dir()) == Beforehand::Ask {
+        if waiting == 0 || self.serving.is_some() || beforehand(self.state.dir()) == Beforehand::Ask {
             return;
         }
         let events = self.events.clone();
         match child::serve_requests(self.state.dir(), move || drop(events.send(Event::Served))) {
-            Ok(()) => self.is_serving = true,
+            Ok(serving) => self.serving = Some(serving),
             Err(error) => tracing::error!(%error, "what was agreed to could not be started"),
         }
     }
@@ -360,25 +360,26 @@ impl Service {
         }
     }
 
-    /// Ends the running backup: first it is asked to, then it is made to. What it has sent is used by the next one.
+    /// Ends the running backup, and what is being put back: first they are asked to, then they are made to. What a backup has
+    /// sent is used by the next one; what is back is whole.
     fn end(&mut self, inbox: &Receiver<Event>) {
-        for grace in [STOP_GRACE, KILL_GRACE] {
-            let Some((_, run)) = &self.running else { return };
-            if grace == STOP_GRACE {
-                run.stop()
-            } else {
-                run.kill()
-            }
+        for (grace, end) in [(STOP_GRACE, Handle::stop as fn(&Handle)), (KILL_GRACE, Handle::kill)] {
+            self.children().for_each(end);
             self.wait_for_end(inbox, grace);
         }
     }
 
+    fn children(&self) -> impl Iterator<Item = &Handle> {
+        self.running.iter().map(|(_, run)| run).chain(&self.serving)
+    }
+
     fn wait_for_end(&mut self, inbox: &Receiver<Event>, grace: Duration) {
         let started = std::time::Instant::now();
-        while self.running.is_some() && started.elapsed() < grace {
+        while self.children().next().is_some() && started.elapsed() < grace {
             match inbox.recv_timeout(grace.saturating_sub(started.elapsed())) {
                 Ok(Event::Ended(ended)) => self.ended(ended),
-                Ok(Event::Stop | Event::Answered(_) | Event::Served) => {}
+                Ok(Event::Served) => self.serving = None,
+                Ok(Event::Stop | Event::Answered(_)) => {}
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return,
             }
         }
@@ -470,6 +471,24 @@ mod tests {
         assert!(service.start_what_is_due() > TICK, "it waits for the end");
         service.take(&policy(None));
         assert_eq!(service.paused_until, None);
+    }
+
+    #[test]
+    fn what_is_being_put_back_ends_with_the_service() {
+        let dir = tempfile::tempdir().expect("temporary folder");
+        let (events, inbox) = channel();
+        let mut service = Service::new(crate::state::tests::enrolled(dir.path()), events.clone());
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().expect("sleep");
+        service.serving = Some(Handle::of(&child).expect("handle"));
+        let watcher = std::thread::spawn(move || {
+            let status = child.wait().expect("status");
+            events.send(Event::Served).expect("the service waits");
+            status
+        });
+        service.end(&inbox);
+        assert!(service.serving.is_none(), "the service has waited for its end");
+        let status = watcher.join().expect("watcher");
+        assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(15), "asked, not forced");
     }
 
     fn name() -> SourceName {

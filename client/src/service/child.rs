@@ -37,16 +37,18 @@ pub(super) fn start(
 
 /// Starts carrying out the requests that were agreed to beforehand, as a process of its own; `served` is called in a thread
 /// of its own when it is over.
-pub(super) fn serve_requests(state_dir: &Path, served: impl FnOnce() + Send + 'static) -> io::Result<()> {
+pub(super) fn serve_requests(state_dir: &Path, served: impl FnOnce() + Send + 'static) -> io::Result<Handle> {
     let arguments: [OsString; 4] = ["--state".into(), state_dir.into(), "requests".into(), "serve".into()];
     let mut child = own_program().args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).spawn()?;
+    let watched = Handle::of(&child).inspect_err(|_| drop(child.kill()))?;
     let watcher = std::thread::Builder::new().name("requests".to_owned()).spawn(move || {
         if let Err(error) = child.wait() {
             tracing::error!(%error, "how the requests ended is not known");
         }
         served();
     });
-    watcher.map(drop)
+    watcher.inspect_err(|_| watched.kill())?;
+    Ok(watched)
 }
 
 fn arguments(state_dir: &Path, source: &KnownSource) -> Vec<OsString> {
