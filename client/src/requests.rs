@@ -46,7 +46,9 @@ pub enum RequestError {
     #[error("there is no request {0} that waits; `datis requests` lists those that do")]
     Unknown(u64),
     /// What it asks for is not what somebody agreed to.
-    #[error("request {0} is not what it was when it was shown; nothing was done, look at it again with `datis requests`")]
+    #[error(
+        "request {0} is not what it was when it was shown; nothing was done, look at it again with `datis requests`"
+    )]
     Changed(u64),
     /// The box asks for something that no box may ask for.
     #[error("request {id} is not what a box may ask for: {reason}; nothing was done, tell the box's admin")]
@@ -56,8 +58,10 @@ pub enum RequestError {
         /// What is wrong with it.
         reason: String,
     },
-    /// It was cancelled or has expired meanwhile.
-    #[error("request {0} was cancelled or has expired on the box; what was put back by then is whole")]
+    /// It was cancelled, has expired or was answered meanwhile.
+    #[error(
+        "request {0} is over: it was cancelled, has expired or was answered before; what was put back by then is whole"
+    )]
     Over(u64),
 }
 
@@ -215,10 +219,7 @@ pub(crate) mod tests {
     pub(crate) fn request(files: u64) -> Request {
         let roots = vec![b"/home/claire".to_vec()];
         let record = SnapshotRecord { roots, ..record("docs", 1_600_000_000_000) };
-        let list = SnapshotList {
-            snapshots: vec![Snapshot { record, ..signed(1, &[]) }],
-            ..SnapshotList::default()
-        };
+        let list = SnapshotList { snapshots: vec![Snapshot { record, ..signed(1, &[]) }], ..SnapshotList::default() };
         let paths = (0..files).map(|n| format!("home/claire/{n:02}").into_bytes().into()).collect();
         checked(PutBack { paths, asked_by: "claire".to_owned(), ..asked(&[]) }, &list, &[1; 32]).expect("sound")
     }

@@ -16,7 +16,7 @@ mod window;
 mod writer;
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Mutex;
 use std::time::Instant;
@@ -246,18 +246,21 @@ pub fn as_far_as_it_goes(
     let mut reader = ChunkReader::connect(state)?;
     progress.enter(Phase::Scan);
     let selected = Selected::find(request, &mut reader)?;
-    let Opened { root, mode, suffix } = match request.place {
-        Place::Inside => Opened { root: open_target(request)?, mode: request.mode, suffix: suffix_now() },
+    let Opened { root, at, mode, suffix } = match request.place {
+        Place::Inside => {
+            let root = open_target(request)?;
+            Opened { root, at: request.to.clone(), mode: request.mode, suffix: suffix_now() }
+        }
         Place::WhereItWas => back::open(request, &selected)?,
     };
-    check_room(request, &selected, &root, &mut reader)?;
+    check_room(&selected, &root, &at, &mut reader)?;
     if request.path.is_none() {
         progress.entries_total.set(request.snapshot.record.totals.entries);
         progress.bytes_total.set(request.snapshot.record.totals.bytes);
     }
 
     let _mask = NoMask::new();
-    let are_plain = mode == Mode::Empty && is_plain(&root).map_err(|source| refused(request, source))?;
+    let are_plain = mode == Mode::Empty && is_plain(&root).map_err(|source| refused(&at, source))?;
     let site = Site {
         root,
         mode,
@@ -269,7 +272,7 @@ pub fn as_far_as_it_goes(
         opened: Mutex::default(),
         opened_max: (room_for_open_files() / OPEN_SHARE).min(OPENED_MAX),
     };
-    let stopped = write(state, &site, &selected, &mut reader).err();
+    let stopped = write(state, &site, &selected, &at, &mut reader).err();
     Ok((site.summary(request, clock.elapsed()), stopped))
 }
 
@@ -277,6 +280,7 @@ fn write(
     state: &State,
     site: &Site<'_>,
     selected: &Selected<'_>,
+    at: &Path,
     reader: &mut ChunkReader,
 ) -> Result<(), RestoreError> {
     site.progress.enter(Phase::Restore);
@@ -289,7 +293,7 @@ fn write(
     }
     if selected.request.sync {
         site.progress.enter(Phase::Finish);
-        let not_kept = |source| RestoreError::NotKept { path: selected.request.to.clone(), source };
+        let not_kept = |source| RestoreError::NotKept { path: at.to_owned(), source };
         site.root.sync_file_system().map_err(not_kept)?;
     }
     Ok(())
@@ -323,6 +327,8 @@ fn restore(
 /// A target, ready to be written into.
 struct Opened {
     root: Dir,
+    /// What people are told that it is: the directory they named, or where the selected entry was.
+    at: PathBuf,
     mode: Mode,
     /// Of names that are taken.
     suffix: String,
@@ -412,31 +418,28 @@ enum Below {
     Outside,
 }
 
-fn refused(request: &RestoreRequest, source: io::Error) -> RestoreError {
-    RestoreError::Target { path: request.to.clone(), source }
+fn refused(path: &Path, source: io::Error) -> RestoreError {
+    RestoreError::Target { path: path.to_owned(), source }
 }
 
 fn open_target(request: &RestoreRequest) -> Result<Dir, RestoreError> {
-    std::fs::create_dir_all(&request.to).map_err(|e| refused(request, e))?;
-    let root = Dir::open_root(&request.to).map_err(|e| refused(request, e))?;
-    let is_free = request.mode != Mode::Empty || root.is_empty().map_err(|e| refused(request, e))?;
+    let failed = |e| refused(&request.to, e);
+    std::fs::create_dir_all(&request.to).map_err(failed)?;
+    let root = Dir::open_root(&request.to).map_err(failed)?;
+    let is_free = request.mode != Mode::Empty || root.is_empty().map_err(failed)?;
     if is_free { Ok(root) } else { Err(RestoreError::NotEmpty(request.to.clone())) }
 }
 
 /// Looks at the room only when the rough sum says that it may be too little: holes and second names take none. What is
 /// replaced makes room while it goes on, so that nothing can be said before.
-fn check_room(
-    request: &RestoreRequest,
-    selected: &Selected<'_>,
-    root: &Dir,
-    reader: &mut ChunkReader,
-) -> Result<(), RestoreError> {
-    let free = root.free_bytes().map_err(|e| refused(request, e))?;
+fn check_room(selected: &Selected<'_>, root: &Dir, at: &Path, reader: &mut ChunkReader) -> Result<(), RestoreError> {
+    let request = selected.request;
+    let free = root.free_bytes().map_err(|e| refused(at, e))?;
     if request.mode == Mode::Overwrite || request.snapshot.record.totals.bytes <= free {
         return Ok(());
     }
     let needed = survey::count(selected, reader)?.bytes;
-    if needed <= free { Ok(()) } else { Err(RestoreError::NoRoom { path: request.to.clone(), free, needed }) }
+    if needed <= free { Ok(()) } else { Err(RestoreError::NoRoom { path: at.to_owned(), free, needed }) }
 }
 
 /// Whether fresh entries of the target get this process' own owner and group, and nothing else.

@@ -226,7 +226,11 @@ pub(crate) mod tests {
     }
 
     fn info(source: &str, at: i64, key: &SigningKey) -> SnapshotInfo {
-        SnapshotInfo { signed: record(source, at).sign(key), received_at: UnixMillis(at), state: SnapshotState::Complete }
+        SnapshotInfo {
+            signed: record(source, at).sign(key),
+            received_at: UnixMillis(at),
+            state: SnapshotState::Complete,
+        }
     }
 
     #[test]

@@ -162,6 +162,9 @@ fn what_is_refused_or_cancelled_is_never_put_back() {
     let cancelled_mark = scene.mark(cancelled);
     let told = scene.admin.post(&format!("/put-backs/{cancelled}/cancel"), &[]);
     assert!(told.location.ends_with("said=cancelled"), "{}", told.body);
+    // Nobody is told that they refused what they did not.
+    let over = ["requests", "refuse", &cancelled.to_string()].map(str::to_owned);
+    let _over = scene.machine.run(over).expect_refusal(1, &["is over"]);
     for mark in [refused_mark, cancelled_mark] {
         let _gone = scene.machine.run(["requests", "accept", &mark]).expect_refusal(1, &["no request"]);
     }

@@ -60,10 +60,10 @@ impl Carried {
 /// Tells the box that nobody here agrees.
 ///
 /// # Errors
-/// [`RequestError`].
+/// [`RequestError::Over`] when it was cancelled or carried out before; [`RequestError`].
 pub fn refuse(state: &State, request: u64, by: &str) -> Result<(), RequestError> {
     let told = TellPutBack { step: PutBackStep::Refused, ..message(request, by, &Carried::default()) };
-    tell(state, &told).map(drop)
+    if tell(state, &told)? { Ok(()) } else { Err(RequestError::Over(request)) }
 }
 
 /// Puts everything back that `request` names. `by`: who has agreed. The box hears what came of it, if it can be reached.

@@ -112,12 +112,17 @@ mod tests {
         let progress = Progress::new();
         let requests = (1..=3).map(|id| Ok(Request { id, ..request(1) })).collect();
         let begun = Cell::new(0);
-        let exit = each(requests, || Beforehand::All, &progress, |_, _, part| {
-            begun.set(begun.get() + 1);
-            progress.interrupt();
-            assert!(part.is_interrupted());
-            Ok(Carried::default())
-        });
+        let exit = each(
+            requests,
+            || Beforehand::All,
+            &progress,
+            |_, _, part| {
+                begun.set(begun.get() + 1);
+                progress.interrupt();
+                assert!(part.is_interrupted());
+                Ok(Carried::default())
+            },
+        );
         assert_eq!((exit, begun.get()), (Exit::Interrupted, 1));
     }
 }

@@ -4,6 +4,7 @@
 //! on the way can spoil the restore but not lead it elsewhere.
 
 use std::io;
+use std::path::Path;
 
 use datis_engine::format::listing::Node;
 use datis_engine::format::path::EntryPath;
@@ -11,49 +12,57 @@ use datis_engine::units::UnixMillis;
 
 use super::{Mode, Opened, RestoreError, RestoreRequest, Selected, beside, refused};
 use crate::errors::shown;
-use crate::platform::target::{Dir, Standing};
+use crate::platform::names::{bytes_of, path_of};
+use crate::platform::target::{Dir, Obstacle, Standing};
 
 /// So many names are tried before it is given up.
 const NAMES_MAX: u32 = 100;
 
 /// Opens the directory that the selected entry goes into, or that is its own place.
 pub(super) fn open(request: &RestoreRequest, selected: &Selected<'_>) -> Result<Opened, RestoreError> {
-    let top = Dir::open_root(&request.to).map_err(|e| refused(request, e))?;
+    let top = Dir::open_root(&request.to).map_err(|e| refused(&request.to, e))?;
     // All of a snapshot has no single place: its entries are where they were below the root.
     let Some((path, entry)) = &selected.entry else {
-        return Ok(Opened { root: top, mode: request.mode, suffix: suffix_of(request, 1) });
+        return Ok(Opened { root: top, at: request.to.clone(), mode: request.mode, suffix: suffix_of(request, 1) });
     };
-    let gone = |source| RestoreError::FolderGone { path: format!("/{}", shown(path.as_bytes())), source };
+    let at = request.to.join(path_of(path.as_bytes()));
+    let closed = |source| closed(&at, source);
     let folder = match path.parent() {
-        Some(parent) => top.open_below(parent.as_bytes()).map_err(gone)?,
+        Some(parent) => top.open_below(parent.as_bytes()).map_err(closed)?,
         None => top,
     };
-    let standing = folder.standing(path.name()).map_err(gone)?;
+    let standing = folder.standing(path.name()).map_err(closed)?;
     let is_directory = matches!(entry.node, Node::Directory);
-    match (is_directory, standing, request.mode) {
+    let (root, mode, suffix) = match (is_directory, standing, request.mode) {
         (false, ..) => {
-            let suffix = free_suffix(request, &folder, path).map_err(gone)?;
-            Ok(Opened { root: folder, mode: request.mode, suffix })
+            let suffix = free_suffix(request, &folder, path).map_err(closed)?;
+            (folder, request.mode, suffix)
         }
-        (true, Standing::Nothing, _) => make(request, &folder, path.name()),
+        // A fresh directory; what goes into it meets nothing.
+        (true, Standing::Nothing, _) => (make(&folder, path.name(), &at)?, Mode::Empty, suffix_of(request, 1)),
         (true, Standing::Directory, Mode::Overwrite) => {
-            let root = folder.open_below(path.name()).map_err(gone)?;
-            Ok(Opened { root, mode: Mode::Overwrite, suffix: suffix_of(request, 1) })
+            (folder.open_below(path.name()).map_err(closed)?, Mode::Overwrite, suffix_of(request, 1))
         }
         (true, Standing::Other, Mode::Overwrite) => {
-            Err(RestoreError::InTheWay { path: format!("/{}", shown(path.as_bytes())) })
+            return Err(RestoreError::InTheWay { path: shown(&bytes_of(&at)) });
         }
         (true, Standing::Directory | Standing::Other, Mode::Beside | Mode::Empty) => {
-            let suffix = free_suffix(request, &folder, path).map_err(gone)?;
-            make(request, &folder, &beside(path.name(), &suffix))
+            let suffix = free_suffix(request, &folder, path).map_err(closed)?;
+            (make(&folder, &beside(path.name(), &suffix), &at)?, Mode::Empty, suffix_of(request, 1))
         }
-    }
+    };
+    Ok(Opened { root, at, mode, suffix })
 }
 
-/// A fresh directory; what goes into it meets nothing.
-fn make(request: &RestoreRequest, folder: &Dir, name: &[u8]) -> Result<Opened, RestoreError> {
-    let (root, _) = folder.make_dir(name).map_err(|e| refused(request, e))?;
-    Ok(Opened { root, mode: Mode::Empty, suffix: suffix_of(request, 1) })
+/// Why the place of an entry cannot be opened. Only what is gone, or leads elsewhere by now, is told as that.
+fn closed(at: &Path, source: io::Error) -> RestoreError {
+    let is_gone = matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+        || Obstacle::of(&source) == Some(Obstacle::Link);
+    if is_gone { RestoreError::FolderGone { path: shown(&bytes_of(at)), source } } else { refused(at, source) }
+}
+
+fn make(folder: &Dir, name: &[u8], at: &Path) -> Result<Dir, RestoreError> {
+    folder.make_dir(name).map(|(root, _)| root).map_err(|e| refused(at, e))
 }
 
 /// The first suffix with which the name is free.
@@ -83,6 +92,7 @@ fn day_of(at: UnixMillis) -> String {
 pub(super) mod tests {
     use datis_engine::ids::SnapshotId;
     use datis_engine::wire::SnapshotState;
+    use rustix::io::Errno;
 
     use super::super::Place;
     use super::*;
@@ -111,5 +121,28 @@ pub(super) mod tests {
         let request = request("/home/claire/a");
         assert!(suffix_of(&request, 1).starts_with(" (2020-09-1"), "{}", suffix_of(&request, 1));
         assert!(suffix_of(&request, 2).ends_with(", 2)"), "{}", suffix_of(&request, 2));
+    }
+
+    #[test]
+    fn only_a_folder_that_is_gone_is_told_as_gone() {
+        let at = Path::new("/home/claire/a");
+        for gone in [Errno::NOENT, Errno::NOTDIR, Errno::LOOP] {
+            let error = closed(at, gone.into());
+            assert!(matches!(&error, RestoreError::FolderGone { path, .. } if path == "/home/claire/a"), "{error}");
+        }
+        for other in [Errno::ACCESS, Errno::IO, Errno::MFILE, Errno::NAMETOOLONG] {
+            let error = closed(at, other.into());
+            assert!(matches!(&error, RestoreError::Target { path, .. } if path == at), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_made_is_named() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let dir = Dir::open_root(folder.path()).expect("open");
+        std::fs::write(folder.path().join("docs"), b"in its place").expect("write");
+        let at = Path::new("/home/claire/docs");
+        let error = make(&dir, b"docs", at).expect_err("taken");
+        assert!(matches!(&error, RestoreError::Target { path, .. } if path == at), "{error}");
     }
 }

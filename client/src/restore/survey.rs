@@ -47,11 +47,11 @@ pub fn survey(state: &State, request: &RestoreRequest) -> Result<Survey, Restore
     let root = match Dir::open_root(&request.to) {
         Ok(root) => Some(root),
         Err(e) if e.kind() == io::ErrorKind::NotFound => None,
-        Err(e) => return Err(refused(request, e)),
+        Err(e) => return Err(refused(&request.to, e)),
     };
     let mut survey = Survey { free_bytes: free_at(request)?, ..Survey::default() };
     if let (Some(root), Mode::Empty) = (&root, request.mode)
-        && !root.is_empty().map_err(|e| refused(request, e))?
+        && !root.is_empty().map_err(|e| refused(&request.to, e))?
     {
         return Err(RestoreError::NotEmpty(request.to.clone()));
     }
@@ -70,9 +70,9 @@ pub fn survey(state: &State, request: &RestoreRequest) -> Result<Survey, Restore
 
 /// Room in the target, or in the nearest directory above it that is there.
 fn free_at(request: &RestoreRequest) -> Result<u64, RestoreError> {
-    let absolute = std::path::absolute(&request.to).map_err(|e| refused(request, e))?;
+    let absolute = std::path::absolute(&request.to).map_err(|e| refused(&request.to, e))?;
     let there = absolute.ancestors().find(|path| path.is_dir()).unwrap_or_else(|| std::path::Path::new("/"));
-    Dir::open_root(there).and_then(|dir| dir.free_bytes()).map_err(|e| refused(request, e))
+    Dir::open_root(there).and_then(|dir| dir.free_bytes()).map_err(|e| refused(&request.to, e))
 }
 
 /// Counts what is selected.
