@@ -37,7 +37,7 @@ state_words! {
         Refused => "refused",
         /// Somebody at the box does not want it any more.
         Cancelled => "cancelled",
-        /// Nobody said anything in time.
+        /// Nobody said anything in time, or the machine fell silent while it was under way.
         Expired => "expired",
     }
 }
@@ -76,13 +76,13 @@ pub struct PutBack {
     pub asked_by: String,
     /// When.
     pub asked_at: UnixMillis,
-    /// Until when it waits.
+    /// Until when it waits, or, under way, by when the machine has to be heard of again.
     pub expires_at: UnixMillis,
     /// Who at the machine has agreed or refused, as the machine says.
     pub answered_by: String,
     /// When.
     pub answered_at: Option<UnixMillis>,
-    /// When it came to its end.
+    /// When it came to its end; of one that nobody wanted any more while it was under way: when the machine told its end.
     pub ended_at: Option<UnixMillis>,
     /// Files that are back, each byte of which the machine has checked.
     pub files: u64,
@@ -240,7 +240,7 @@ pub fn count_open(c: &Connection, machine: MachineRow) -> Result<u64, CatalogErr
 /// [`CatalogError`].
 pub fn expire(tx: &Transaction<'_>, now: UnixMillis) -> Result<Vec<(MachineRow, PutBackRow)>, CatalogError> {
     let mut statement = tx.prepare_cached(
-        "UPDATE put_back SET state = 'expired', ended_at = ?1
+        "UPDATE put_back SET state = 'expired', ended_at = CASE state WHEN 'waiting' THEN ?1 END
          WHERE state IN ('waiting', 'running') AND expires_at <= ?1 RETURNING machine, id",
     )?;
     let ended = statement.query_map([now.0], |row| Ok((row.get(0)?, row.get(1)?)))?;

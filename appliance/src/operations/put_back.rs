@@ -5,8 +5,8 @@ use datis_engine::format::path::EntryPath;
 use datis_engine::ids::{MachineId, SnapshotId};
 use datis_engine::units::{Seconds, UnixMillis};
 use datis_engine::wire::{
-    self, ListPutBacks, PUT_BACK_PATHS_MAX, PUT_BACKS_MAX, PutBackAnswer, PutBackMode, PutBackStep, PutBacks, Refusal, RefusalCode,
-    TellPutBack,
+    self, ListPutBacks, PUT_BACK_PATHS_MAX, PUT_BACKS_MAX, PutBackAnswer, PutBackMode, PutBackStep, PutBacks, Refusal,
+    RefusalCode, TellPutBack,
 };
 
 use super::accounts::{Action, Actor, Right, record};
@@ -16,8 +16,10 @@ use super::{Machine, MachineState};
 use crate::catalog::putbacks::{self, NewPutBack, PutBack, PutBackKind, PutBackState};
 use crate::catalog::{CatalogError, PutBackRow, machines, snapshots};
 
-/// How long a request waits, and how long one that was agreed to may take.
+/// How long a request waits for somebody at the machine.
 const PATIENCE: Seconds = Seconds(7 * Seconds::DAY.0);
+/// How long one that is under way may be silent: its machine tells every few seconds how far it is.
+const SILENCE_MAX: Seconds = Seconds::HOUR;
 /// Open requests of one machine.
 const OPEN_MAX: u64 = PUT_BACKS_MAX as u64;
 /// Bytes of all paths of a request.
@@ -92,8 +94,9 @@ pub fn cancel_put_back(site: &Site, by: &Actor, row: PutBackRow) -> Result<(), O
         if !put_back.state.is_open() {
             return Err(OperationError::NotToBePutBack(PutBackProblem::Over));
         }
+        // One that is under way comes to its end when the machine says so.
+        put_back.ended_at = (put_back.state == PutBackState::Waiting).then(|| site.clock.now());
         put_back.state = PutBackState::Cancelled;
-        put_back.ended_at = Some(site.clock.now());
         putbacks::update(tx, &put_back)?;
         Ok(record(tx, site, by, Action::PutBackCancelled, machine.name.as_str(), &row.0.to_string())?)
     });
@@ -190,45 +193,57 @@ pub fn tell_put_back(site: &Site, machine: &Machine, message: &TellPutBack) -> R
         let found = putbacks::by_row(tx, row)?.filter(|found| found.machine == machine.row);
         let mut put_back = found
             .ok_or_else(|| Failure::refuse(RefusalCode::NotFound, "the box has no such request for this machine"))?;
-        if !put_back.state.is_open() {
-            return Ok(PutBackAnswer { goes_on: false });
+        let goes_on = put_back.state.is_open();
+        if !goes_on && !is_receipt_due(&put_back, message.step) {
+            return Ok(PutBackAnswer { goes_on });
         }
-        let now = site.clock.now();
-        if note(&mut put_back, message, now) {
-            putbacks::update(tx, &put_back)?;
-            let what = (put_back.state, put_back.answered_by.as_str());
+        let is_news = note(&mut put_back, message, site.clock.now());
+        putbacks::update(tx, &put_back)?;
+        if is_news {
             let detail = receipt(&put_back, message);
-            tracing::info!(machine = %machine.name, request = row.0, state = what.0.word(), "A request to put back");
+            let state = put_back.state.word();
+            tracing::info!(machine = %machine.name, request = row.0, state, "A request to put back");
             record(tx, site, &Actor::machine(machine), action(put_back.state), machine.name.as_str(), &detail)?;
-        } else {
-            putbacks::update(tx, &put_back)?;
         }
-        Ok::<_, Failure>(PutBackAnswer { goes_on: true })
+        Ok::<_, Failure>(PutBackAnswer { goes_on })
     });
     told.map_err(|failure| site.refusal(failure))
+}
+
+/// Whether a request that nobody wants any more lacks the machine's last word: it was under way, and something may be back.
+fn is_receipt_due(put_back: &PutBack, step: PutBackStep) -> bool {
+    let is_last = match step {
+        PutBackStep::Done | PutBackStep::Incomplete | PutBackStep::Failed => true,
+        PutBackStep::Working | PutBackStep::Refused => false,
+    };
+    is_last && put_back.answered_at.is_some() && put_back.ended_at.is_none()
 }
 
 /// Takes over what the machine says; tells whether that is worth an entry in the audit log.
 fn note(put_back: &mut PutBack, message: &TellPutBack, now: UnixMillis) -> bool {
     let was = put_back.state;
-    put_back.state = match message.step {
-        PutBackStep::Working => PutBackState::Running,
-        PutBackStep::Refused => PutBackState::Refused,
-        PutBackStep::Done => PutBackState::Done,
-        PutBackStep::Incomplete => PutBackState::Incomplete,
-        PutBackStep::Failed => PutBackState::Failed,
-    };
+    let is_open = was.is_open();
+    // What nobody wants any more stays that, whatever came of it.
+    if is_open {
+        put_back.state = match message.step {
+            PutBackStep::Working => PutBackState::Running,
+            PutBackStep::Refused => PutBackState::Refused,
+            PutBackStep::Done => PutBackState::Done,
+            PutBackStep::Incomplete => PutBackState::Incomplete,
+            PutBackStep::Failed => PutBackState::Failed,
+        };
+        put_back.expires_at = now.plus(SILENCE_MAX);
+    }
     if put_back.answered_at.is_none() {
         put_back.answered_at = Some(now);
         put_back.answered_by = plain(&message.by);
-        put_back.expires_at = now.plus(PATIENCE);
     }
     (put_back.files, put_back.bytes, put_back.problems) = (message.files, message.bytes, message.problems);
     put_back.reason = plain(&message.reason);
     if !put_back.state.is_open() {
         put_back.ended_at = Some(now);
     }
-    put_back.state != was
+    !is_open || put_back.state != was
 }
 
 /// What the audit log keeps: number, who agreed, what was checked and written, out of what.
@@ -264,6 +279,7 @@ fn plain(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::accounts::audit_log;
     use super::super::testing::{Client, TestBox, files};
     use super::*;
 
@@ -320,6 +336,80 @@ mod tests {
         assert_eq!(refused(ask(&client, &["a"])), PutBackProblem::TooMany);
     }
 
+    /// Its time is over.
+    fn age(site: &Site, row: PutBackRow) {
+        let over = site.clock.now().minus(Seconds(1));
+        let aged = site.catalog.writer().write(|tx| {
+            let mut request = putbacks::by_row(tx, row)?.expect("there");
+            request.expires_at = over;
+            putbacks::update(tx, &request)
+        });
+        aged.expect("age");
+    }
+
+    #[test]
+    fn the_last_word_on_what_nobody_wants_any_more_is_kept_once() {
+        let test = TestBox::start();
+        let site = test.site();
+        let by = Actor::console();
+        let client = Client::enrol(site, "till");
+        let (receipt, _) = client.back_up(site, &files(2, 1));
+        let ask = || {
+            let paths = paths(&["a"]);
+            ask_put_back(site, &by, &client.machine.id, &receipt.snapshot, &paths, PutBackKind::Beside).expect("asked")
+        };
+        let look = |row| put_back(site, &by, row).expect("look").expect("there").0;
+        let tell = |row, step, files| {
+            let told = TellPutBack { files, ..told(row, step) };
+            tell_put_back(site, &client.machine, &told).expect("told").goes_on
+        };
+        let unanswered = ask();
+        cancel_put_back(site, &by, unanswered).expect("cancel");
+        assert!(!tell(unanswered, PutBackStep::Done, 9), "nobody had agreed");
+        assert_eq!((look(unanswered).files, look(unanswered).ended_at.is_some()), (0, true));
+
+        let (cancelled, silent) = (ask(), ask());
+        for row in [cancelled, silent] {
+            assert!(tell(row, PutBackStep::Working, 1));
+        }
+        cancel_put_back(site, &by, cancelled).expect("cancel");
+        age(site, silent);
+        expire_put_backs(site).expect("expire");
+        for (row, state) in [(cancelled, PutBackState::Cancelled), (silent, PutBackState::Expired)] {
+            assert_eq!(look(row).ended_at, None, "the machine has not said so yet");
+            assert!(!tell(row, PutBackStep::Working, 2));
+            assert_eq!(look(row).files, 1);
+            assert!(!tell(row, PutBackStep::Incomplete, 3), "it is over all the same");
+            assert!(!tell(row, PutBackStep::Done, 4), "once is enough");
+            let kept = look(row);
+            assert_eq!((kept.state, kept.files, kept.ended_at.is_some()), (state, 3, true));
+            let wanted = format!("{} {} \"claire\": 3 files, 9 bytes", row.0, state.word());
+            let entries = audit_log(site, &by, None, 100).expect("log");
+            assert_eq!(entries.iter().filter(|entry| entry.detail.starts_with(&wanted)).count(), 1, "{entries:?}");
+        }
+    }
+
+    #[test]
+    fn a_machine_that_falls_silent_is_not_waited_for_for_days() {
+        let test = TestBox::start();
+        let site = test.site();
+        let by = Actor::console();
+        let client = Client::enrol(site, "till");
+        let (receipt, _) = client.back_up(site, &files(2, 1));
+        let row = ask_put_back(site, &by, &client.machine.id, &receipt.snapshot, &paths(&["a"]), PutBackKind::Beside);
+        let row = row.expect("asked");
+        let left = || {
+            let (request, _) = put_back(site, &by, row).expect("look").expect("there");
+            request.expires_at.0 - site.clock.now().0
+        };
+        assert!(left() > 6 * 86_400_000, "it waits for somebody");
+        tell_put_back(site, &client.machine, &told(row, PutBackStep::Working)).expect("told");
+        assert!((1..=3_600_000).contains(&left()), "{} ms", left());
+        age(site, row);
+        let heard = tell_put_back(site, &client.machine, &told(row, PutBackStep::Working)).expect("told");
+        assert!(!heard.goes_on, "it comes too late");
+    }
+
     #[test]
     fn what_nobody_answers_expires_and_what_was_cancelled_stops() {
         let test = TestBox::start();
@@ -337,15 +427,7 @@ mod tests {
         cancel_put_back(site, &by, cancelled).expect("cancel");
         assert!(!tell(cancelled, PutBackStep::Working));
 
-        let over = site.clock.now().minus(Seconds(1));
-        site.catalog
-            .writer()
-            .write(|tx| {
-                let mut request = putbacks::by_row(tx, late)?.expect("there");
-                request.expires_at = over;
-                putbacks::update(tx, &request)
-            })
-            .expect("age");
+        age(site, late);
         assert!(list_put_backs(site, &client.machine, &ListPutBacks {}).expect("list").requests.is_empty());
         assert!(!tell(late, PutBackStep::Working), "consent comes too late");
         expire_put_backs(site).expect("expire");
