@@ -234,6 +234,15 @@ pub fn count_open(c: &Connection, machine: MachineRow) -> Result<u64, CatalogErr
     Ok(c.prepare_cached(sql)?.query_row([machine], |row| size_at(row, 0))?)
 }
 
+/// Whether [`expire`] has anything to do.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn is_any_due(c: &Connection, now: UnixMillis) -> Result<bool, CatalogError> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM put_back WHERE state IN ('waiting', 'running') AND expires_at <= ?1)";
+    Ok(c.prepare_cached(sql)?.query_row([now.0], |row| row.get(0))?)
+}
+
 /// Ends the open ones whose time was over at `now`; tells of which machines, and their numbers.
 ///
 /// # Errors

@@ -135,17 +135,7 @@ fn seen(
 /// # Errors
 /// [`OperationError`].
 pub fn expire_put_backs(site: &Site) -> Result<(), OperationError> {
-    let is_due = |put_back: &PutBack| put_back.state.is_open() && put_back.expires_at <= site.clock.now();
-    let due = site.catalog.reader().read(|tx| {
-        let mut open = Vec::new();
-        for machine in machines::all(tx)? {
-            if putbacks::count_open(tx, machine.row)? > 0 {
-                open.extend(putbacks::of_machine(tx, machine.row, SHOWN)?);
-            }
-        }
-        Ok::<_, CatalogError>(open.iter().any(is_due))
-    })?;
-    if due {
+    if site.catalog.reader().read(|tx| putbacks::is_any_due(tx, site.clock.now()))? {
         site.catalog.writer().write(|tx| expire(tx, site)).map_err(|e| site.noted(e))?;
     }
     Ok(())
@@ -154,7 +144,7 @@ pub fn expire_put_backs(site: &Site) -> Result<(), OperationError> {
 fn expire(tx: &rusqlite::Transaction<'_>, site: &Site) -> Result<(), OperationError> {
     for (machine, row) in putbacks::expire(tx, site.clock.now())? {
         let name = machines::by_row(tx, machine)?.name;
-        record(tx, site, &Actor::console(), Action::PutBackEnded, name.as_str(), &format!("{} expired", row.0))?;
+        record(tx, site, &Actor::the_box(), Action::PutBackEnded, name.as_str(), &format!("{} expired", row.0))?;
     }
     Ok(())
 }
@@ -387,6 +377,9 @@ mod tests {
             let entries = audit_log(site, &by, None, 100).expect("log");
             assert_eq!(entries.iter().filter(|entry| entry.detail.starts_with(&wanted)).count(), 1, "{entries:?}");
         }
+        let entries = audit_log(site, &by, None, 100).expect("log");
+        let by_itself = entries.iter().find(|entry| entry.detail.ends_with("expired"));
+        assert_eq!(by_itself.expect("expired").actor, "box", "nobody at the console has done that");
     }
 
     #[test]
