@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use harness::portal::Visitor;
-use harness::{Finished, Machine, TestBox, scratch, wait_for};
+use harness::{Finished, Machine, Summary, TestBox, scratch, wait_for};
 use ring::hmac;
 
 const PASSWORD: &str = "les trois cafés du port";
@@ -214,4 +214,20 @@ fn the_service_carries_out_what_was_agreed_to_beforehand_and_nothing_else() {
     let _ended = service.wait();
     assert_eq!(read(&source.join("a.txt")), "second a");
     assert!(scene.page(replace).contains("waits for the machine"));
+}
+
+#[test]
+fn a_stream_cannot_be_put_back_and_nobody_is_offered_to() {
+    let mut scene = Scene::begin();
+    let stream = ["backup", "--stdin", "--source", "orders", "--json"];
+    let backup = Summary::of(&scene.machine.command(stream).input(b"a row".to_vec()).run().expect_success());
+    let folder = format!("/restore/{}/orders/{}", scene.id, backup.snapshot);
+    let page = scene.admin.get(&folder).body;
+    assert!(page.contains("/archive") && !page.contains("/put-back"), "{page}");
+    let form = [("path", ""), ("name", "orders"), ("kind", "beside")];
+    let refused = scene.admin.post(&format!("{folder}/put-back"), &form);
+    assert!(refused.body.contains("no place on the machine to go back to"), "{refused:?}");
+    // What was somewhere can go back there.
+    let folder = format!("/restore/{}/source/{}", scene.id, scene.snapshot);
+    assert!(scene.admin.get(&folder).body.contains("/put-back"));
 }

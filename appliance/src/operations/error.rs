@@ -133,6 +133,9 @@ pub enum PutBackProblem {
     /// Not one of the machine's.
     #[error("the snapshot is none of this machine's")]
     Snapshot,
+    /// It was nowhere on the machine.
+    #[error("the backup is of a stream, which has no place on the machine to go back to; download it instead")]
+    Stream,
     /// As many are open as may be.
     #[error("too many requests of this machine are open; cancel some, or wait until they are done")]
     TooMany,

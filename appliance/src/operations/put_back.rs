@@ -2,6 +2,7 @@
 //! there agrees or refuses. What came of it is written into the audit log.
 
 use datis_engine::format::path::EntryPath;
+use datis_engine::format::snapshot::SnapshotRecord;
 use datis_engine::ids::{MachineId, SnapshotId};
 use datis_engine::units::{Seconds, UnixMillis};
 use datis_engine::wire::{
@@ -56,6 +57,9 @@ pub fn ask_put_back(
         let known = known.ok_or_else(|| refused(PutBackProblem::Retired))?;
         let of = snapshots::by_id(tx, known.row, snapshot)?;
         let of = of.ok_or_else(|| refused(PutBackProblem::Snapshot))?;
+        if SnapshotRecord::decode(&of.signed.record)?.roots.is_empty() {
+            return Err(refused(PutBackProblem::Stream));
+        }
         expire(tx, site)?;
         if putbacks::count_open(tx, known.row)? >= OPEN_MAX {
             return Err(refused(PutBackProblem::TooMany));
@@ -401,6 +405,20 @@ mod tests {
         age(site, row);
         let heard = tell_put_back(site, &client.machine, &told(row, PutBackStep::Working)).expect("told");
         assert!(!heard.goes_on, "it comes too late");
+    }
+
+    #[test]
+    fn a_stream_has_no_place_to_be_put_back_to() {
+        let test = TestBox::start();
+        let site = test.site();
+        let client = Client::enrol(site, "till");
+        let mut made = client.make(&site.vault.keys, &files(1, 1));
+        let record = made.signed.open(&client.key.public_key()).expect("record");
+        made.signed = SnapshotRecord { roots: Vec::new(), ..record }.sign(&client.key);
+        let (receipt, _) = client.send(site, &made);
+        let (machine, by) = (client.machine.id, Actor::console());
+        let asked = ask_put_back(site, &by, &machine, &receipt.snapshot, &paths(&["orders"]), PutBackKind::Beside);
+        assert!(matches!(asked, Err(OperationError::NotToBePutBack(PutBackProblem::Stream))), "{asked:?}");
     }
 
     #[test]

@@ -154,6 +154,7 @@ pub(super) fn problem(error: &AccountError, locale: &Locale) -> Option<String> {
             PutBackProblem::Choice => "err-put-back-choice",
             PutBackProblem::Retired => "err-put-back-retired",
             PutBackProblem::Snapshot => "err-put-back-snapshot",
+            PutBackProblem::Stream => "err-put-back-stream",
             PutBackProblem::TooMany => "err-put-back-many",
             PutBackProblem::Over => "err-put-back-over",
         },

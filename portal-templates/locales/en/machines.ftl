@@ -133,6 +133,7 @@ said-cancelled = The request is cancelled. What was put back by then stays.
 err-put-back-choice = Choose between one and 200 files and folders.
 err-put-back-retired = The machine is retired and never comes to fetch it. Download the files instead.
 err-put-back-snapshot = The backup is none of this machine’s.
+err-put-back-stream = The backup is of a stream, which has no place on the machine to go back to. Download it instead.
 err-put-back-many = Too many requests of this machine are open. Cancel some, or wait until they are done.
 err-put-back-over = The request is over already.
 audit-put-back-asked = asked a machine to put something back

@@ -133,6 +133,7 @@ said-cancelled = La demande est annulée. Ce qui a été remis jusque-là reste.
 err-put-back-choice = Choisissez entre un et 200 fichiers et dossiers.
 err-put-back-retired = La machine est retirée et ne viendra jamais le chercher. Téléchargez plutôt les fichiers.
 err-put-back-snapshot = Cette sauvegarde n’est pas de cette machine.
+err-put-back-stream = La sauvegarde est celle d’un flux, qui n’a pas d’endroit sur la machine où retourner. Téléchargez-la plutôt.
 err-put-back-many = Trop de demandes de cette machine sont ouvertes. Annulez-en, ou attendez qu’elles soient finies.
 err-put-back-over = La demande est déjà terminée.
 audit-put-back-asked = a demandé à une machine de remettre quelque chose

@@ -30,7 +30,7 @@ pub use folder::{EntryDetail, FolderEntry, FolderPage, PAGE_MAX, PageCursor, ent
 pub(crate) use index::index_next;
 pub(crate) use prove::prove_next;
 pub use prove::{PROOF_SAMPLE, last_proof, last_proofs, prove};
-pub use scope::{BrowseError, Scope};
+pub use scope::{BrowseError, Scope, has_places};
 pub use search::{Found, HITS_MAX, Search, search};
 pub use timeline::timeline;
 pub use versions::{Version, Versions, versions};

@@ -77,9 +77,12 @@ pub(super) struct OpenSnapshot {
 
 /// Finds a snapshot within the scope.
 pub(super) fn open(site: &Arc<Site>, scope: &Scope, id: &SnapshotId) -> Result<OpenSnapshot, BrowseError> {
+    Ok(open_seen(site, find(site, scope, id)?)?)
+}
+
+fn find(site: &Site, scope: &Scope, id: &SnapshotId) -> Result<Seen, BrowseError> {
     let seen = site.catalog.reader().read(|tx| history::snapshot(tx, id))?;
-    let seen = seen.filter(|seen| scope.holds(&seen.machine_id)).ok_or(BrowseError::NotFound)?;
-    Ok(open_seen(site, seen)?)
+    seen.filter(|seen| scope.holds(&seen.machine_id)).ok_or(BrowseError::NotFound)
 }
 
 /// The same for a snapshot that was found already.
@@ -87,6 +90,16 @@ pub(super) fn open_seen(site: &Arc<Site>, seen: Seen) -> Result<OpenSnapshot, Op
     let listing = listing_of(&seen)?;
     let chunks = Chunks::new(site, seen.machine)?;
     Ok(OpenSnapshot { seen, listing, chunks })
+}
+
+/// Whether what is in a snapshot was somewhere on its machine, so that it can go back there: a stream was nowhere.
+///
+/// # Errors
+/// [`BrowseError`].
+pub fn has_places(site: &Site, scope: &Scope, id: &SnapshotId) -> Result<bool, BrowseError> {
+    let seen = find(site, scope, id)?;
+    let record = SnapshotRecord::decode(&seen.record).map_err(OperationError::from)?;
+    Ok(!record.roots.is_empty())
 }
 
 pub(super) fn listing_of(seen: &Seen) -> Result<ListingRoot, OperationError> {

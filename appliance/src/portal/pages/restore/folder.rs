@@ -54,8 +54,8 @@ struct Listed {
     path: String,
     /// Address of the folder as an archive.
     whole: String,
-    /// Where a choice is sent to that is to be put back.
-    put_back: String,
+    /// Where a choice is sent to that is to be put back, if it can be.
+    put_back: Option<String>,
 }
 
 struct EntryRow {
@@ -98,7 +98,11 @@ pub(in crate::portal) async fn folder(visit: Visit, at: web::Path<(String, Strin
             let after = visit.query("after").and_then(|after| after.parse::<PageCursor>().ok());
             let (site, at) = (&visit.portal.site, path.as_ref());
             let listed = match browse::folder(site, &place.scope, &moment.id, at, after.as_ref(), PAGE) {
-                Ok(page) => Some(listed(&place, moment, at, after.is_some(), page, visit.locale())),
+                Ok(page) => {
+                    let has_places = browse::has_places(site, &place.scope, &moment.id)?;
+                    let listed = listed(&place, moment, at, after.is_some(), page, visit.locale());
+                    Some(Listed { put_back: listed.put_back.filter(|_| has_places), ..listed })
+                }
                 Err(BrowseError::NotFound) => None,
                 Err(error) => return Err(error.into()),
             };
@@ -181,7 +185,7 @@ fn listed(
         archive: place.addresses.archive(&moment.id, None),
         path: path.map(|path| text_of(path.as_bytes())).unwrap_or_default(),
         whole: place.addresses.archive(&moment.id, path),
-        put_back: place.addresses.put_back(&moment.id),
+        put_back: Some(place.addresses.put_back(&moment.id)),
     }
 }
 
