@@ -28,6 +28,7 @@ mod meters;
 pub mod operations;
 pub mod paper;
 mod partner;
+mod plain;
 mod portal;
 pub mod probe;
 mod rates;

@@ -9,6 +9,7 @@ use data_encoding::HEXLOWER;
 use datis_engine::keys::random_bytes;
 
 use crate::partner::{CAPTIVE_PATH, CHALLENGE_HEADER, Reach, SEEN_HEADER, Timed};
+use crate::plain::plain;
 
 /// For connecting, and again for the answer.
 const PATIENCE: Duration = Duration::from_millis(2_000);
@@ -56,7 +57,7 @@ fn read(answer: impl Read, challenge: &str) -> Option<Web> {
         match name.to_ascii_lowercase().as_str() {
             CHALLENGE_HEADER => echoed = value == challenge,
             SEEN_HEADER => seen = value.parse().ok(),
-            "location" => location = Some(value.chars().filter(|c| !c.is_control()).take(200).collect()),
+            "location" => location = Some(plain(value, 200)),
             _ => {}
         }
     }

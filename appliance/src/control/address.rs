@@ -4,6 +4,8 @@ use std::fmt;
 use std::net::Ipv6Addr;
 use std::str::FromStr;
 
+use crate::plain::plain;
+
 /// `box.lan`, `192.0.2.7:20600`, `[2001:db8::7]:20600` or `2001:db8::7`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Address {
@@ -24,7 +26,7 @@ impl FromStr for Address {
     type Err = AddressError;
 
     fn from_str(raw: &str) -> Result<Self, AddressError> {
-        let refuse = || AddressError(raw.chars().filter(|c| !c.is_control()).take(80).collect());
+        let refuse = || AddressError(plain(raw, 80));
         if raw.parse::<Ipv6Addr>().is_ok() {
             return Ok(Self { host: raw.to_owned(), port: None });
         }

@@ -5,6 +5,8 @@ use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::plain::plain;
+
 /// Name servers of one port.
 pub const NAME_SERVERS_MAX: usize = 3;
 
@@ -166,7 +168,7 @@ impl fmt::Display for Addressing {
 
 /// What was typed goes into messages, and is cut there.
 fn short(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(40).collect()
+    plain(text, 40)
 }
 
 /// As it travels.

@@ -13,6 +13,7 @@ use ldap3::{
 use super::trust::{self, TrustError};
 use crate::operations::accounts::{AccountName, Directory, DirectoryError, DirectorySecurity, DirectorySetting, Known};
 use crate::operations::chain;
+use crate::plain::plain;
 
 /// For a whole conversation.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -248,7 +249,7 @@ fn words(rc: u32, text: &str) -> String {
         53 => "it does not want to",
         _ => "it says no",
     };
-    let text: String = text.chars().filter(|c| !c.is_control()).take(200).collect();
+    let text = plain(text, 200);
     format!("{name} ({rc}{}{text})", if text.is_empty() { "" } else { ": " })
 }
 

@@ -14,6 +14,7 @@ use rustls::{ClientConnection, StreamOwned};
 use super::trust::{self, TrustError};
 use crate::operations::{Post, Webhook, WebhookUrl};
 use crate::partner::Timed;
+use crate::plain::plain;
 
 /// For connecting to one address.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -123,7 +124,7 @@ fn judge(answer: &str) -> Result<String, WebhookError> {
     let status = status.ok_or(WebhookError::NotHttp)?;
     let words = first.get(9..).unwrap_or_default();
     let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
-    let body: String = body.chars().filter(|c| !c.is_control()).take(SHOWN_MAX).collect();
+    let body = plain(body, SHOWN_MAX);
     let shown = format!("{words} {}", body.trim()).trim().to_owned();
     match status {
         200..=299 => Ok(shown),

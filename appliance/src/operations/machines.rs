@@ -14,6 +14,7 @@ use super::site::Site;
 use crate::catalog::CatalogError;
 use crate::catalog::machines::{self, CodeGrant, Machine, MachinePolicy, MachineState, NewMachine};
 use crate::catalog::putbacks;
+use crate::plain::plain;
 
 /// The longest client version that is kept, in characters.
 const VERSION_MAX: usize = 64;
@@ -181,7 +182,7 @@ pub fn machine_by_key(site: &Site, key: &PublicKey) -> Result<Machine, Refusal> 
 /// # Errors
 /// [`Refusal`].
 pub fn heartbeat(site: &Site, machine: &Machine, message: &Heartbeat) -> Result<Policy, Refusal> {
-    let version: String = message.client_version.chars().filter(|c| !c.is_control()).take(VERSION_MAX).collect();
+    let version = plain(&message.client_version, VERSION_MAX);
     let now = site.clock.now();
     let policy = site.catalog.writer().write(|tx| {
         machines::note_seen(tx, machine.row, now, Some(&version))?;

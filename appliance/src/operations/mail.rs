@@ -7,6 +7,7 @@ use super::accounts::{Action, Actor, Right, record};
 use super::{OperationError, Site};
 use crate::catalog::CatalogError;
 use crate::catalog::mail::{self, Mail, MailContent, MailKind, MailSetting, MailState};
+use crate::plain::plain;
 
 /// After the first failed try, the second, …; a mail that is still there then is given up.
 const AGAIN: [Seconds; 8] = [
@@ -112,7 +113,7 @@ pub fn note_mail(site: &Site, tried: &Mail, outcome: Result<&str, &str>) -> Resu
             }
         }
     };
-    let answer: String = answer.chars().filter(|c| !c.is_control()).take(ANSWER_MAX).collect();
+    let answer = plain(answer, ANSWER_MAX);
     let noted = site.catalog.writer().write(|tx| mail::note_try(tx, tried.row, state, &answer, (now, next_at)));
     noted.map_err(|e| site.noted(e.into()))
 }

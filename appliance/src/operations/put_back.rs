@@ -16,6 +16,7 @@ use super::site::Site;
 use super::{Machine, MachineState};
 use crate::catalog::putbacks::{self, NewPutBack, PutBack, PutBackKind, PutBackState};
 use crate::catalog::{CatalogError, PutBackRow, machines, snapshots};
+use crate::plain::plain;
 
 /// How long a request waits for somebody at the machine.
 const PATIENCE: Seconds = Seconds(7 * Seconds::DAY.0);
@@ -230,10 +231,10 @@ fn note(put_back: &mut PutBack, message: &TellPutBack, now: UnixMillis) -> bool 
     }
     if put_back.answered_at.is_none() {
         put_back.answered_at = Some(now);
-        put_back.answered_by = plain(&message.by);
+        put_back.answered_by = plain(&message.by, TEXT_MAX);
     }
     (put_back.files, put_back.bytes, put_back.problems) = (message.files, message.bytes, message.problems);
-    put_back.reason = plain(&message.reason);
+    put_back.reason = plain(&message.reason, TEXT_MAX);
     if !put_back.state.is_open() {
         put_back.ended_at = Some(now);
     }
@@ -265,10 +266,6 @@ fn action(state: PutBackState) -> Action {
         | PutBackState::Cancelled
         | PutBackState::Expired => Action::PutBackEnded,
     }
-}
-
-fn plain(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(TEXT_MAX).collect()
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use super::site::Site;
 use super::{Machine, OperationError};
 use crate::catalog::CatalogError;
 use crate::catalog::runs::{self, Day, DayRuns, MachineSize, Run, RunOutcome};
+use crate::plain::plain;
 
 /// Patterns of one source that are kept, and characters of each.
 const EXCLUDES_MAX: usize = 64;
@@ -42,10 +43,6 @@ pub fn report_run(site: &Site, machine: &Machine, message: &RunReport) -> Result
     let kept = site.catalog.writer().write(|tx| runs::keep(tx, machine.row, &message.run, &run));
     kept.map_err(|e: CatalogError| site.refusal(e.into()))?;
     Ok(Done {})
-}
-
-fn plain(text: &str, max: usize) -> String {
-    text.chars().filter(|c| !c.is_control()).take(max).collect()
 }
 
 /// What a machine did in the last 53 weeks, and what it takes.

@@ -6,6 +6,7 @@ use super::accounts::{Action, Actor, Right, record};
 use super::{OperationError, Site};
 use crate::catalog::CatalogError;
 use crate::catalog::signoff::{self, Question, Signature, SiteAnswer};
+use crate::plain::plain;
 
 /// Signed sheets that are kept.
 const KEPT: u32 = 12;
@@ -45,7 +46,7 @@ pub fn answer_question(
     note: &str,
 ) -> Result<(), OperationError> {
     by.may(Right::Commission)?;
-    let note: String = note.chars().filter(|c| !c.is_control()).take(NOTE_MAX).collect();
+    let note = plain(note, NOTE_MAX);
     let answer = SiteAnswer {
         question,
         words: words.iter().map(|word| (*word).to_owned()).collect(),

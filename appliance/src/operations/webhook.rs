@@ -7,6 +7,7 @@ use super::accounts::{Action, Actor, Right, record};
 use super::{OperationError, Site};
 use crate::catalog::webhook::{self, Post, PostState, Webhook, WebhookEvent};
 use crate::catalog::{CatalogError, alerts};
+use crate::plain::plain;
 
 /// After the first failed try, the second, …; what was not taken by then is given up: it would be news no more.
 const AGAIN: [Seconds; 7] =
@@ -71,7 +72,7 @@ pub fn note_post(site: &Site, tried: &Post, outcome: Result<&str, &str>) -> Resu
             }
         }
     };
-    let answer: String = answer.chars().filter(|c| !c.is_control()).take(ANSWER_MAX).collect();
+    let answer = plain(answer, ANSWER_MAX);
     let noted = site.catalog.writer().write(|tx| {
         webhook::note_try(tx, tried.row, state, &answer, (now, next_at))?;
         webhook::forget(tx, now.minus(SHOWN))

@@ -17,6 +17,7 @@ use rustls::{
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::Timed;
+use crate::plain::plain;
 
 /// What both ends say that they speak.
 const ALPN: &[u8] = b"datis-partner/1";
@@ -60,7 +61,7 @@ pub(crate) fn greet(stream: TcpStream, patience: std::time::Duration, as_partner
     let digest = ring::digest::digest(&ring::digest::SHA256, certificate.public_key().raw);
     let pin = SpkiPin::from_slice(digest.as_ref()).ok_or(io::ErrorKind::InvalidData)?;
     // A name that is shown to people, chosen by whoever is at the other end.
-    let issuer = certificate.issuer().to_string().chars().filter(|c| !c.is_control()).take(120).collect();
+    let issuer = plain(&certificate.issuer().to_string(), 120);
     let is_partner = tls.conn.alpn_protocol() == Some(ALPN);
     Ok(Greeting { tls, pin, issuer, is_partner })
 }

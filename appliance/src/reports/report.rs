@@ -14,6 +14,7 @@ use crate::figures::Ago;
 use crate::locale::Locale;
 use crate::operations::{Alert, Severity};
 use crate::paper::PaperError;
+use crate::plain::plain;
 
 #[derive(Template)]
 #[template(path = "mail_report.html")]
@@ -129,9 +130,8 @@ pub(crate) fn test_mail(
 }
 
 fn content(subject: String, report: &Report, locale: &Locale) -> Result<MailContent, askama::Error> {
-    let subject = subject.chars().filter(|c| !c.is_control()).collect();
     Ok(MailContent {
-        subject,
+        subject: plain(&subject, usize::MAX),
         text: ReportText { locale, body: report }.render()?,
         html: ReportHtml { locale, body: report }.render()?,
         pdf: None,

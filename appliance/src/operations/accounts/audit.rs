@@ -9,6 +9,7 @@ use super::super::{OperationError, Site};
 use super::actor::{Actor, Right};
 use crate::catalog::CatalogError;
 use crate::catalog::audit::{self, AuditEntry};
+use crate::plain::plain;
 
 /// What separates digests of the audit log from all others.
 const CONTEXT: &str = "datis 2026-11 audit entry";
@@ -166,7 +167,7 @@ pub(in super::super) fn record(
 }
 
 fn short(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(TEXT_MAX).collect()
+    plain(text, TEXT_MAX)
 }
 
 /// Each field with its length before it, so that no two entries have the same bytes.

@@ -21,6 +21,7 @@ use crate::catalog::accounts::{self, Account, AccountName, AccountState, Role};
 use crate::catalog::entry::{self, Digest, Stage, TokenScope, WebSession};
 use crate::catalog::support;
 use crate::catalog::{AccountRow, CatalogError};
+use crate::plain::plain;
 
 /// A session ends when it is not used for this long.
 const IDLE: Seconds = Seconds(12 * 3_600);
@@ -406,7 +407,7 @@ fn open_session(
         account: account.row,
         stage,
         address: from.address.to_string(),
-        agent: from.agent.chars().filter(|c| !c.is_control()).take(AGENT_MAX).collect(),
+        agent: plain(&from.agent, AGENT_MAX),
         created_at: now,
         seen_at: now,
         confirmed_at: now,

@@ -12,6 +12,7 @@ use super::{directory, password, second_factor};
 use crate::catalog::TokenRow;
 use crate::catalog::accounts::{self, Account, Service};
 use crate::catalog::entry::{self, ApiToken, TokenScope, WebSession};
+use crate::plain::plain;
 
 /// Tokens of one account.
 const TOKENS_MAX: usize = 32;
@@ -167,7 +168,7 @@ pub fn make_token(
 ) -> Result<Secret, AccountError> {
     fresh(by)?;
     let row = by.own()?;
-    let name: String = name.trim().chars().filter(|c| !c.is_control()).take(TOKEN_NAME_MAX).collect();
+    let name = plain(name.trim(), TOKEN_NAME_MAX);
     let token = Secret::generate().map_err(OperationError::from)?;
     let now = site.clock.now();
     let expires_at = now.plus(Seconds(life.0.min(TOKEN_LIFE_MAX.0)));
