@@ -3,6 +3,8 @@
 use std::io::{self, Write};
 use std::path::Path;
 
+use serde::Serialize;
+
 use crate::platform::files::{create_new_private, sync_dir};
 
 /// Puts `bytes` in place of `path`, which has the old or the new content at any time, and the new one once this returns.
@@ -28,6 +30,15 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     sync_dir(parent)?;
     // XFS does not tell of a directory that it could not sync; see docs/decisions/0013-sync-of-directories.md.
     file.sync_all()
+}
+
+/// The same for `fields` as TOML.
+///
+/// # Errors
+/// What the system says; the old content is still there.
+pub fn write_toml(path: &Path, fields: &impl Serialize) -> io::Result<()> {
+    let text = toml::to_string(fields).map_err(io::Error::other)?;
+    write(path, text.as_bytes())
 }
 
 #[cfg(test)]

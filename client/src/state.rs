@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 
 use datis_engine::ids::{MachineId, MachineName, Profile};
 use datis_engine::keys::{DedupSecret, KeyError, PublicKey, Recipients, SigningKey};
+use serde::Serialize;
 use zeroize::Zeroizing;
 
 pub use enrolment::Enrolment;
@@ -311,6 +312,10 @@ fn read(path: &Path) -> Result<Vec<u8>, StateError> {
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), StateError> {
     durable::write(path, bytes).map_err(|source| StateError::Write { path: path.to_owned(), source })
+}
+
+fn write_toml(path: &Path, fields: &impl Serialize) -> Result<(), StateError> {
+    durable::write_toml(path, fields).map_err(|source| StateError::Write { path: path.to_owned(), source })
 }
 
 #[cfg(test)]

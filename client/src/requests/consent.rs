@@ -1,7 +1,6 @@
 //! What the people at this machine have agreed to beforehand. Unless they say otherwise, they are asked each time.
 
 use std::fmt;
-use std::io;
 use std::path::Path;
 use std::str::FromStr;
 
@@ -85,9 +84,7 @@ pub fn beforehand(state_dir: &Path) -> Beforehand {
 pub fn set_beforehand(state_dir: &Path, agreed: Beforehand) -> Result<(), StateError> {
     let path = state_dir.join(FILE);
     let fields = Fields { version: VERSION, without_asking: agreed.word().to_owned() };
-    let text =
-        toml::to_string(&fields).map_err(|e| StateError::Write { path: path.clone(), source: io::Error::other(e) })?;
-    durable::write(&path, text.as_bytes()).map_err(|source| StateError::Write { path, source })
+    durable::write_toml(&path, &fields).map_err(|source| StateError::Write { path, source })
 }
 
 #[cfg(test)]

@@ -1,6 +1,5 @@
 //! What the box wanted when it last answered, so that a machine away from it still knows.
 
-use std::io;
 use std::path::Path;
 
 use datis_engine::units::Seconds;
@@ -36,9 +35,7 @@ pub fn remember(state_dir: &Path, wanted: Seconds) -> Result<(), StateError> {
     }
     let path = state_dir.join(FILE);
     let fields = Fields { version: VERSION, every: wanted.to_string() };
-    let text =
-        toml::to_string(&fields).map_err(|e| StateError::Write { path: path.clone(), source: io::Error::other(e) })?;
-    durable::write(&path, text.as_bytes()).map_err(|source| StateError::Write { path, source })
+    durable::write_toml(&path, &fields).map_err(|source| StateError::Write { path, source })
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use datis_engine::ids::{MachineId, MachineName, Profile, SpkiPin};
 use datis_engine::keys::PublicKey;
 use serde::{Deserialize, Serialize};
 
-use super::{ENROLMENT, StateError, damaged, read, write};
+use super::{ENROLMENT, StateError, damaged, read, write_toml};
 use crate::link::Endpoint;
 
 /// The version of the file that this program writes, and the only one it reads.
@@ -96,9 +96,7 @@ impl Enrolment {
             recipients: self.recipients.clone(),
             receipt_key: HEXLOWER.encode(self.receipt_key.as_bytes()),
         };
-        let text = toml::to_string(&fields)
-            .map_err(|e| StateError::Write { path: dir.join(ENROLMENT), source: io::Error::other(e) })?;
-        write(&dir.join(ENROLMENT), text.as_bytes())
+        write_toml(&dir.join(ENROLMENT), &fields)
     }
 
     fn from_fields(fields: Fields) -> Result<Self, String> {

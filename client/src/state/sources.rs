@@ -10,7 +10,7 @@ use datis_engine::keys::random_bytes;
 use datis_engine::units::UnixMillis;
 use serde::{Deserialize, Serialize};
 
-use super::{State, StateError, damaged, lock, read, write};
+use super::{State, StateError, damaged, lock, read, write_toml};
 use crate::platform::names::{bytes_of, path_of};
 
 const SOURCES: &str = "sources.toml";
@@ -213,10 +213,8 @@ impl State {
             excludes: source.excludes,
             one_file_system: source.one_file_system,
         };
-        let path = self.dir.join(SOURCES);
-        let text = toml::to_string(&SourcesFile { sources: sources.into_iter().map(fields).collect() })
-            .map_err(|e| StateError::Write { path: path.clone(), source: io::Error::other(e) })?;
-        write(&path, text.as_bytes())
+        let file = SourcesFile { sources: sources.into_iter().map(fields).collect() };
+        write_toml(&self.dir.join(SOURCES), &file)
     }
 
     /// Takes the right to back up `source`; at most one process of this machine has it.
@@ -274,10 +272,7 @@ impl State {
     /// # Errors
     /// [`StateError::Write`].
     pub fn keep_last_run(&self, source: &SourceName, run: &LastRun) -> Result<(), StateError> {
-        let path = self.private_dir("runs")?.join(file_name_of(source));
-        let text =
-            toml::to_string(run).map_err(|e| StateError::Write { path: path.clone(), source: io::Error::other(e) })?;
-        write(&path, text.as_bytes())
+        write_toml(&self.private_dir("runs")?.join(file_name_of(source)), run)
     }
 }
 
