@@ -278,10 +278,9 @@ impl QuietHours {
 mod tests {
     use super::super::accounts::{Role, audit_log};
     use super::super::mail::{newest_mail, set_mail};
-    use super::super::testing::TestBox;
+    use super::super::testing::{TestBox, mail_setting_for_tests};
     use super::*;
     use crate::catalog::alerts::AlertKind;
-    use crate::catalog::mail::{MailSecurity, MailSetting};
 
     fn key(kind: AlertKind, subject: &str) -> AlertKey {
         AlertKey { kind, subject: subject.to_owned() }
@@ -294,19 +293,7 @@ mod tests {
     }
 
     fn with_mail(site: &Site) {
-        let setting = MailSetting {
-            host: "mail.example.org".to_owned(),
-            port: 25,
-            security: MailSecurity::None,
-            user: None,
-            password: None,
-            sender: "box@example.org".to_owned(),
-            recipients: vec!["claire@example.org".to_owned()],
-            language: "en".to_owned(),
-            report_minute: 420,
-            weekends: false,
-        };
-        set_mail(site, &Actor::console(), &setting, None).expect("mail");
+        set_mail(site, &Actor::console(), &mail_setting_for_tests(), None).expect("mail");
     }
 
     fn change(webhook: Option<WebhookChange>) -> AlertChange {

@@ -185,8 +185,8 @@ pub fn type_mail_code(site: &Site, by: &Actor, from: IpAddr, typed: &str) -> Res
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::TestBox;
-    use super::super::{MailSecurity, MailSetting, newest_mail, set_mail};
+    use super::super::testing::{TestBox, mail_setting_for_tests};
+    use super::super::{newest_mail, set_mail};
     use super::*;
 
     const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
@@ -236,19 +236,7 @@ mod tests {
             Ok(MailContent { subject: "s".to_owned(), text: code.to_owned(), html: "h".to_owned(), pdf: None })
         };
         assert!(!send_mail_code(site, &by, content).expect("nobody gets mail"));
-        let setting = MailSetting {
-            host: "mail.example.org".to_owned(),
-            port: 25,
-            security: MailSecurity::None,
-            user: None,
-            password: None,
-            sender: "box@example.org".to_owned(),
-            recipients: vec!["claire@example.org".to_owned()],
-            language: "fr".to_owned(),
-            report_minute: 0,
-            weekends: false,
-        };
-        set_mail(site, &by, &setting, None).expect("set");
+        set_mail(site, &by, &mail_setting_for_tests(), None).expect("set");
         assert!(!is_mail_code_awaited(site).expect("read"));
         assert!(send_mail_code(site, &by, content).expect("queued"));
         assert!(is_mail_code_awaited(site).expect("read"));

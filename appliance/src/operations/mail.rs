@@ -136,23 +136,13 @@ pub fn last_report(site: &Site) -> Result<Option<UnixMillis>, OperationError> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::TestBox;
+    use super::super::testing::{TestBox, mail_setting_for_tests};
     use super::*;
     use crate::catalog::mail::MailSecurity;
 
     fn setting(host: &str, user: Option<&str>) -> MailSetting {
-        MailSetting {
-            host: host.to_owned(),
-            port: 587,
-            security: MailSecurity::StartTls,
-            user: user.map(str::to_owned),
-            password: None,
-            sender: "box@example.org".to_owned(),
-            recipients: vec!["claire@example.org".to_owned()],
-            language: "fr".to_owned(),
-            report_minute: 420,
-            weekends: false,
-        }
+        let other = mail_setting_for_tests();
+        MailSetting { host: host.to_owned(), user: user.map(str::to_owned), security: MailSecurity::StartTls, ..other }
     }
 
     fn content() -> MailContent {

@@ -19,11 +19,27 @@ use datis_engine::wire::{
 
 use super::accounts::Actor;
 use super::{
-    Limits, Machine, Site, begin, commit, create_enrolment_code, have, locate, read_segment, receive_pack,
-    redeem_enrolment_code,
+    Limits, Machine, MailSecurity, MailSetting, Site, begin, commit, create_enrolment_code, have, locate, read_segment,
+    receive_pack, redeem_enrolment_code,
 };
 use crate::config::DataDir;
 use crate::vault::Vault;
+
+/// How a box that needs no password sends mail to Claire, at seven in the morning.
+pub(crate) fn mail_setting_for_tests() -> MailSetting {
+    MailSetting {
+        host: "mail.example.org".to_owned(),
+        port: 25,
+        security: MailSecurity::None,
+        user: None,
+        password: None,
+        sender: "box@example.org".to_owned(),
+        recipients: vec!["claire@example.org".to_owned()],
+        language: "en".to_owned(),
+        report_minute: 420,
+        weekends: false,
+    }
+}
 
 /// A box that can be stopped and started.
 pub(crate) struct TestBox {

@@ -224,7 +224,8 @@ fn service_password(site: &Site, setting: &DirectorySetting) -> Result<Option<Ze
 /// What somebody is by their groups: the first of admin, technician, member, auditor that one of them gives.
 fn role_of(setting: &DirectorySetting, groups: &[String]) -> Option<Role> {
     let theirs: Vec<String> = groups.iter().map(|group| folded(group)).collect();
-    let gives = |role: Role| setting.groups.iter().any(|(name, gives)| *gives == role && theirs.contains(&folded(name)));
+    let gives =
+        |role: Role| setting.groups.iter().any(|(name, gives)| *gives == role && theirs.contains(&folded(name)));
     Role::ALL.iter().copied().find(|role| gives(*role))
 }
 
