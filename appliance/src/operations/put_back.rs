@@ -198,7 +198,7 @@ pub fn tell_put_back(site: &Site, machine: &Machine, message: &TellPutBack) -> R
             let detail = receipt(&put_back, message);
             let state = put_back.state.word();
             tracing::info!(machine = %machine.name, request = row.0, state, "A request to put back");
-            record(tx, site, &Actor::machine(machine), action(put_back.state), machine.name.as_str(), &detail)?;
+            record(tx, site, &Actor::machine(machine), action(message.step), machine.name.as_str(), &detail)?;
         }
         Ok::<_, Failure>(PutBackAnswer { goes_on })
     });
@@ -235,7 +235,9 @@ fn note(put_back: &mut PutBack, message: &TellPutBack, now: UnixMillis) -> bool 
     }
     (put_back.files, put_back.bytes, put_back.problems) = (message.files, message.bytes, message.problems);
     put_back.reason = plain(&message.reason, TEXT_MAX);
-    if !put_back.state.is_open() {
+    // Whoever carries it out hears that somebody else at the machine has refused, stops, and tells the last word.
+    let is_being_stopped = was == PutBackState::Running && put_back.state == PutBackState::Refused;
+    if !put_back.state.is_open() && !is_being_stopped {
         put_back.ended_at = Some(now);
     }
     !is_open || put_back.state != was
@@ -255,16 +257,11 @@ fn receipt(put_back: &PutBack, message: &TellPutBack) -> String {
     )
 }
 
-fn action(state: PutBackState) -> Action {
-    match state {
-        PutBackState::Running => Action::PutBackAgreed,
-        PutBackState::Refused => Action::PutBackRefused,
-        PutBackState::Waiting
-        | PutBackState::Done
-        | PutBackState::Incomplete
-        | PutBackState::Failed
-        | PutBackState::Cancelled
-        | PutBackState::Expired => Action::PutBackEnded,
+fn action(step: PutBackStep) -> Action {
+    match step {
+        PutBackStep::Working => Action::PutBackAgreed,
+        PutBackStep::Refused => Action::PutBackRefused,
+        PutBackStep::Done | PutBackStep::Incomplete | PutBackStep::Failed => Action::PutBackEnded,
     }
 }
 
@@ -359,14 +356,17 @@ mod tests {
         assert!(!tell(unanswered, PutBackStep::Done, 9), "nobody had agreed");
         assert_eq!((look(unanswered).files, look(unanswered).ended_at.is_some()), (0, true));
 
-        let (cancelled, silent) = (ask(), ask());
-        for row in [cancelled, silent] {
+        let (cancelled, silent, refused) = (ask(), ask(), ask());
+        for row in [cancelled, silent, refused] {
             assert!(tell(row, PutBackStep::Working, 1));
         }
+        assert!(tell(refused, PutBackStep::Refused, 1), "by somebody else at the machine");
         cancel_put_back(site, &by, cancelled).expect("cancel");
         age(site, silent);
         expire_put_backs(site).expect("expire");
-        for (row, state) in [(cancelled, PutBackState::Cancelled), (silent, PutBackState::Expired)] {
+        let ended =
+            [(cancelled, PutBackState::Cancelled), (silent, PutBackState::Expired), (refused, PutBackState::Refused)];
+        for (row, state) in ended {
             assert_eq!(look(row).ended_at, None, "the machine has not said so yet");
             assert!(!tell(row, PutBackStep::Working, 2));
             assert_eq!(look(row).files, 1);
