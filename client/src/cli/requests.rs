@@ -95,17 +95,21 @@ fn told(request: &Request) -> Vec<String> {
         PutBackMode::Overwrite => "REPLACING what is there",
     };
     let mut lines = vec![format!(
-        "{}: {} on {} asks to put back, {fate}, from the backup of `{}` of {}:",
+        "{}: put back, {fate}, from the backup of `{}` of {}:",
         request.mark,
-        shown(request.asked_by.as_bytes()),
-        local_time(request.asked_at),
         shown(request.snapshot.record.source.as_str().as_bytes()),
         // As it was signed: what the box says of the time could make an old backup look like a new one.
         local_time(request.snapshot.record.finished_at)
     )];
     // All of them, and whole: whoever agrees has seen what to.
     lines.extend(request.paths.iter().map(|path| format!("   /{}", shown(path.as_bytes()))));
-    lines.push(format!("   It waits until {}.", local_time(request.expires_at)));
+    // What the box alone says comes last, so that it cannot be read as any of the above.
+    lines.push(format!(
+        "   Asked by {} on {}; it waits until {}.",
+        shown(request.asked_by.as_bytes()),
+        local_time(request.asked_at),
+        local_time(request.expires_at)
+    ));
     lines
 }
 
@@ -181,7 +185,9 @@ mod tests {
         // Ten years later, as the box says.
         request.snapshot.received_at = UnixMillis(2_000_000_000_000);
         let shown = told(&request).join("\n");
-        assert!(shown.starts_with(&format!("{}: claire on ", request.mark)), "{shown}");
+        assert!(shown.starts_with(&format!("{}: put back, REPLACING what is there, ", request.mark)), "{shown}");
+        let last = shown.lines().last().expect("a line");
+        assert!(last.starts_with("   Asked by claire on ") && shown.matches("claire").count() == 31, "{shown}");
         assert!(shown.contains("`docs`") && shown.contains("2020-09-1") && !shown.contains("2033"), "{shown}");
         for path in &request.paths {
             assert!(shown.contains(&format!("   /{}\n", path)), "{shown}");
