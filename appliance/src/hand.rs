@@ -11,6 +11,8 @@ pub mod addressing;
 mod helper;
 mod journal;
 mod manager;
+mod networkd;
+mod profiles;
 
 use std::time::Duration;
 

@@ -90,7 +90,7 @@ pub(super) fn write_for_all(path: &Path, bytes: &[u8]) -> Result<(), String> {
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)
 }
 
-fn told(error: &files::FileError) -> String {
+pub(super) fn told(error: &files::FileError) -> String {
     let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
     format!("{error}{cause}")
 }
