@@ -27,27 +27,34 @@ pub(super) fn put_on(nmcli: Nmcli<'_>, port: &PortName, wanted: &Addressing) -> 
     nmcli(&["--wait", "20", "connection", "up", "id", TRIED]).map(drop)
 }
 
+/// First the new profile stays for good, then that of an earlier change goes: whatever fails between them, there is one.
 pub(super) fn keep(nmcli: Nmcli<'_>, before: Option<&str>) -> Result<(), String> {
-    if let Some(uuid) = before
-        && nmcli(&["-g", "connection.id", "connection", "show", "uuid", uuid])?.trim() == KEPT
-    {
-        nmcli(&["connection", "delete", "uuid", uuid])?;
-    }
     let settings = ["connection.id", KEPT, "connection.autoconnect", "yes"];
     let priority = ["connection.autoconnect-priority", "100"];
     let words = ["connection", "modify", "id", TRIED].into_iter().chain(settings).chain(priority);
-    nmcli(&words.collect::<Vec<_>>()).map(drop)
+    nmcli(&words.collect::<Vec<_>>())?;
+    if let Some(uuid) = before
+        && nmcli(&["-g", "connection.id", "connection", "show", "uuid", uuid]).is_ok_and(|name| name.trim() == KEPT)
+    {
+        // One that stays does no harm: of two, the one that was on the port last comes first.
+        let _ = nmcli(&["connection", "delete", "uuid", uuid]);
+    }
+    Ok(())
 }
 
+/// The tried profile goes in any case: an old one that does not come up must not hold the port on a trial without end.
 pub(super) fn take_back(nmcli: Nmcli<'_>, before: Option<&str>) -> Result<(), String> {
-    if let Some(uuid) = before {
-        nmcli(&["--wait", "20", "connection", "up", "uuid", uuid])?;
-    }
+    let up = || match before {
+        Some(uuid) => nmcli(&["--wait", "20", "connection", "up", "uuid", uuid]).map(drop),
+        None => Ok(()),
+    };
+    let is_up = up();
     let there = nmcli(&["-g", "NAME", "connection", "show"])?;
     if there.lines().any(|name| name == TRIED) {
         nmcli(&["connection", "delete", "id", TRIED])?;
     }
-    Ok(())
+    // The trial may have been in its way.
+    is_up.or_else(|_| up())
 }
 
 /// What `nmcli` is told; kept in memory only, and not put on by itself.
@@ -83,6 +90,8 @@ fn is_managed(state: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
+
     use super::*;
 
     fn port() -> PortName {
@@ -91,6 +100,90 @@ mod tests {
 
     fn fixed(gateway: &str, names: &str) -> Addressing {
         Addressing::Fixed(Fixed::parse("192.168.7.9/24", gateway, names).expect("fixed"))
+    }
+
+    /// NetworkManager as far as it matters here, and the word at which it fails.
+    #[derive(Default)]
+    struct Manager {
+        profiles: Vec<Profile>,
+        fails_at: &'static str,
+    }
+
+    struct Profile {
+        uuid: &'static str,
+        name: &'static str,
+        /// After a restart of the computer it is there, and put on.
+        is_kept: bool,
+        is_on: bool,
+    }
+
+    impl Manager {
+        fn answer(&mut self, words: &[&str]) -> Result<String, String> {
+            let fails = !self.fails_at.is_empty() && words.contains(&self.fails_at);
+            if fails {
+                return Err(format!("no {}", self.fails_at));
+            }
+            let named = |profile: &Profile| {
+                words.windows(2).any(|pair| pair == ["uuid", profile.uuid] || pair == ["id", profile.name])
+            };
+            let at = self.profiles.iter().position(named);
+            match (words, at) {
+                (["-g", "NAME", ..], _) => {
+                    Ok(self.profiles.iter().map(|profile| format!("{}\n", profile.name)).collect())
+                }
+                (["-g", "connection.id", ..], Some(at)) => Ok(format!("{}\n", self.profiles[at].name)),
+                (["--wait", "20", "connection", "up", ..], Some(at)) => {
+                    self.profiles.iter_mut().enumerate().for_each(|(i, profile)| profile.is_on = i == at);
+                    Ok(String::new())
+                }
+                (["connection", "modify", "id", TRIED, "connection.id", KEPT, ..], Some(at)) => {
+                    (self.profiles[at].name, self.profiles[at].is_kept) = (KEPT, true);
+                    Ok(String::new())
+                }
+                (["connection", "delete", ..], Some(at)) => {
+                    self.profiles.remove(at);
+                    Ok(String::new())
+                }
+                (_, _) => Err(format!("what is {words:?}")),
+            }
+        }
+    }
+
+    /// The trial is on, an earlier change has left its profile; what is done to it, and which profiles are there then.
+    fn after(
+        fails_at: &'static str,
+        act: impl FnOnce(Nmcli<'_>) -> Result<(), String>,
+    ) -> (Result<(), String>, Vec<(&'static str, bool, bool)>) {
+        let old = Profile { uuid: "old", name: KEPT, is_kept: true, is_on: false };
+        let tried = Profile { uuid: "new", name: TRIED, is_kept: false, is_on: true };
+        let manager = RefCell::new(Manager { profiles: vec![old, tried], fails_at });
+        let done = act(&|words| manager.borrow_mut().answer(words));
+        let left = manager.into_inner().profiles;
+        (done, left.iter().map(|profile| (profile.uuid, profile.is_kept, profile.is_on)).collect())
+    }
+
+    #[test]
+    fn the_old_profile_goes_when_the_new_one_stays_and_not_before() {
+        let keep = |nmcli: Nmcli<'_>| keep(nmcli, Some("old"));
+        assert_eq!(after("", keep), (Ok(()), vec![("new", true, true)]));
+        let (kept, left) = after("modify", keep);
+        assert!(kept.is_err());
+        assert_eq!(left, [("old", true, false), ("new", false, true)], "it can still be taken back");
+        for fails_at in ["show", "delete"] {
+            let (_, left) = after(fails_at, keep);
+            assert!(left.iter().any(|(_, is_kept, _)| *is_kept), "at {fails_at}: {left:?}");
+        }
+        assert_eq!(after("delete", keep), (Ok(()), vec![("old", true, false), ("new", true, true)]));
+    }
+
+    #[test]
+    fn the_trial_goes_even_when_the_old_profile_does_not_come_up() {
+        let take_back = |nmcli: Nmcli<'_>| take_back(nmcli, Some("old"));
+        assert_eq!(after("", take_back), (Ok(()), vec![("old", true, true)]));
+        let (taken_back, left) = after("up", take_back);
+        assert!(taken_back.is_err(), "it is told, and tried again");
+        assert_eq!(left, [("old", true, false)]);
+        assert!(after("delete", take_back).0.is_err());
     }
 
     #[test]
