@@ -79,6 +79,8 @@ pub enum Answer {
     },
     /// It will be tried after a moment, so that this answer still gets through.
     Trying,
+    /// It is on, and its time begins. What is said before this does not keep it.
+    On,
     /// It was kept.
     Kept,
     /// It was taken back, and all is as before.
@@ -87,6 +89,11 @@ pub enum Answer {
     Nothing,
     /// The computer was told.
     Told,
+    /// It could not be taken back. Whoever comes next tries again.
+    Stuck {
+        /// Why.
+        reason: String,
+    },
     /// It could not be done; nothing is changed.
     Failed {
         /// Why.
@@ -179,7 +186,7 @@ pub const fn strange() -> HelperError {
 }
 
 impl Trial {
-    /// Says that it is to be kept; [`Trial::end`] tells whether it was.
+    /// Says that it is to be kept; [`Trial::next`] tells whether it was.
     ///
     /// # Errors
     /// [`HelperError::Silent`].
@@ -192,11 +199,12 @@ impl Trial {
         self.line.finish();
     }
 
-    /// Waits for the end: [`Answer::Kept`] or [`Answer::TakenBack`].
+    /// Waits for what comes next: [`Answer::On`], and the end: [`Answer::Kept`], [`Answer::TakenBack`] or
+    /// [`Answer::Stuck`].
     ///
     /// # Errors
-    /// [`HelperError`].
-    pub fn end(&self) -> Result<Answer, HelperError> {
+    /// [`HelperError::Failed`]: it could not be put on or kept, and all is as before. Others: nobody knows.
+    pub fn next(&self) -> Result<Answer, HelperError> {
         hear(&self.line, self.time + PATIENCE)
     }
 }

@@ -50,7 +50,8 @@ struct Running {
     wanted: Addressing,
     link: Secret,
     by: Actor,
-    until: Instant,
+    /// `None` until it is on.
+    until: Option<Instant>,
 }
 
 /// How a trial ended.
@@ -60,8 +61,10 @@ pub(crate) enum Ended {
     Kept { wanted: String },
     /// Nobody confirmed it, or somebody wanted it back.
     TakenBack { wanted: String },
-    /// It could not be put on, or not be taken back.
+    /// It could not be put on or not be kept, and all is as before.
     Failed { wanted: String, reason: String },
+    /// It could not be taken back, or nobody knows; the next start of the box takes it back.
+    Stuck { wanted: String, reason: String },
 }
 
 /// A trial as it is shown.
@@ -114,17 +117,16 @@ impl Host {
         let Ok(Some(note)) = files::read_if_there(&self.dir.trial_file(), NOTE_MAX) else { return };
         let wanted = String::from_utf8_lossy(&note).into_owned();
         match hand::tell(&Order::Settle) {
-            Ok(_) => {
+            Ok(Answer::TakenBack) => {
                 tracing::warn!(wanted, "The box stopped while an address was being tried; it was taken back");
                 self.log(&Actor::the_box(), Action::NetworkTakenBack, "", &wanted);
                 self.forget_note();
             }
-            Err(e) => {
-                tracing::error!(
-                    wanted,
-                    error = &e as &dyn std::error::Error,
-                    "An address that was tried is not taken back"
-                );
+            // It was never put on, or its end was the last thing that the box saw.
+            Ok(Answer::Nothing) => self.forget_note(),
+            other => {
+                let reason = unknown_end(other);
+                tracing::error!(wanted, reason, "An address that was tried is not taken back");
             }
         }
     }
@@ -168,46 +170,59 @@ impl Host {
             return Err(HostError::Busy);
         }
         log_use(&self.site, by, Right::RunBox, Action::NetworkTried, &port.name, &wanted.to_string())?;
+        // Of one that could not be taken back: it has to be tried again at the next start.
+        let is_noted = self.dir.trial_file().exists();
         files::replace(&self.dir.trial_file(), wanted.to_string().as_bytes()).map_err(HostError::Note)?;
         let trial = match hand::begin(name.clone(), wanted.clone(), self.seconds) {
             Ok(trial) => Arc::new(trial),
             Err(error) => {
-                self.forget_note();
+                if !is_noted {
+                    self.forget_note();
+                }
                 return Err(error.into());
             }
         };
         let (host, waited_for) = (Arc::clone(self), Arc::clone(&trial));
-        // Without the thread nobody would hear of the end: `trial` is dropped then, which takes it back.
         let waiting = std::thread::Builder::new().name("trial".into()).spawn(move || host.finish(&waited_for));
-        waiting.map_err(HostError::Thread)?;
-        let until = Instant::now() + self.seconds.time();
-        state.running = Some(Running { trial, port: name, wanted: wanted.clone(), link, by: by.clone(), until });
+        if let Err(error) = waiting {
+            // Nobody would hear of the end: `trial` is dropped, and the helper puts nothing on.
+            self.forget_note();
+            return Err(HostError::Thread(error));
+        }
+        state.running = Some(Running { trial, port: name, wanted: wanted.clone(), link, by: by.clone(), until: None });
         state.last = None;
         Ok(begun)
     }
 
     /// Waits for the end of a trial, and writes down how it went.
     fn finish(&self, trial: &Trial) {
-        let mut end = trial.end();
+        let mut end = trial.next();
+        if matches!(end, Ok(Answer::On)) {
+            if let Some(running) = &mut self.state().running {
+                running.until = Some(Instant::now() + self.seconds.time());
+            }
+            end = trial.next();
+        }
         if matches!(end, Err(HelperError::Silent { .. })) {
             // The helper is gone: another one looks into its journal.
             end = hand::tell(&Order::Settle);
         }
-        let running = self.state().running.take();
-        let Some(Running { port, wanted, by, .. }) = running else { return };
-        let text = wanted.to_string();
-        let last = match end {
-            Ok(Answer::Kept) => Ended::Kept { wanted: text.clone() },
-            Ok(_) => Ended::TakenBack { wanted: text.clone() },
-            Err(e) => {
-                tracing::error!(wanted = text, error = &e as &dyn std::error::Error, "An address could not be tried");
-                Ended::Failed { wanted: text.clone(), reason: crate::operations::chain(&e) }
-            }
-        };
-        let action = if matches!(last, Ended::Kept { .. }) { Action::NetworkKept } else { Action::NetworkTakenBack };
-        self.log(&by, action, port.as_str(), &text);
-        self.forget_note();
-        self.state().last = Some(last);
+        let told = self.state().running.as_ref().map(|r| (r.by.clone(), r.port.clone(), r.wanted.to_string()));
+        let Some((by, port, wanted)) = told else { return };
+        let last = ended(end, wanted);
+        match &last {
+            Ended::Kept { wanted } => self.log(&by, Action::NetworkKept, port.as_str(), wanted),
+            Ended::TakenBack { wanted } => self.log(&by, Action::NetworkTakenBack, port.as_str(), wanted),
+            Ended::Failed { wanted, reason } => tracing::error!(wanted, reason, "An address could not be tried"),
+            Ended::Stuck { wanted, reason } => tracing::error!(wanted, reason, "An address is not taken back yet"),
+        }
+        // The next start of the box looks after what is not known to be over.
+        if !matches!(last, Ended::Stuck { .. }) {
+            self.forget_note();
+        }
+        let mut state = self.state();
+        (state.running, state.last) = (None, Some(last));
+        drop(state);
         self.ended.notify_all();
     }
 
@@ -224,10 +239,13 @@ impl Host {
         if let Arrival::On(ip) = arrival {
             running.is_at(ip.to_canonical())?;
         }
-        running.trial.keep()?;
+        running.until.ok_or(HostError::NotYet)?;
+        // A helper that hears nothing any more has ended it, and its end says how.
+        let _ = running.trial.keep();
         match self.wait_for_end(state) {
             Some(Ended::Kept { .. }) => Ok(()),
             Some(Ended::Failed { reason, .. }) => Err(HostError::Failed(reason)),
+            Some(Ended::Stuck { reason, .. }) => Err(HostError::Stuck(reason)),
             Some(Ended::TakenBack { .. }) | None => Err(HostError::TooLate),
         }
     }
@@ -248,6 +266,7 @@ impl Host {
         match self.wait_for_end(state) {
             Some(Ended::TakenBack { .. }) => Ok(()),
             Some(Ended::Failed { reason, .. }) => Err(HostError::Failed(reason)),
+            Some(Ended::Stuck { reason, .. }) => Err(HostError::Stuck(reason)),
             Some(Ended::Kept { .. }) | None => Err(HostError::TooLate),
         }
     }
@@ -278,7 +297,7 @@ impl Host {
     pub(crate) fn trial(&self) -> Option<TrialView> {
         let state = self.state();
         let running = state.running.as_ref()?;
-        let left = running.until.saturating_duration_since(Instant::now());
+        let left = running.until.map_or(self.seconds.time(), |until| until.saturating_duration_since(Instant::now()));
         Some(TrialView { wanted: running.wanted.to_string(), seconds_left: left.as_secs() })
     }
 
@@ -298,6 +317,27 @@ impl Host {
         if let Err(e) = std::fs::remove_file(self.dir.trial_file()) {
             tracing::warn!(error = %e, "The note of a trial could not be removed");
         }
+    }
+}
+
+/// What the helper's last answer means.
+fn ended(end: Result<Answer, HelperError>, wanted: String) -> Ended {
+    match end {
+        Ok(Answer::Kept) => Ended::Kept { wanted },
+        Ok(Answer::TakenBack) => Ended::TakenBack { wanted },
+        Err(HelperError::Failed { reason, .. }) => Ended::Failed { wanted, reason },
+        // Its journal was cleared already: it was over.
+        Ok(Answer::Nothing) => Ended::Failed { wanted, reason: "the helper went away at the end of it".to_owned() },
+        other => Ended::Stuck { wanted, reason: unknown_end(other) },
+    }
+}
+
+/// Why nobody knows that it is over.
+fn unknown_end(end: Result<Answer, HelperError>) -> String {
+    match end {
+        Ok(Answer::Stuck { reason }) => reason,
+        Ok(_) => hand::strange().to_string(),
+        Err(error) => crate::operations::chain(&error),
     }
 }
 

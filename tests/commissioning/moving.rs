@@ -218,6 +218,57 @@ fn whatever_dies_meanwhile_the_old_address_comes_back() {
 }
 
 #[test]
+fn a_word_that_comes_before_the_address_is_on_does_not_keep_it() {
+    let moving = Moving::start();
+    let order = r#"{"do":"try","port":"lan","wanted":{"fixed":{"address":"192.168.77.61","prefix":24,"gateway":null,"names":[]}},"seconds":5}"#;
+    let hand = Programs::plain().datisd().with_file_name("datis-hand");
+    let began = Instant::now();
+    // The word comes right behind the order; the line stays open.
+    let script = format!("(echo '{order}'; echo keep; sleep 30) | \"$0\"");
+    let told = moving.managed.inside(&moving.lab, "sh").arg("-c").arg(script).arg(&hand).run().text();
+    let answers: Vec<&str> = told.lines().collect();
+    assert_eq!(answers, [r#"{"answer":"trying"}"#, r#"{"answer":"on"}"#, r#"{"answer":"taken-back"}"#]);
+    assert!(began.elapsed() >= Duration::from_secs(7), "two until it is on, and five from then");
+    moving.is_at(&[OLD]);
+    assert_eq!(moving.managed.kept(), None);
+}
+
+#[test]
+fn what_cannot_be_taken_back_now_is_taken_back_at_the_next_start() {
+    let mut moving = Moving::start();
+    // In place of the real one: it fails while the file is there.
+    let (flag, real, stand_in) = (moving.data.join("fails"), moving.data.join("real"), moving.data.join("networkctl"));
+    std::fs::copy("/usr/bin/networkctl", &real).expect("a copy");
+    let script = format!("#!/bin/sh\n[ -e {} ] && exit 1\nexec {} \"$@\"\n", flag.display(), real.display());
+    std::fs::write(&stand_in, script).expect("a script");
+    for program in [&real, &stand_in] {
+        let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(program, open).expect("a program");
+    }
+    let bound = moving.managed.inside(&moving.lab, "mount").args(["--bind"]).arg(&stand_in).arg("/usr/bin/networkctl");
+    let _bound = bound.run().expect_success();
+    let entries = |moving: &Moving| {
+        moving.datisd(&["auth", "verify-log", "--json"]).run().expect_success().json()["entries"].as_u64()
+    };
+    let _link = moving.attempt("192.168.77.61/24");
+    moving.is_at(&[NEW]);
+    std::fs::write(&flag, "").expect("a file");
+    let stuck = moving.datisd(&["network", "revert"]).run().expect_code(1);
+    assert!(stuck.to_string().contains("takes it back at its next start"), "{stuck}");
+    assert!(moving.data.join("network-trial").exists());
+    assert_eq!(entries(&moving), Some(1), "it was tried, and is not taken back yet");
+    // Another one cannot be tried before, and that changes nothing.
+    let _refused = moving.refused(&["--address", "192.168.77.62/24"]);
+    assert!(moving.data.join("network-trial").exists());
+    std::fs::remove_file(&flag).expect("a file");
+    let _dead = moving.daemon.take().expect("it runs").kill();
+    moving.start_box();
+    moving.is_at(&[OLD]);
+    wait_for("the note to go", Duration::from_secs(10), || (!moving.data.join("network-trial").exists()).then_some(()));
+    assert_eq!(entries(&moving), Some(3), "tried twice, taken back once");
+}
+
+#[test]
 fn what_cannot_work_is_refused_and_nothing_is_touched() {
     let mut moving = Moving::start();
     moving.lab.ip("lan", "addr add 192.168.77.70/24 dev box");

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::ExitCode;
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::time::{Duration, Instant};
 
 use rustix::fs::Mode;
@@ -54,6 +54,14 @@ fn known(port: PortName) -> Result<PortName, String> {
     if is_plain && is_there { Ok(port) } else { Err(format!("there is no port {}", port.as_str())) }
 }
 
+/// How a trial ended, for the helper.
+enum Tried {
+    Kept,
+    /// No word for it came in time, or nobody is there to say one.
+    Unconfirmed,
+    Failed(String),
+}
+
 /// Puts an address on, and keeps it only when the word for it comes in time.
 fn attempt(port: PortName, wanted: Addressing, seconds: TrialSeconds) -> Result<Answer, String> {
     let manager = Manager::of(&port)
@@ -70,51 +78,74 @@ fn attempt(port: PortName, wanted: Addressing, seconds: TrialSeconds) -> Result<
         journal.clear()?;
         return Ok(Answer::TakenBack);
     }
-    let word = listen();
-    // No word: the other side went away, or the time is over.
-    let is_given = |until: Instant| {
-        let said = word.recv_timeout(until.saturating_duration_since(Instant::now()));
-        matches!(said, Ok(Word::Keep))
-    };
+    let words = listen();
     std::thread::sleep(MOMENT);
-    let end = Instant::now() + seconds.time();
-    let tried = manager.put_on(&entry.port, &entry.wanted);
-    let kept = match tried {
-        Ok(()) if is_given(end) => manager.keep(&entry.port, &entry.wanted, entry.before.as_deref()),
-        Ok(()) => Err(String::new()),
-        Err(reason) => Err(reason),
-    };
-    let outcome = match kept {
-        Ok(()) => Ok(Answer::Kept),
-        Err(reason) => {
+    if !forget_early(&words) {
+        journal.clear()?;
+        return Ok(Answer::TakenBack);
+    }
+    let outcome = match put_on_and_wait(&entry, &words, seconds) {
+        Tried::Kept => Ok(Answer::Kept),
+        not_kept @ (Tried::Unconfirmed | Tried::Failed(_)) => {
             // While this fails the journal stays, and the next start tries again.
-            manager.take_back(entry.before.as_deref())?;
-            if reason.is_empty() { Ok(Answer::TakenBack) } else { Err(reason) }
+            if let Err(reason) = manager.take_back(entry.before.as_deref()) {
+                return Ok(Answer::Stuck { reason });
+            }
+            match not_kept {
+                Tried::Failed(reason) => Err(reason),
+                Tried::Kept | Tried::Unconfirmed => Ok(Answer::TakenBack),
+            }
         }
     };
     journal.clear()?;
     outcome
 }
 
-/// What the daemon says while something is tried.
-enum Word {
-    Keep,
-    Anything,
+fn put_on_and_wait(entry: &Entry, words: &Receiver<Keep>, seconds: TrialSeconds) -> Tried {
+    if let Err(reason) = entry.manager.put_on(&entry.port, &entry.wanted) {
+        return Tried::Failed(reason);
+    }
+    let end = Instant::now() + seconds.time();
+    // What was said until now came by the old address.
+    if !forget_early(words) || !say(&Answer::On) {
+        return Tried::Unconfirmed;
+    }
+    // No word: the other side went away, or the time is over.
+    match words.recv_timeout(end.saturating_duration_since(Instant::now())) {
+        Ok(Keep) => match entry.manager.keep(&entry.port, &entry.wanted, entry.before.as_deref()) {
+            Ok(()) => Tried::Kept,
+            Err(reason) => Tried::Failed(reason),
+        },
+        Err(_) => Tried::Unconfirmed,
+    }
 }
 
-/// Hears the next line; the channel ends when the daemon went away without one.
-fn listen() -> Receiver<Word> {
+/// The daemon's word that what is tried is to be kept.
+struct Keep;
+
+/// Hears the words; the channel ends when the daemon says anything else or goes away.
+fn listen() -> Receiver<Keep> {
     let (said, heard) = channel();
     std::thread::spawn(move || {
-        let mut line = String::new();
-        let input = std::io::stdin().lock();
-        let read = BufReader::new(std::io::Read::take(input, LINE_MAX)).read_line(&mut line);
-        if matches!(read, Ok(1..)) {
-            // Nobody hears it when the time was over.
-            let _ = said.send(if line.trim_end() == KEEP { Word::Keep } else { Word::Anything });
+        let input = BufReader::new(std::io::Read::take(std::io::stdin().lock(), LINE_MAX));
+        for line in input.lines().map_while(Result::ok) {
+            if line.trim_end() != KEEP || said.send(Keep).is_err() {
+                return;
+            }
         }
     });
     heard
+}
+
+/// Forgets what was said until now; whether anybody is still there.
+fn forget_early(words: &Receiver<Keep>) -> bool {
+    loop {
+        match words.try_recv() {
+            Ok(Keep) => {}
+            Err(TryRecvError::Empty) => return true,
+            Err(TryRecvError::Disconnected) => return false,
+        }
+    }
 }
 
 fn settle() -> Result<Answer, String> {
@@ -127,7 +158,9 @@ fn settle() -> Result<Answer, String> {
         }
     };
     let Some(entry) = journal.left_over()? else { return Ok(Answer::Nothing) };
-    entry.manager.take_back(entry.before.as_deref())?;
+    if let Err(reason) = entry.manager.take_back(entry.before.as_deref()) {
+        return Ok(Answer::Stuck { reason });
+    }
     journal.clear()?;
     Ok(Answer::TakenBack)
 }

@@ -34,10 +34,14 @@ pub(crate) enum HostError {
         "this came in by another way than {wanted}; confirm from there, so that it is sure that the box is reached"
     )]
     FromElsewhere { wanted: String },
+    #[error("the new address is not on yet; say it again in a moment")]
+    NotYet,
     #[error("the time was over, and the address was taken back; try again")]
     TooLate,
     #[error("it could not be done, and the box has its old address: {0}")]
     Failed(String),
+    #[error("it could not be taken back now: {0}; the box takes it back at its next start")]
+    Stuck(String),
     #[error("that an address is tried could not be noted, so nothing was changed")]
     Note(#[source] FileError),
     #[error("a thread could not be started, so nothing was changed")]

@@ -108,6 +108,7 @@ fn told(ended: &Ended, locale: &Locale) -> (&'static str, String) {
         Ended::Kept { wanted } => ("good", locale.naming("network-was-kept", wanted)),
         Ended::TakenBack { wanted } => ("warn", locale.naming("network-was-taken-back", wanted)),
         Ended::Failed { wanted, .. } => ("bad", locale.naming("network-has-failed", wanted)),
+        Ended::Stuck { wanted, .. } => ("bad", locale.naming("network-is-stuck", wanted)),
     }
 }
 
@@ -121,6 +122,8 @@ fn problem(error: &HostError, locale: &Locale) -> Option<String> {
         HostError::Busy => locale.word("err-network-busy"),
         HostError::NothingTried => locale.word("err-network-nothing"),
         HostError::FromElsewhere { wanted } => locale.naming("err-network-elsewhere", wanted),
+        HostError::NotYet => locale.word("err-network-not-yet"),
+        HostError::Stuck(_) => locale.word("err-network-stuck"),
         HostError::TooLate => locale.word("err-network-late"),
         HostError::Hand(_) | HostError::Failed(_) => locale.word("err-hand"),
         HostError::Operation(_)
