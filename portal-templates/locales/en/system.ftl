@@ -54,6 +54,7 @@ err-network-gateway-box = Gateway and box have the same address. They are two de
 err-network-names = At most three name servers are possible. Leave some out.
 err-network-taken = This address is used already, by the device with the hardware address { $what }. Choose another one.
 err-network-unprobed = Whether the address is free could not be seen, so nothing was changed. See whether datis-probe runs.
+err-network-how = Choose whether the address is lent or fixed.
 err-network-busy = Another address is being tried. Confirm it or take it back first.
 err-network-nothing = No address is being tried, or its time is over. The box has the address that it had before.
 err-network-elsewhere = You came by another address than { $what }. Open the link at the new address, so that it is sure that the box is reached there.

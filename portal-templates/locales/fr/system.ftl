@@ -54,6 +54,7 @@ err-network-gateway-box = La passerelle et le boîtier ont la même adresse. Ce 
 err-network-names = Trois serveurs de noms au plus sont possibles. Retirez-en.
 err-network-taken = Cette adresse est déjà utilisée, par l’appareil dont l’adresse matérielle est { $what }. Choisissez-en une autre.
 err-network-unprobed = On n’a pas pu voir si l’adresse est libre, donc rien n’a été changé. Voyez si datis-probe fonctionne.
+err-network-how = Choisissez si l’adresse est attribuée par DHCP ou fixe.
 err-network-busy = Une autre adresse est à l’essai. Confirmez-la ou retirez-la d’abord.
 err-network-nothing = Aucune adresse n’est à l’essai, ou son temps est écoulé. Le boîtier a l’adresse qu’il avait avant.
 err-network-elsewhere = Vous êtes venu par une autre adresse que { $what }. Ouvrez le lien à la nouvelle adresse, pour qu’il soit sûr que le boîtier y est joignable.

@@ -110,3 +110,15 @@ async fn every_page_of_an_admin_says_that_support_may_come_in() {
     assert_eq!(closed.location, "/system/support?said=ended", "{}", closed.body);
     assert!(!get(&fixture, "/", &admin, &[]).await.body.contains("more minutes"));
 }
+
+#[actix_web::test]
+async fn a_way_to_an_address_that_is_none_is_refused_in_words() {
+    let fixture = fixture();
+    let cookie = fixture.cookie_of(Role::Admin);
+    for form in ["how=", "how=static&address=192.168.1.20%2F24", "how=DHCP"] {
+        let asked = Asked { method: "POST", path: "/system/network", cookie: Some(&cookie), form, ..Asked::default() };
+        let refused = ask(&fixture, asked).await;
+        let says_so = refused.body.contains("Choose whether the address is lent or fixed");
+        assert!(refused.status == StatusCode::UNPROCESSABLE_ENTITY && says_so, "{form}: {}", refused.body);
+    }
+}

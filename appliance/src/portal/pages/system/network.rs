@@ -57,10 +57,12 @@ impl NetworkForm {
         }
     }
 
-    fn wanted(&self) -> Result<Addressing, AddressingError> {
+    /// `None` when `how` is neither of the two.
+    fn wanted(&self) -> Option<Result<Addressing, AddressingError>> {
         match self.how.as_str() {
-            "fixed" => Fixed::parse(&self.address, &self.gateway, &self.names).map(Addressing::Fixed),
-            _ => Ok(Addressing::Dhcp),
+            "fixed" => Some(Fixed::parse(&self.address, &self.gateway, &self.names).map(Addressing::Fixed)),
+            "dhcp" => Some(Ok(Addressing::Dhcp)),
+            _ => None,
         }
     }
 
@@ -70,10 +72,11 @@ impl NetworkForm {
 }
 
 pub(in crate::portal) async fn show(visit: Visit) -> HttpResponse {
-    visit.answer(|visit| Ok(Reply::Page(network_page(visit, None)?))).await
+    visit.answer(|visit| Ok(Reply::Page(network_page(visit, None, None)?))).await
 }
 
-fn network_page(visit: &Visit, refused: Option<(NetworkForm, String)>) -> Result<String, PageError> {
+/// `form`: what was typed; `None` shows how the port is.
+fn network_page(visit: &Visit, form: Option<NetworkForm>, problem: Option<String>) -> Result<String, PageError> {
     let locale = visit.locale();
     let (port, manager, is_managed) = match host::look() {
         Ok(view) => match view.manager {
@@ -84,10 +87,7 @@ fn network_page(visit: &Visit, refused: Option<(NetworkForm, String)>) -> Result
         Err(_) => (None, locale.word("network-no-port"), false),
     };
     let trial = visit.portal.ways.host.trial();
-    let (form, problem) = match refused {
-        Some((form, problem)) => (form, Some(problem)),
-        None => (NetworkForm::of(port.as_ref()), None),
-    };
+    let form = form.unwrap_or_else(|| NetworkForm::of(port.as_ref()));
     let page = NetworkPage {
         frame: Frame::new(visit, &locale.word("sys-network")),
         ways: ways(visit, "/system/network")?,
@@ -162,10 +162,11 @@ pub(in crate::portal) async fn change(visit: Visit, form: web::Form<NetworkForm>
     visit
         .answer(move |visit| {
             let locale = visit.locale();
-            let refuse = |problem| Ok(Reply::Refused(network_page(visit, Some((form.clone(), problem)))?));
+            let refuse = |problem| Ok(Reply::Refused(network_page(visit, Some(form.clone()), Some(problem))?));
             let wanted = match form.wanted() {
-                Ok(wanted) => wanted,
-                Err(error) => return refuse(problem_of(&error, locale)),
+                Some(Ok(wanted)) => wanted,
+                Some(Err(error)) => return refuse(problem_of(&error, locale)),
+                None => return refuse(locale.word("err-network-how")),
             };
             let begun = match visit.portal.ways.host.try_network(visit.actor()?, &wanted) {
                 Ok(begun) => begun,
@@ -195,10 +196,7 @@ pub(in crate::portal) async fn take_back(visit: Visit) -> HttpResponse {
             Ok(()) => Ok(Reply::Go("/system/network".to_owned())),
             Err(HostError::Operation(error)) => Err(error.into()),
             Err(error) => match problem(&error, visit.locale()) {
-                Some(problem) => {
-                    let form = NetworkForm::of(None);
-                    Ok(Reply::Refused(network_page(visit, Some((form, problem)))?))
-                }
+                Some(problem) => Ok(Reply::Refused(network_page(visit, None, Some(problem))?)),
                 None => Err(PageError::Other(crate::operations::chain(&error))),
             },
         })
