@@ -240,6 +240,9 @@ mod tests {
         assert!(!is_mail_code_awaited(site).expect("read"));
         assert!(send_mail_code(site, &by, content).expect("queued"));
         assert!(is_mail_code_awaited(site).expect("read"));
+        set_mail(site, &by, &MailSetting { host: "mail.elsewhere.example".to_owned(), ..setting }, None).expect("set");
+        assert!(!is_mail_code_awaited(site).expect("read"), "it came by the setting before");
+        assert!(send_mail_code(site, &by, content).expect("queued"));
         let code = newest_mail(site, 1).expect("mail")[0].text.clone();
         assert_eq!(code.len(), 6);
         let other = if code == "000000" { "000001" } else { "000000" };

@@ -7,6 +7,7 @@ use super::accounts::{Action, Actor, Right, record};
 use super::{OperationError, Site};
 use crate::catalog::CatalogError;
 use crate::catalog::mail::{self, Mail, MailContent, MailKind, MailSetting, MailState};
+use crate::catalog::signoff;
 use crate::plain::plain;
 
 /// After the first failed try, the second, …; a mail that is still there then is given up.
@@ -49,6 +50,8 @@ pub fn set_mail(site: &Site, by: &Actor, setting: &MailSetting, password: Option
         let password = sealed.or_else(|| kept.and_then(|before| before.password));
         let password = password.filter(|_| setting.user.is_some());
         mail::set(tx, &MailSetting { password, ..setting.clone() })?;
+        // One that went out by the earlier setting proves nothing about this one.
+        signoff::forget_mail_code(tx)?;
         record(tx, site, by, Action::MailSet, &setting.host, &setting.recipients.join(" "))
     });
     set.map_err(|e: CatalogError| site.noted(e.into()))
