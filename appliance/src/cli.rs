@@ -1,13 +1,14 @@
 //! The command line of `datisd`: what can be said, and how the process ends.
 
-use std::fs::File;
+mod sheets;
+mod ssh;
+
 use std::io::Write;
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use data_encoding::BASE64;
 use datis_engine::ids::{MachineName, Profile};
 use datis_engine::retention::RetentionPolicy;
 use datis_engine::units::Seconds;
@@ -17,11 +18,11 @@ use crate::app::{self, RunOptions};
 use crate::commissioning::Check;
 use crate::config::DataDir;
 use crate::control::{
-    AccountName, Address, Answer, AuthCommand, Command, Failed, FailedKind, NetworkCommand, Outcome, Sheet,
-    SupportHours,
+    AccountName, Address, Answer, AuthCommand, Command, Failed, FailedKind, NetworkCommand, Outcome, SupportHours,
 };
 use crate::hand::addressing::{Addressing, Fixed};
 use crate::locale::Language;
+use sheets::SheetFile;
 
 /// It failed; the message says why. Wrong usage is 2, by clap.
 const FAILED: u8 = 1;
@@ -233,7 +234,8 @@ enum Network {
 }
 
 impl Network {
-    fn command(self) -> Result<(Command, Form), Failed> {
+    /// `arrived_on`: by which address of the box whoever calls came.
+    fn command(self, arrived_on: Option<IpAddr>) -> Result<(Command, Form), Failed> {
         let (what, form) = match self {
             Self::Show { form } => (NetworkCommand::Show, form),
             Self::Set { address: None, form, .. } => (NetworkCommand::Set { wanted: Addressing::Dhcp }, form),
@@ -242,16 +244,11 @@ impl Network {
                 let fixed = fixed.map_err(|e| Failed { sentence: e.to_string(), kind: FailedKind::Failed })?;
                 (NetworkCommand::Set { wanted: Addressing::Fixed(fixed) }, form)
             }
-            Self::Confirm { form } => (NetworkCommand::Confirm { arrived_on: own_end_of_ssh() }, form),
+            Self::Confirm { form } => (NetworkCommand::Confirm { arrived_on }, form),
             Self::Revert { form } => (NetworkCommand::Revert, form),
         };
         Ok((Command::Network { what }, form))
     }
-}
-
-/// The box's address in `SSH_CONNECTION` (`THEIR-ADDRESS THEIR-PORT OUR-ADDRESS OUR-PORT`, sshd(8)).
-fn own_end_of_ssh() -> Option<IpAddr> {
-    std::env::var("SSH_CONNECTION").ok()?.split(' ').nth(2)?.parse().ok()
 }
 
 #[derive(Debug, Subcommand)]
@@ -346,6 +343,15 @@ pub fn main() -> ExitCode {
         Ok(sheets) => sheets,
         Err(failed) => return fail(&failed),
     };
+    // Seen by whoever calls: the box's owner does not see the processes of others.
+    let arrived_on = match &verb {
+        Verb::Network { what: Network::Confirm { .. } } => ssh::own_end(),
+        _ => Ok(None),
+    };
+    let arrived_on = match arrived_on {
+        Ok(arrived_on) => arrived_on,
+        Err(sentence) => return fail(&Failed { sentence, kind: FailedKind::Failed }),
+    };
     if let Err(e) = app::act_as_owner(&dir) {
         return fail(&e.into());
     }
@@ -372,7 +378,7 @@ pub fn main() -> ExitCode {
         Verb::Pause { machine, length, form } => (Command::Pause { machine, length }, form),
         Verb::Resume { machine, form } => (Command::Resume { machine }, form),
         Verb::Retire { machine, form } => (Command::Retire { machine }, form),
-        Verb::Network { what } => match what.command() {
+        Verb::Network { what } => match what.command(arrived_on) {
             Ok(command) => command,
             Err(refused) => return fail(&refused),
         },
@@ -383,42 +389,6 @@ pub fn main() -> ExitCode {
     let written = if answered.is_ok() { sheets.into_iter().try_for_each(|sheet| sheet.write(&dir)) } else { Ok(()) };
     let ended = end(answered, form);
     written.map_or_else(|failed| fail(&failed), |()| ended)
-}
-
-/// A sheet that is to be written, and where.
-struct SheetFile {
-    sheet: Sheet,
-    language: Language,
-    path: PathBuf,
-    file: File,
-}
-
-impl SheetFile {
-    fn of(verb: &Verb) -> Result<Vec<Self>, Failed> {
-        let Verb::Commission { certificate, firewall_sheet, language, .. } = verb else { return Ok(Vec::new()) };
-        let wanted = [(Sheet::Certificate, certificate), (Sheet::Firewall, firewall_sheet)];
-        let open = |(sheet, path): (Sheet, &Option<PathBuf>)| {
-            let path = path.clone()?;
-            let file = File::create(&path).map_err(|e| Self::cannot(&path, &e));
-            Some(file.map(|file| Self { sheet, language: *language, path, file }))
-        };
-        wanted.into_iter().filter_map(open).collect()
-    }
-
-    fn write(mut self, dir: &DataDir) -> Result<(), Failed> {
-        let command = Command::Sheet { sheet: self.sheet, language: self.language };
-        let answer = app::command(dir, &command, &mut |_| ())?;
-        let pdf = answer.json.as_str().and_then(|text| BASE64.decode(text.as_bytes()).ok());
-        let pdf = pdf.ok_or_else(|| Failed {
-            sentence: "the daemon answered with no document; it may be of another version".to_owned(),
-            kind: FailedKind::Failed,
-        })?;
-        self.file.write_all(&pdf).and_then(|()| self.file.sync_all()).map_err(|e| Self::cannot(&self.path, &e))
-    }
-
-    fn cannot(path: &Path, error: &std::io::Error) -> Failed {
-        Failed { sentence: format!("{} cannot be written: {error}", path.display()), kind: FailedKind::Failed }
-    }
 }
 
 fn init(dir: &DataDir) -> ExitCode {
