@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use datis_engine::ids::{RunId, SourceKind};
 use datis_engine::units::UnixMillis;
-use datis_engine::wire::{RunOutcome, RunReport};
+use datis_engine::wire::{Message, RunOutcome, RunReport};
 
 use crate::backup::{self, BackupError, BackupRequest, BackupSummary, Input};
 use crate::enrol::{self, EnrolError};
@@ -14,7 +14,7 @@ use crate::progress::{Phase, Progress};
 use crate::state::{KnownSource, LastRun, SourceRoot, State};
 use crate::walk::{WalkOptions, resolve_roots};
 
-/// How long the box may take to hear how a run went.
+/// How long the box may take to hear how a run or a restore went.
 const REPORT_MAX: Duration = Duration::from_secs(10);
 /// Characters of each text in that report, and patterns in it.
 const REPORT_TEXT_MAX: usize = 200;
@@ -90,10 +90,10 @@ fn report_of(
 }
 
 /// For the people who look at the box; nothing depends on it, and a box that does not know the message is an older one.
-fn tell_the_box(state: &State, report: &RunReport) {
+pub fn tell_the_box(state: &State, report: &impl Message) {
     let told = state.link().and_then(|link| link.connect()).and_then(|mut box_| box_.ask_once(report, REPORT_MAX));
     if let Err(error) = told {
-        tracing::debug!(error = %crate::errors::chain(&error), "the box was not told how the run went");
+        tracing::debug!(error = %crate::errors::chain(&error), "the box was not told how it went");
     }
 }
 

@@ -328,6 +328,24 @@ pub enum RunOutcome {
     Failed,
 }
 
+/// What came of a restore, for the people who look at the box. Sent when it has ended; a box need not know this message.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct RestoreReport {
+    /// Out of which snapshot.
+    #[n(0)]
+    pub snapshot: SnapshotId,
+    /// Files that are back, each byte of which was checked against its hash.
+    #[n(1)]
+    pub files: u64,
+    /// Their bytes.
+    #[n(2)]
+    pub bytes: u64,
+    /// Entries that could not be restored.
+    #[n(3)]
+    pub problems: u64,
+}
+message!(RestoreReport => Done, "/v1/restored");
+
 /// Opens a backup of one source. At most one is open per machine and source.
 #[derive(Debug, Clone, Encode, Decode)]
 pub struct Begin {

@@ -146,6 +146,7 @@ fn the_numbers_of_the_protocol_document_are_the_engine_s() {
         wire::Renew::PATH,
         wire::Heartbeat::PATH,
         wire::RunReport::PATH,
+        wire::RestoreReport::PATH,
         wire::ListPutBacks::PATH,
         wire::TellPutBack::PATH,
         wire::Begin::PATH,

@@ -7,4 +7,5 @@ mod neighbours;
 mod outside;
 mod partners;
 mod routers;
+mod signing;
 mod site;

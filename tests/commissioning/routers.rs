@@ -10,7 +10,7 @@ use crate::site::{BOX, Site, outcome};
 
 impl Site {
     /// Starts miniupnpd on the router. Its chains must be there before it.
-    fn open_by_itself(&mut self, settings: &str) {
+    pub(crate) fn open_by_itself(&mut self, settings: &str) {
         self.lab.nft(
             "rtr",
             "table inet miniupnpd { chain forward { type filter hook forward priority 0; jump miniupnpd; }\n\
@@ -63,7 +63,8 @@ impl Site {
     }
 }
 
-const ANY_PORT: &str = "enable_upnp=yes\nenable_natpmp=yes\nallow 1024-65535 192.168.77.0/24 1024-65535";
+/// A router that opens any port of the box to it.
+pub(crate) const ANY_PORT: &str = "enable_upnp=yes\nenable_natpmp=yes\nallow 1024-65535 192.168.77.0/24 1024-65535";
 
 #[test]
 fn a_site_that_is_good_all_the_way_passes_within_thirty_seconds() {

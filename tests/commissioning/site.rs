@@ -180,6 +180,11 @@ impl Site {
         self.lab.answer_datagrams("net", address, move |query| time_answer(query, ahead).to_vec());
     }
 
+    /// The folder of the box.
+    pub(crate) fn data(&self) -> &std::path::Path {
+        &self.data
+    }
+
     /// The program as the box has it.
     pub(crate) fn datisd(&self) -> &std::path::Path {
         &self.datisd

@@ -10,7 +10,8 @@ use datis_engine::ids::RunId;
 use datis_engine::units::UnixMillis;
 use datis_engine::wire::{
     Abandon, Begin, Begun, Commit, Enrol, Have, Heartbeat, ListPutBacks, ListSnapshots, Locate, Message, PACK_PATH,
-    PutBackStep, ReadSegment, RefusalCode, Renew, RunOutcome, RunReport, SessionId, TellPutBack, pack_path,
+    PutBackStep, ReadSegment, RefusalCode, Renew, RestoreReport, RunOutcome, RunReport, SessionId, TellPutBack,
+    pack_path,
 };
 use harness::raw::{Answer, Authority, Identity, Raw, RawMachine, fresh_key, put_body};
 use rcgen::KeyPair;
@@ -73,6 +74,11 @@ const ROWS: &[Row] = &[
                 excludes: vec!["*.tmp".to_owned()],
             })
         },
+    },
+    Row {
+        path: RestoreReport::PATH,
+        slots: &[Slot::Snapshot],
+        request: |_, ids| post(&RestoreReport { snapshot: ids.snapshot, files: 1, bytes: 2, problems: 0 }),
     },
     Row { path: ListPutBacks::PATH, slots: &[], request: |_, _| post(&ListPutBacks {}) },
     Row {

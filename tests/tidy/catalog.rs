@@ -23,6 +23,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("0011_directory.sql", "50e3ab45c7de5bc42dfd33ee9a143896ec4ad1d19cb0f536979a31c90cf463ee"),
     ("0012_post_order.sql", "50aa6f2a8b1e609465e2b78f4c1f5ff2e784709f13bd5334605ba59177fce9aa"),
     ("0013_report_pdf.sql", "718485cd4c27c8d804529f927f48234e947c21e58ec5e0b68fabc7b3c7a3c949"),
+    ("0014_restores.sql", "d85ab0e2ed9946cff0dd169454eb76101b6bcd6abf3aa090dbf70472aee0db03"),
 ];
 
 #[test]

@@ -199,6 +199,47 @@ pub fn newest(c: &Connection, machine: MachineRow, limit: u32) -> Result<Vec<Run
     Ok(runs.collect::<Result<_, _>>()?)
 }
 
+/// The last restore that a machine told of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MachineRestore {
+    /// Out of which of its sources.
+    pub source: SourceName,
+    /// Files that came back.
+    pub files: u64,
+    /// When the box heard of it.
+    pub reported_at: UnixMillis,
+}
+
+/// Keeps the last restore of a machine.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn keep_restore(tx: &Transaction<'_>, machine: MachineRow, last: &MachineRestore) -> Result<(), CatalogError> {
+    tx.prepare_cached(
+        "INSERT OR REPLACE INTO machine_restore (machine, source, files, reported_at) VALUES (?1, ?2, ?3, ?4)",
+    )?
+    .execute(params![machine, last.source.as_str(), column_size(last.files), last.reported_at.0])?;
+    Ok(())
+}
+
+/// The newest restore that any machine told of, with its name.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn newest_restore(c: &Connection) -> Result<Option<(String, MachineRestore)>, CatalogError> {
+    let mut statement = c.prepare_cached(
+        "SELECT machine.name, source, files, reported_at FROM machine_restore JOIN machine ON machine.id = machine
+         ORDER BY reported_at DESC LIMIT 1",
+    )?;
+    let last = |row: &Row<'_>| {
+        Ok((
+            row.get(0)?,
+            MachineRestore { source: word_at(row, 1)?, files: size_at(row, 2)?, reported_at: time_at(row, 3)? },
+        ))
+    };
+    Ok(statement.query_row([], last).optional()?)
+}
+
 /// What a machine takes on the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MachineSize {

@@ -221,6 +221,7 @@ fn app(
         .route(path::<wire::Renew>(), web::post().to(enrol::renew))
         .route(path::<wire::Heartbeat>(), messages::route(SMALL, operations::heartbeat))
         .route(path::<wire::RunReport>(), messages::route(SMALL, operations::report_run))
+        .route(path::<wire::RestoreReport>(), messages::route(SMALL, operations::report_restore))
         .route(path::<wire::ListPutBacks>(), messages::route(SMALL, operations::list_put_backs))
         .route(path::<wire::TellPutBack>(), messages::route(SMALL, operations::tell_put_back))
         .route(path::<wire::Begin>(), messages::route(SMALL, operations::begin))

@@ -93,7 +93,7 @@ pub use put_back::{
 pub use rebuild::{MachineOrigin, RebuildReport, RebuiltMachine, rebuild};
 pub use receive::{PackIntake, receive_pack};
 pub use restore::{list_snapshots, locate, read_segment};
-pub use runs::{Past, past, report_run};
+pub use runs::{Past, last_machine_restore, past, report_restore, report_run};
 pub(crate) use scrub::{next_unscrubbed, scrub_pack};
 pub use sessions::{Sessions, abandon, begin};
 pub use signoff::{

@@ -15,6 +15,7 @@ use super::error::{Failure, OperationError, PutBackProblem};
 use super::site::Site;
 use super::{Machine, MachineState};
 use crate::catalog::putbacks::{self, NewPutBack, PutBack, PutBackKind, PutBackState};
+use crate::catalog::runs::{self, MachineRestore};
 use crate::catalog::{CatalogError, PutBackRow, machines, snapshots};
 use crate::plain::plain;
 
@@ -199,6 +200,11 @@ pub fn tell_put_back(site: &Site, machine: &Machine, message: &TellPutBack) -> R
             let state = put_back.state.word();
             tracing::info!(machine = %machine.name, request = row.0, state, "A request to put back");
             record(tx, site, &Actor::machine(machine), action(message.step), machine.name.as_str(), &detail)?;
+            if !put_back.state.is_open() && message.files > 0 {
+                let reported_at = site.clock.now();
+                let last = MachineRestore { source: put_back.source.clone(), files: message.files, reported_at };
+                runs::keep_restore(tx, machine.row, &last)?;
+            }
         }
         Ok::<_, Failure>(PutBackAnswer { goes_on })
     });

@@ -1,11 +1,13 @@
 //! What machines tell of their runs, and what is known of their days and sizes.
 
-use datis_engine::wire::{self, Done, Refusal, RunReport};
+use datis_engine::wire::{self, Done, Refusal, RefusalCode, RestoreReport, RunReport};
 
+use super::error::Failure;
+use super::keeping::Deed;
 use super::site::Site;
 use super::{Machine, OperationError};
-use crate::catalog::CatalogError;
-use crate::catalog::runs::{self, Day, DayRuns, MachineSize, Run, RunOutcome};
+use crate::catalog::runs::{self, Day, DayRuns, MachineRestore, MachineSize, Run, RunOutcome};
+use crate::catalog::{CatalogError, snapshots};
 use crate::plain::plain;
 
 /// Patterns of one source that are kept, and characters of each.
@@ -43,6 +45,39 @@ pub fn report_run(site: &Site, machine: &Machine, message: &RunReport) -> Result
     let kept = site.catalog.writer().write(|tx| runs::keep(tx, machine.row, &message.run, &run));
     kept.map_err(|e: CatalogError| site.refusal(e.into()))?;
     Ok(Done {})
+}
+
+/// Keeps that a machine has restored something of its own: at least one file.
+///
+/// # Errors
+/// [`RefusalCode::NotFound`] when it has no such snapshot; [`Refusal`].
+pub fn report_restore(site: &Site, machine: &Machine, message: &RestoreReport) -> Result<Done, Refusal> {
+    let now = site.clock.now();
+    let kept = site.catalog.writer().write(|tx| {
+        let snapshot = snapshots::by_id(tx, machine.row, &message.snapshot)?;
+        let snapshot = snapshot.ok_or_else(|| {
+            Failure::refuse(RefusalCode::NotFound, &format!("the box has no snapshot {}", message.snapshot))
+        })?;
+        if message.files > 0 {
+            let last = MachineRestore { source: snapshot.source, files: message.files, reported_at: now };
+            runs::keep_restore(tx, machine.row, &last)?;
+        }
+        Ok::<_, Failure>(Done {})
+    });
+    kept.map_err(|failure| site.refusal(failure))
+}
+
+/// The last restore that any machine told of, with `MACHINE/SOURCE` as its subject.
+///
+/// # Errors
+/// [`OperationError`].
+pub fn last_machine_restore(site: &Site) -> Result<Option<Deed>, OperationError> {
+    let last = site.catalog.reader().read(|tx| runs::newest_restore(tx))?;
+    Ok(last.map(|(machine, last)| Deed {
+        at: last.reported_at,
+        subject: format!("{machine}/{}", last.source),
+        by: machine,
+    }))
 }
 
 /// What a machine did in the last 53 weeks, and what it takes.
@@ -123,6 +158,26 @@ mod tests {
         }
         let rows = site.catalog.reader().read(|tx| runs::newest(tx, client.machine.row, 1_000)).expect("runs");
         assert_eq!(rows.len(), 50);
+    }
+
+    #[test]
+    fn the_last_restore_of_a_machine_out_of_its_own_snapshots_is_kept() {
+        let test = TestBox::start();
+        let site = test.site();
+        let (one, two) = (Client::enrol(site, "one"), Client::enrol(site, "two"));
+        let of_one = one.back_up(site, &files(2, 1)).0.snapshot;
+        let tell = |client: &Client, files| {
+            let message = RestoreReport { snapshot: of_one, files, bytes: 7, problems: 0 };
+            report_restore(site, &client.machine, &message)
+        };
+        tell(&one, 0).expect("told");
+        assert_eq!(tell(&two, 3).expect_err("not its own").code, RefusalCode::NotFound);
+        assert_eq!(last_machine_restore(site).expect("read"), None, "no file came back");
+        for files in 1..3 {
+            tell(&one, files).expect("told");
+        }
+        let last = last_machine_restore(site).expect("read").expect("a restore");
+        assert_eq!(last.subject, format!("one/{}", source()));
     }
 
     #[test]

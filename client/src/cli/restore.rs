@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::path::PathBuf;
 
+use datis_engine::wire::RestoreReport;
 use serde_json::json;
 
 use super::args::RestoreArguments;
@@ -12,6 +13,7 @@ use crate::exit::Exit;
 use crate::progress::{Display, Progress, Renderer};
 use crate::reader::ChunkReader;
 use crate::restore::{self, Mode, Place, RestoreRequest, RestoreSummary, Survey, Warnings};
+use crate::runs;
 use crate::snapshots::SnapshotList;
 use crate::state::State;
 
@@ -49,6 +51,9 @@ fn write(state: &State, request: &RestoreRequest, json: bool, progress: &Progres
     let result = restore::run(state, request, progress);
     renderer.finish();
     let done = result?;
+    // Whether backups can be restored is what the people who look at the box want to know first.
+    let (files, bytes, problems) = (done.files, done.bytes, done.problem_count);
+    runs::tell_the_box(state, &RestoreReport { snapshot: request.snapshot.id, files, bytes, problems });
     let exit = done.exit();
     if json {
         summary(exit, to_json(&done))?;

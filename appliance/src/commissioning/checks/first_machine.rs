@@ -5,10 +5,15 @@ use super::keeping::day;
 use crate::commissioning::catalogue::Finding;
 use crate::commissioning::outcome::Fact;
 use crate::operations::accounts::Action;
-use crate::operations::{self, Deed, MachineState, Site, Status, chain};
+use crate::operations::{self, Deed, MachineState, OperationError, Site, Status, chain};
 
 pub(super) fn look(site: &Site) -> Found {
-    match operations::status(site).and_then(|status| Ok((status, operations::last_done(site, Action::Restored)?))) {
+    let look = || -> Result<_, OperationError> {
+        // In the portal, or by the machine itself.
+        let restored = [operations::last_done(site, Action::Restored)?, operations::last_machine_restore(site)?];
+        Ok((operations::status(site)?, restored.into_iter().flatten().max_by_key(|deed| deed.at.0)))
+    };
+    match look() {
         Ok((status, restored)) => judge(&backed_up(&status), restored.as_ref()),
         Err(error) => (Finding::Untold, vec![Fact::text("reason", chain(&error))]),
     }
