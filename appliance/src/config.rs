@@ -259,8 +259,9 @@ pub struct CommissioningConfig {
     pub time_servers: Vec<TimeServer>,
     /// Where the NUT server listens that knows the UPS; default: its usual port on this computer.
     pub nut_server: SocketAddr,
-    /// The program that asks disks how they are; default: `smartctl`, where the system finds it.
-    pub smartctl: PathBuf,
+    /// A program that asks disks how they are, with the words of `smartctl`, and runs as the box; default: the helper
+    /// `datis-probe` runs `smartctl`.
+    pub smartctl: Option<PathBuf>,
     /// Boxes outside that may be asked, `HOST:PORT#PIN`, at most [`COORDINATORS_MAX`]; default: none.
     pub coordinators: Vec<PartnerAddress>,
 }
@@ -275,7 +276,7 @@ impl Default for CommissioningConfig {
             automatic: true,
             time_servers: (0..3).map(of_pool).collect(),
             nut_server: (Ipv4Addr::LOCALHOST, NUT_PORT).into(),
-            smartctl: PathBuf::from("smartctl"),
+            smartctl: None,
             coordinators: Vec::new(),
         }
     }

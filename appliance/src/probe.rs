@@ -1,10 +1,12 @@
-//! Frames on the wire, which need a privilege (CAP_NET_RAW) that the daemon must not have: asked of the helper
-//! `datis-probe`, a program that does these two things and nothing else.
+//! What can only be seen with a privilege that the daemon must not have: frames on the wire, and what disks say of
+//! themselves. Asked of the helper `datis-probe`, a program that looks at these and does nothing else.
 //!
-//! The helper reads one question and writes one answer, each a line of JSON. Under systemd it stands behind a socket and
-//! is started for each question; where there is no such socket, the daemon starts the helper that lies beside it, which
-//! works for root. It never takes an address and never answers for one: it asks, and listens for a few seconds.
+//! The helper reads one question and writes one answer, each a line of JSON. Under systemd it stands behind two sockets, each
+//! with the privilege for its questions alone (CAP_NET_RAW, or the disks), and is started for each question; where there is
+//! no such socket, the daemon starts the helper that lies beside it, which works for root. It never takes an address and
+//! never answers for one: it asks, and listens for a few seconds.
 
+pub mod disks;
 mod frames;
 mod helper;
 
@@ -18,6 +20,8 @@ use crate::helpers::{Helper, Line};
 pub use helper::main;
 
 const HELPER: Helper = Helper { program: "datis-probe", socket: "/run/datis-probe.sock" };
+/// The same program with another privilege.
+const DISKS: Helper = Helper { program: "datis-probe", socket: "/run/datis-disks.sock" };
 /// The helper listens for no longer than half of this.
 const PATIENCE: Duration = Duration::from_secs(15);
 
@@ -41,6 +45,17 @@ pub enum Question {
         /// Addresses that nobody has, as far as any were found.
         free: Vec<Ipv4Addr>,
     },
+    /// How are the disks? (`smartctl`, with the words that the helper has for it.)
+    Disks {},
+}
+
+impl Question {
+    const fn helper(&self) -> &'static Helper {
+        match self {
+            Self::Holders { .. } | Self::Offers { .. } => &HELPER,
+            Self::Disks {} => &DISKS,
+        }
+    }
 }
 
 /// What the helper says.
@@ -60,6 +75,11 @@ pub enum Answer {
         unknown: Vec<Offer>,
         /// To each of the two others. A server that goes by hardware addresses takes them for one.
         others: [Vec<Offer>; 2],
+    },
+    /// What the disks say.
+    Disks {
+        /// Each disk of the computer.
+        disks: Vec<disks::Disk>,
     },
     /// It could not look.
     Failed {
@@ -115,11 +135,12 @@ impl From<PortName> for String {
 /// # Errors
 /// [`HelperError`].
 pub fn ask(question: &Question) -> Result<Answer, HelperError> {
-    let line = Line::open(&HELPER)?;
+    let helper = question.helper();
+    let line = Line::open(helper)?;
     line.say(question)?;
     line.finish();
     match line.hear(PATIENCE)? {
-        Answer::Failed { reason } => Err(HELPER.failed(reason)),
+        Answer::Failed { reason } => Err(helper.failed(reason)),
         answer => Ok(answer),
     }
 }
@@ -139,5 +160,8 @@ mod tests {
             assert!(serde_json::from_str::<Question>(&bad).is_err(), "{bad}");
         }
         assert!(serde_json::from_str::<Question>(r#"{"ask":"take","port":"eth0"}"#).is_err());
+        // Disks are asked by words of the helper's own: there is nothing that could be added.
+        assert_eq!(serde_json::from_str::<Question>(r#"{"ask":"disks"}"#).expect("decode"), Question::Disks {});
+        assert!(serde_json::from_str::<Question>(r#"{"ask":"disks","disk":"/dev/sda"}"#).is_err());
     }
 }

@@ -39,7 +39,7 @@ impl Scan {
         let (port, address) = network.main_address().ok_or_else(NoScan::gone)?;
         match ask(&Question::Offers { port: name_of(port)?, free: free_addresses(network, address)? })? {
             Answer::Offers { known, unknown, others } => Ok(Self { known, unknown, others }),
-            Answer::Holders { .. } | Answer::Failed { .. } => Err(NoScan::strange()),
+            Answer::Holders { .. } | Answer::Disks { .. } | Answer::Failed { .. } => Err(NoScan::strange()),
         }
     }
 
@@ -96,7 +96,7 @@ pub(super) fn holders(network: &Network, address: Ipv4Addr) -> Result<Vec<String
             let own: Vec<String> = network.ports.iter().map(|port| port.mac.to_string()).collect();
             Ok(macs.into_iter().filter(|mac| !own.contains(mac)).collect())
         }
-        Answer::Offers { .. } | Answer::Failed { .. } => Err(NoScan::strange()),
+        Answer::Offers { .. } | Answer::Disks { .. } | Answer::Failed { .. } => Err(NoScan::strange()),
     }
 }
 

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::net::Ipv4Addr;
 use std::os::fd::AsRawFd;
 use std::panic::catch_unwind;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,7 @@ use datis_engine::keys::random_bytes;
 use smoltcp::phy::{Device, Medium, RawSocket, RxToken, TxToken, wait};
 use smoltcp::wire::EthernetAddress;
 
+use super::disks;
 use super::frames::{Discover, arp_probe, holder, offer};
 use super::{Answer, Offer, PortName, Question};
 use crate::helpers::{line_of, read_line};
@@ -43,6 +45,7 @@ fn look(question: &Question) -> Result<Answer, String> {
     match question {
         Question::Holders { port, address } => Port::open(port)?.holders(*address).map(|macs| Answer::Holders { macs }),
         Question::Offers { port, free } => Port::open(port)?.offers(free),
+        Question::Disks {} => disks::ask_all(Path::new("smartctl")).map(|disks| Answer::Disks { disks }),
     }
 }
 

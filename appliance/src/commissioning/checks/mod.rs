@@ -80,7 +80,7 @@ pub(super) fn look(check: Check, around: &Surroundings<'_>) -> Found {
         Check::Time => clock::look(&around.config.time_servers),
         Check::Room => room::look(around.site),
         Check::Power => power::look(around.config.nut_server),
-        Check::Disks => disks::look(&around.config.smartctl),
+        Check::Disks => disks::look(around.config.smartctl.as_deref()),
         Check::Admin => owner::look(around.site),
         Check::Kit => keeping::kit(around.site),
         Check::Mail => keeping::mail(around.site),
