@@ -170,14 +170,15 @@ impl Host {
             return Err(HostError::Busy);
         }
         log_use(&self.site, by, Right::RunBox, Action::NetworkTried, &port.name, &wanted.to_string())?;
-        // Of one that could not be taken back: it has to be tried again at the next start.
-        let is_noted = self.dir.trial_file().exists();
+        // Of one that could not be taken back: the next start still has to.
+        let earlier = files::read_if_there(&self.dir.trial_file(), NOTE_MAX).map_err(HostError::Note)?;
         files::replace(&self.dir.trial_file(), wanted.to_string().as_bytes()).map_err(HostError::Note)?;
         let trial = match hand::begin(name.clone(), wanted.clone(), self.seconds) {
             Ok(trial) => Arc::new(trial),
             Err(error) => {
-                if !is_noted {
-                    self.forget_note();
+                match earlier {
+                    Some(note) => files::replace(&self.dir.trial_file(), &note).map_err(HostError::Note)?,
+                    None => self.forget_note(),
                 }
                 return Err(error.into());
             }

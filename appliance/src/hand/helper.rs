@@ -97,7 +97,10 @@ fn attempt(port: PortName, wanted: Addressing, seconds: TrialSeconds) -> Result<
             }
         }
     };
-    journal.clear()?;
+    // Whoever comes next takes back what its journal holds, also what was kept.
+    if let Err(reason) = journal.clear() {
+        return Ok(Answer::Stuck { reason });
+    }
     outcome
 }
 

@@ -44,7 +44,9 @@ pub(super) fn keep(nmcli: Nmcli<'_>, before: Option<&str>) -> Result<(), String>
 
 /// The tried profile goes in any case: an old one that does not come up must not hold the port on a trial without end.
 pub(super) fn take_back(nmcli: Nmcli<'_>, before: Option<&str>) -> Result<(), String> {
-    let up = || match before {
+    // One that somebody has deleted meanwhile comes up never again, and must not stand in the way of all that comes later.
+    let old = before.filter(|uuid| nmcli(&["-g", "connection.id", "connection", "show", "uuid", uuid]).is_ok());
+    let up = || match old {
         Some(uuid) => nmcli(&["--wait", "20", "connection", "up", "uuid", uuid]).map(drop),
         None => Ok(()),
     };
@@ -184,6 +186,9 @@ mod tests {
         assert!(taken_back.is_err(), "it is told, and tried again");
         assert_eq!(left, [("old", true, false)]);
         assert!(after("delete", take_back).0.is_err());
+        assert!(after("show", take_back).0.is_err(), "a manager that says nothing has taken nothing back");
+        let take_back = |nmcli: Nmcli<'_>| super::take_back(nmcli, Some("deleted by hand"));
+        assert_eq!(after("", take_back), (Ok(()), vec![("old", true, false)]));
     }
 
     #[test]
