@@ -151,11 +151,14 @@ mod tests {
         }
     }
 
+    /// A profile that is still there: its UUID, whether it is kept, whether it is on.
+    type Left = (&'static str, bool, bool);
+
     /// The trial is on, an earlier change has left its profile; what is done to it, and which profiles are there then.
     fn after(
         fails_at: &'static str,
         act: impl FnOnce(Nmcli<'_>) -> Result<(), String>,
-    ) -> (Result<(), String>, Vec<(&'static str, bool, bool)>) {
+    ) -> (Result<(), String>, Vec<Left>) {
         let old = Profile { uuid: "old", name: KEPT, is_kept: true, is_on: false };
         let tried = Profile { uuid: "new", name: TRIED, is_kept: false, is_on: true };
         let manager = RefCell::new(Manager { profiles: vec![old, tried], fails_at });

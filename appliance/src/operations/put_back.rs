@@ -200,7 +200,7 @@ pub fn tell_put_back(site: &Site, machine: &Machine, message: &TellPutBack) -> R
             let state = put_back.state.word();
             tracing::info!(machine = %machine.name, request = row.0, state, "A request to put back");
             record(tx, site, &Actor::machine(machine), action(message.step), machine.name.as_str(), &detail)?;
-            if !put_back.state.is_open() && message.files > 0 {
+            if matches!(put_back.state, PutBackState::Done | PutBackState::Incomplete) && message.files > 0 {
                 let reported_at = site.clock.now();
                 let last = MachineRestore { source: put_back.source.clone(), files: message.files, reported_at };
                 runs::keep_restore(tx, machine.row, &last)?;
@@ -317,7 +317,10 @@ mod tests {
         let foreign = tell_put_back(site, &other.machine, &told(row, PutBackStep::Done)).expect_err("foreign");
         assert_eq!(foreign.code, RefusalCode::NotFound);
         let tell = |step| tell_put_back(site, &client.machine, &told(row, step)).expect("told").goes_on;
-        assert!(tell(PutBackStep::Working) && tell(PutBackStep::Done));
+        let restored = || super::super::last_machine_restore(site).expect("read").map(|deed| deed.subject);
+        assert!(tell(PutBackStep::Working) && restored().is_none(), "it is not back yet");
+        assert!(tell(PutBackStep::Done));
+        assert_eq!(restored(), Some(format!("till/{}", super::super::testing::source())));
         assert!(!tell(PutBackStep::Working), "what is over stays over");
         let (done, _) = put_back(site, &by, row).expect("look").expect("there");
         assert_eq!((done.state, done.files, done.bytes), (PutBackState::Done, 3, 9));

@@ -56,7 +56,7 @@ pub fn report_restore(site: &Site, machine: &Machine, message: &RestoreReport) -
     let kept = site.catalog.writer().write(|tx| {
         let snapshot = snapshots::by_id(tx, machine.row, &message.snapshot)?;
         let snapshot = snapshot.ok_or_else(|| {
-            Failure::refuse(RefusalCode::NotFound, &format!("the box has no snapshot {}", message.snapshot))
+            Failure::refuse(RefusalCode::NotFound, format!("the box has no snapshot {}", message.snapshot))
         })?;
         if message.files > 0 {
             let last = MachineRestore { source: snapshot.source, files: message.files, reported_at: now };
