@@ -197,6 +197,44 @@ pub fn folder(
     Ok(FolderPage { entries: all, next, is_damaged: reader.is_damaged })
 }
 
+/// A folder that is being read, entry by entry in the order of the listing. It can be sent to another thread. Memory: what
+/// stands in a few blocks of the listing, however many entries there are.
+pub struct FolderReader {
+    chunks: Chunks,
+    children: Children,
+}
+
+impl FolderReader {
+    /// The next entry; `None` at the end.
+    ///
+    /// # Errors
+    /// [`BrowseError::Fault`]. What cannot be read of the listing is passed over: see [`FolderReader::is_damaged`].
+    pub fn next_entry(&mut self) -> Result<Option<FolderEntry>, BrowseError> {
+        self.children.next(&mut self.chunks)
+    }
+
+    /// Whether entries were missing so far.
+    #[must_use]
+    pub fn is_damaged(&self) -> bool {
+        self.children.is_damaged
+    }
+}
+
+/// Opens the folder `path` of a snapshot to read all that is directly in it; `None` is the top.
+///
+/// # Errors
+/// [`BrowseError::NotFound`], also when `path` is no folder; [`BrowseError::Unreadable`]; [`BrowseError`].
+pub fn open_folder(
+    site: &Arc<Site>,
+    scope: &Scope,
+    snapshot: &SnapshotId,
+    path: Option<&EntryPath>,
+) -> Result<FolderReader, BrowseError> {
+    let mut opened = open(site, scope, snapshot)?;
+    let children = Children::open(Cursor::new(&opened.listing), path, &mut opened.chunks)?;
+    Ok(FolderReader { chunks: opened.chunks, children })
+}
+
 /// Folders first, then by name.
 fn key_of(entry: &FolderEntry) -> (bool, &[u8]) {
     (entry.kind != EntryKind::Dir, &entry.name)

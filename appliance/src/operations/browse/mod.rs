@@ -26,11 +26,13 @@ pub use crate::catalog::names::EntryKind;
 pub use crate::catalog::proofs::{Proof, ProofFailure};
 pub use archive::{ArchiveReport, archive};
 pub use bytes::{FileReader, read_file};
-pub use folder::{EntryDetail, FolderEntry, FolderPage, PAGE_MAX, PageCursor, entry, folder};
+pub use folder::{
+    EntryDetail, FolderEntry, FolderPage, FolderReader, PAGE_MAX, PageCursor, entry, folder, open_folder,
+};
 pub(crate) use index::index_next;
 pub(crate) use prove::prove_next;
 pub use prove::{PROOF_SAMPLE, last_proof, last_proofs, prove};
 pub use scope::{BrowseError, Scope, has_places};
 pub use search::{Found, HITS_MAX, Search, search};
-pub use timeline::timeline;
+pub use timeline::{sources, timeline};
 pub use versions::{Version, Versions, versions};
