@@ -89,7 +89,7 @@ tools-python:
 	$(call install-packages,gcc libc6-dev python3 python3-venv python3-pip)
 
 tools-test: tools-build tools-python
-	$(call install-packages,acl age attr busybox chromium chromium-driver dbus dnsmasq-base e2fsprogs faketime fonts-dejavu-core fuse3 iproute2 libnss3-tools miniupnpd-nftables mount nftables nut-client nut-server procps rsync slapd systemd util-linux xfsprogs)
+	$(call install-packages,acl age attr busybox chromium chromium-driver dbus dnsmasq-base e2fsprogs faketime fonts-dejavu-core fuse3 iproute2 libnss3-tools miniupnpd-nftables mount nftables nut-client nut-server procps rclone rsync slapd systemd util-linux xfsprogs)
 	@[ -x $(TOOLS)/bin/pip ] || python3 -m venv $(TOOLS)
 	@$(TOOLS)/bin/pip install --quiet --disable-pip-version-check --requirement tests/tools/requirements.txt
 	@tests/tools/install-axe.sh $(TOOLS)

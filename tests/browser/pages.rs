@@ -27,6 +27,8 @@ const NO_PAGES: &[&str] = &[
     "/restore/{machine}/{source}",
     "/restore/{machine}/{source}/{snapshot}/file",
     "/restore/{machine}/{source}/{snapshot}/archive",
+    "/dav",
+    "/dav/{path:.*}",
 ];
 
 /// The steps of the setup that have an address of their own.

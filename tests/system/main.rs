@@ -10,6 +10,7 @@ mod excludes;
 mod harness_itself;
 mod metadata;
 mod mounting;
+mod network_folder;
 mod put_back;
 mod readers;
 mod refusals;

@@ -27,6 +27,8 @@ state_words! {
         Read => "read",
         /// All that its account may do, except what has to do with accounts and keys.
         Manage => "manage",
+        /// Reading backups as a network folder, and nothing else.
+        Webdav => "webdav",
     }
 }
 

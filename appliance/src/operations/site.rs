@@ -164,6 +164,8 @@ pub struct Site {
     /// Those of proofs: whoever mistypes the kit can still sign in.
     pub(super) proof_delays: Delays,
     pub(super) directory_questions: Questions,
+    /// Of tokens for network folders: drives try again by themselves, and people must still come in.
+    pub(super) folder_delays: Delays,
     pub(super) opened: OpenedPacks,
     pub(super) registrar: Registrar,
     pub(super) poison: Arc<Poison>,
@@ -227,6 +229,7 @@ impl Site {
             delays: Delays::default(),
             proof_delays: Delays::default(),
             directory_questions: Questions::default(),
+            folder_delays: Delays::default(),
             opened: OpenedPacks::default(),
             registrar,
             poison,

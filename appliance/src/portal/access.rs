@@ -19,6 +19,8 @@ pub(super) enum Access {
     Has(Right),
     /// This computer, and tokens that may read figures.
     Figures,
+    /// Programs that show name and token for network folders, with each request.
+    Folders,
 }
 
 /// Whether `peer` is in the local network of `local`, as far as addresses tell: private and link-local ones (RFC 1918,

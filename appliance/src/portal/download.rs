@@ -1,14 +1,25 @@
 //! Files that are taken out of backups: their names, and parts of them (RFC 9110, 6266, 8187).
 
+use std::io::Write;
+use std::sync::Arc;
+
 use actix_web::http::StatusCode;
 use actix_web::http::header::{
     ACCEPT_RANGES, CONTENT_DISPOSITION, CONTENT_RANGE, ETAG, IF_RANGE, RANGE, X_CONTENT_TYPE_OPTIONS,
 };
 use actix_web::http::{Method, header::HeaderName};
 use actix_web::{HttpRequest, HttpResponse};
+use datis_engine::format::path::EntryPath;
+use datis_engine::ids::SnapshotId;
 
 use super::answer::{PageError, encoded};
-use super::pipe::{Flow, Lengthy};
+use super::pages::shown_name;
+use super::pipe::{self, Flow, Lengthy};
+use super::visit::Visit;
+use crate::operations::browse;
+
+/// No browser shows it, or runs anything in it, whatever it is.
+const ANY_BYTES: &str = "application/octet-stream";
 
 /// Names are cut there, in characters: no file system takes more than 255 bytes.
 const NAME_MAX: usize = 120;
@@ -104,6 +115,50 @@ pub(super) struct Download {
     pub(super) flow: Option<Flow>,
 }
 
+/// The file at `path` of a snapshot that the visitor may see. `receipt` is written before the first byte leaves the box;
+/// not when nothing does.
+pub(super) fn file(
+    visit: &Visit,
+    snapshot: &SnapshotId,
+    path: &EntryPath,
+    wish: &Wish,
+    receipt: impl FnOnce() -> Result<(), PageError>,
+) -> Result<Download, PageError> {
+    let scope = visit.scope()?;
+    let open = |from, len| browse::read_file(&visit.portal.site, &scope, snapshot, path, from, len);
+    let mut reader = open(0, u64::MAX)?;
+    let length = reader.detail().size;
+    let tag = version_of(snapshot, path);
+    let part = wish.part(length, &tag);
+    if let Part::Bytes(..) = part {
+        let (from, len) = part.span(length);
+        reader = open(from, len)?;
+    }
+    let flow = if wish.is_head || part == Part::None {
+        // Nothing is taken out.
+        None
+    } else {
+        let permit = Arc::clone(&visit.portal.downloads).try_acquire_owned().map_err(|_| PageError::Busy)?;
+        receipt()?;
+        let flow = pipe::start(permit, Some(reader.left()), move |out| {
+            while let Some(piece) = reader.next_piece()? {
+                out.write_all(piece).map_err(PageError::Sink)?;
+            }
+            Ok(())
+        });
+        Some(flow.map_err(PageError::Sink)?)
+    };
+    let extent = Some(Extent { part, length, tag });
+    Ok(Download { name: shown_name(path.name()), media_type: ANY_BYTES, extent, flow })
+}
+
+/// The version of a file, as an entity tag: one of a snapshot never changes, so that is where it is.
+pub(super) fn version_of(snapshot: &SnapshotId, path: &EntryPath) -> String {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(snapshot.as_bytes()).update(path.as_bytes());
+    format!("\"{}\"", &hasher.finalize().to_hex()[..32])
+}
+
 impl Download {
     /// The answer, once there are bytes to send.
     pub(super) async fn response(self) -> Result<HttpResponse, PageError> {
@@ -145,7 +200,7 @@ fn disposition(name: &str) -> String {
 }
 
 /// Marks of the direction of writing: they make `exe.fdp` out of `pdf.exe` for whoever reads it.
-fn is_direction(c: char) -> bool {
+pub(super) fn is_direction(c: char) -> bool {
     matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 

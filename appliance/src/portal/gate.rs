@@ -20,6 +20,7 @@ use actix_web::{HttpMessage, HttpResponse, web};
 use super::Portal;
 use super::access::{Access, is_from_here, is_near};
 use super::answer::{self, COOKIE};
+use super::dav;
 use super::routes::{self, Route};
 use super::visit::{Bearer, Visit};
 use crate::locale::Language;
@@ -135,6 +136,14 @@ async fn admit_in(
         return Err(answer::plain(StatusCode::MISDIRECTED_REQUEST, locale.word("err-host")));
     }
     let origin = Origin { address: peer, agent: header(USER_AGENT).unwrap_or_default().to_owned() };
+    let arrived_on = local.map(|address| address.to_canonical());
+    let path_and_query = request.uri().path_and_query().map_or("/", |path| path.as_str()).to_owned();
+    if dav::is_within(request.path()) {
+        let actor = dav::admit(portal, request, &origin, locale).await?;
+        let language = actor.language().and_then(Language::of_code).unwrap_or(language);
+        let who = (Visitor::Known(actor), 0);
+        return Ok(Visit::new(portal.clone(), who, origin, language, (host, path_and_query), arrived_on));
+    }
     let bearer = header(AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer ")).map(str::to_owned);
     let Caller { visitor, scope, unseen_alerts } = who(portal, &origin, request, bearer).await?;
     let language = match (&visitor, asked) {
@@ -145,8 +154,6 @@ async fn admit_in(
         }
         (Visitor::Stranger, None) => language,
     };
-    let path_and_query = request.uri().path_and_query().map_or("/", |path| path.as_str()).to_owned();
-    let arrived_on = local.map(|address| address.to_canonical());
     let asked = (host.clone(), path_and_query);
     let visit = Visit::new(portal.clone(), (visitor, unseen_alerts), origin, language, asked, arrived_on);
     let changes = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
@@ -215,10 +222,12 @@ fn may_pass(
     scope: Option<TokenScope>,
     referer: Option<&str>,
 ) -> Result<(), HttpResponse> {
-    // A token for figures is good for nothing else, and one for looking changes nothing.
+    // A token for figures is good for nothing else, one for looking changes nothing, and one for network folders is good
+    // for nothing that passes here.
     let is_within = match scope {
         Some(TokenScope::Metrics) => route.access == Access::Figures,
         Some(TokenScope::Read) => route.is_look(),
+        Some(TokenScope::Webdav) => false,
         Some(TokenScope::Manage) | None => true,
     };
     if !is_within {
@@ -230,6 +239,8 @@ fn may_pass(
             let is_known = matches!(visitor, Visitor::Known(_));
             if is_known || visit.origin.address.is_loopback() { Ok(()) } else { Err(answer::unauthorised()) }
         }
+        // They are let through above, or not at all.
+        (Access::Folders, _) => Err(answer::forbidden(visit)),
         (Access::HalfSignedIn, Visitor::Pending(_)) => Ok(()),
         (Access::HalfSignedIn, Visitor::Known(_)) => Err(answer::go("/")),
         (_, Visitor::Pending(pending)) => Err(answer::go(match pending.stage {

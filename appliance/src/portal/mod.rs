@@ -6,6 +6,7 @@
 
 mod access;
 mod answer;
+mod dav;
 mod download;
 mod frame;
 mod gate;
@@ -89,6 +90,9 @@ pub(crate) struct Portal {
     weighing: Arc<Weighing>,
     /// Downloads that may still begin.
     downloads: Arc<Semaphore>,
+    /// Network folders that may still be listed.
+    listings: Arc<Semaphore>,
+    told: dav::Told,
 }
 
 /// Why the portal cannot be served.
@@ -134,6 +138,8 @@ impl Portal {
             proving: Arc::default(),
             weighing: Arc::default(),
             downloads: Arc::new(Semaphore::new(pipe::AT_A_TIME)),
+            listings: Arc::new(Semaphore::new(dav::LISTED_AT_A_TIME)),
+            told: dav::Told::default(),
         }))
     }
 

@@ -26,7 +26,8 @@ const SESSION: &str = "session";
 const ABOUT: &str = "Everything that DatisAdmin's pages do. Forms are sent as forms; what is done is answered with 303 and \
                      the page to look at. Programs send a token of an account (My account, API tokens) as `Authorization: \
                      Bearer …`: one for reading may only GET, one for managing may do what its account may, except what \
-                     needs the password once more. Without a token, changes are taken from the portal's own pages alone.";
+                     needs the password once more. Without a token, changes are taken from the portal's own pages alone. What is under `/dav/` is \
+                     WebDAV (RFC 4918) and not described here.";
 
 /// Values of queries, by the routes that look at them.
 const QUERIES: &[(&str, &[&str])] = &[
@@ -84,7 +85,7 @@ macro_rules! nothing_more {
     };
 }
 
-nothing_more!(Visit, HttpRequest);
+nothing_more!(Visit, HttpRequest, web::Payload);
 
 impl<T> Taken for web::Path<T> {
     fn describe(operation: OperationBuilder) -> OperationBuilder {
@@ -144,6 +145,7 @@ pub(super) fn operation<A: Taken, H: actix_web::Handler<A>>(_: &H, route: &Route
         Access::SignedIn => "For every account.".to_owned(),
         Access::Has(right) => format!("For accounts with the right {right:?}."),
         Access::Figures => "For this computer, and tokens that may read figures.".to_owned(),
+        Access::Folders => "For tokens that may read network folders.".to_owned(),
     };
     if !matches!(route.access, Access::Public) {
         for scheme in [TOKEN, SESSION] {
@@ -156,10 +158,11 @@ pub(super) fn operation<A: Taken, H: actix_web::Handler<A>>(_: &H, route: &Route
     A::describe(operation.description(Some(may))).build()
 }
 
-/// The document.
+/// The document. Network folders are not in it: their standard (RFC 4918) describes them, and OpenAPI has no word for their
+/// methods.
 pub(super) fn document() -> OpenApi {
     let mut paths = PathsBuilder::new().build();
-    for (route, operation) in routes::operations() {
+    for (route, operation) in routes::operations().into_iter().filter(|(route, _)| route.access != Access::Folders) {
         let method = if route.is_look() { HttpMethod::Get } else { HttpMethod::Post };
         paths.add_path_operation(route.pattern, vec![method], operation);
     }
@@ -192,7 +195,10 @@ mod tests {
         let document: serde_json::Value =
             serde_json::from_str(&document().to_json().expect("a document")).expect("json");
         assert_eq!(document["openapi"], "3.1.0");
-        for route in ROUTES {
+        let (folders, described): (Vec<&Route>, Vec<&Route>) =
+            ROUTES.iter().partition(|route| route.access == Access::Folders);
+        assert!(folders.iter().all(|route| document["paths"].get(route.pattern).is_none()), "they have no word here");
+        for route in described {
             let operation = &document["paths"][route.pattern][route.method.to_ascii_lowercase()];
             assert!(operation["operationId"].is_string(), "{route:?}");
             let secured = operation["security"].as_array().map_or(0, Vec::len);

@@ -6,6 +6,7 @@ use actix_web::{guard, web};
 use utoipa::openapi::path::Operation;
 
 use super::access::Access;
+use super::dav;
 use super::openapi;
 use super::pages::{
     account, alerts, assets, audit, dashboard, directory, entry, events, figures, machines, people, proofs, reports,
@@ -25,7 +26,7 @@ pub(super) struct Route {
 impl Route {
     /// Whether it only looks.
     pub(super) fn is_look(&self) -> bool {
-        self.method == "GET"
+        matches!(self.method, "GET" | "PROPFIND" | "OPTIONS")
     }
 }
 
@@ -58,6 +59,12 @@ macro_rules! method {
     (post) => {
         "POST"
     };
+    (options) => {
+        "OPTIONS"
+    };
+    (propfind) => {
+        "PROPFIND"
+    };
 }
 
 macro_rules! guard {
@@ -66,6 +73,12 @@ macro_rules! guard {
     };
     (post) => {
         guard::Post()
+    };
+    (options) => {
+        guard::Options()
+    };
+    (propfind) => {
+        guard::fn_guard(|context| context.head().method.as_str() == "PROPFIND")
     };
 }
 
@@ -174,6 +187,12 @@ routes! {
     post "/account/sessions/end-others" Access::SignedIn => account::end_other_sessions,
     post "/account/tokens" Access::SignedIn => account::make_token,
     post "/account/tokens/revoke" Access::SignedIn => account::revoke_token,
+    options "/dav" Access::Folders => dav::options,
+    options "/dav/{path:.*}" Access::Folders => dav::options,
+    propfind "/dav" Access::Folders => dav::list,
+    propfind "/dav/{path:.*}" Access::Folders => dav::list,
+    get "/dav" Access::Folders => dav::read,
+    get "/dav/{path:.*}" Access::Folders => dav::read,
 }
 
 /// The row for a request; `pattern` as actix-web has matched it.
@@ -182,12 +201,14 @@ pub(super) fn find(method: &Method, pattern: &str) -> Option<&'static Route> {
     ROUTES.iter().find(|route| route.method == method && route.pattern == pattern)
 }
 
-/// A path for the log: links that let in are secrets.
+/// A path for the log: links that let in are secrets, and names of files are nobody's business.
 pub(super) fn shown(path: &str) -> &str {
     if path.starts_with("/welcome/") {
         "/welcome/…"
     } else if path.starts_with("/system/network/keep/") {
         "/system/network/keep/…"
+    } else if dav::is_within(path) {
+        "/dav/…"
     } else {
         path
     }

@@ -1,5 +1,6 @@
 //! The portal as browsers, programs and strangers see it.
 
+mod dav;
 mod machines;
 mod restore;
 mod setup;
@@ -22,7 +23,7 @@ use super::*;
 use crate::commissioning::{Check, Finding};
 use crate::config::Config;
 use crate::meters::WorkerMood;
-use crate::operations::accounts::{self, Actor, NewPerson, Origin, Role, Service, TokenScope, Visitor};
+use crate::operations::accounts::{self, Actor, NewPerson, Origin, Right, Role, Service, TokenScope, Visitor};
 use crate::operations::{self, CheckOutcome, CheckState, Limits, Question};
 use crate::vault::Vault;
 
@@ -167,6 +168,7 @@ fn path_of(route: &Route) -> String {
     let id = "00".repeat(16);
     route
         .pattern
+        .replace("{path:.*}", "nobody/system")
         .replace("{file}", "portal-0.css")
         .replace("{link}", "nosuchlink")
         .replace("{id}", &id)
@@ -186,7 +188,7 @@ async fn every_page_speaks_the_visitors_language_without_code_in_it() {
     for route in ROUTES.iter().filter(|route| route.is_look() && !route.pattern.contains('{')) {
         let files = ["/healthz", "/metrics", "/ca.crt", "/events", "/login", "/login/code"];
         let is_file = route.pattern.ends_with(".pdf") || route.pattern.ends_with(".json");
-        if files.contains(&route.pattern) || is_file || route.access == Access::HalfSignedIn {
+        if files.contains(&route.pattern) || is_file || matches!(route.access, Access::HalfSignedIn | Access::Folders) {
             continue;
         }
         for language in ["en", "fr", "ru"] {
@@ -236,6 +238,7 @@ async fn each_route_lets_through_whom_the_table_names_and_nobody_else() {
             Access::Public => assert_ne!(stranger.location, "/login", "{route:?}"),
             // From this computer.
             Access::Figures => assert_eq!(stranger.status, StatusCode::OK, "{route:?}"),
+            Access::Folders => assert_eq!(stranger.status, StatusCode::UNAUTHORIZED, "{route:?}"),
             Access::HalfSignedIn | Access::SignedIn | Access::Has(_) => {
                 assert_eq!(stranger.status, StatusCode::SEE_OTHER, "{route:?}");
                 assert!(stranger.location.starts_with("/login"), "{route:?}: {}", stranger.location);
@@ -246,13 +249,32 @@ async fn each_route_lets_through_whom_the_table_names_and_nobody_else() {
         {
             continue;
         }
+        if route.access == Access::Folders {
+            for (cookie, actor) in &signed_in {
+                let asked = Asked { method: route.method, path: &path, cookie: Some(cookie), ..Asked::default() };
+                let by_cookie = ask(&fixture, asked).await;
+                assert_eq!(by_cookie.status, StatusCode::UNAUTHORIZED, "cookies count for nothing: {route:?}");
+                let token = dav::any_token_of(&fixture, actor);
+                let headers = [("authorization", dav::basic(actor.name(), &token)), ("depth", "1".to_owned())];
+                let headers = headers.each_ref().map(|(name, value)| (*name, value.as_str()));
+                let asked = Asked { method: route.method, path: &path, headers: &headers, ..Asked::default() };
+                let status = ask(&fixture, asked).await.status;
+                let may = actor.may(Right::OpenFolders).is_ok();
+                assert_eq!(status == StatusCode::FORBIDDEN, !may, "{route:?} {:?} {status}", actor.role());
+                assert!(
+                    status.is_success() == (may && path == "/dav" || may && route.method == "OPTIONS"),
+                    "{route:?}"
+                );
+            }
+            continue;
+        }
         for (cookie, actor) in &signed_in {
             let told =
                 ask(&fixture, Asked { method: route.method, path: &path, cookie: Some(cookie), ..Asked::default() })
                     .await;
             let may = match route.access {
                 Access::Has(right) => actor.may(right).is_ok(),
-                Access::Public | Access::SignedIn | Access::HalfSignedIn | Access::Figures => true,
+                Access::Public | Access::SignedIn | Access::HalfSignedIn | Access::Figures | Access::Folders => true,
             };
             assert_eq!(told.status == StatusCode::FORBIDDEN, !may, "{route:?} {:?} {}", actor.role(), told.status);
             assert_ne!(told.status, StatusCode::INTERNAL_SERVER_ERROR, "{route:?}: {}", told.body);

@@ -23,6 +23,8 @@ pub enum Right {
     RetireMachines,
     /// To see what is in backups, and to take it out.
     Restore,
+    /// To read backups as a network folder.
+    OpenFolders,
     /// To have the site checked.
     Commission,
     /// To change how the box works: mail and the like.
@@ -48,12 +50,13 @@ pub enum Needs {
 
 impl Right {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::LookAtBox,
         Self::EnrolMachines,
         Self::ChangeMachines,
         Self::RetireMachines,
         Self::Restore,
+        Self::OpenFolders,
         Self::Commission,
         Self::ChangeBox,
         Self::RunBox,
@@ -70,9 +73,27 @@ impl Right {
             Self::EnrolMachines | Self::ChangeMachines | Self::Commission | Self::ChangeBox | Self::RunBox => {
                 matches!(role, Role::Admin | Role::Technician)
             }
-            Self::Restore => matches!(role, Role::Admin | Role::Member),
+            Self::Restore | Self::OpenFolders => matches!(role, Role::Admin | Role::Member),
             Self::ReadAudit => matches!(role, Role::Admin | Role::Auditor),
             Self::RetireMachines | Self::ManageAccounts | Self::SeeKit => matches!(role, Role::Admin),
+        }
+    }
+
+    /// The service that an account must be meant for to have it.
+    const fn service(self) -> Option<Service> {
+        match self {
+            Self::Restore => Some(Service::Restore),
+            Self::OpenFolders => Some(Service::Webdav),
+            Self::LookAtBox
+            | Self::EnrolMachines
+            | Self::ChangeMachines
+            | Self::RetireMachines
+            | Self::Commission
+            | Self::ChangeBox
+            | Self::RunBox
+            | Self::ManageAccounts
+            | Self::ReadAudit
+            | Self::SeeKit => None,
         }
     }
 
@@ -85,9 +106,31 @@ impl Right {
             | Self::EnrolMachines
             | Self::ChangeMachines
             | Self::Restore
+            | Self::OpenFolders
             | Self::Commission
             | Self::ChangeBox
             | Self::ReadAudit => Needs::SignIn,
+        }
+    }
+}
+
+/// How far the rights of somebody reach, by what they came in with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// All that they have.
+    Everything,
+    /// Those that only look.
+    Looks,
+    /// Network folders, and nothing else.
+    Folders,
+}
+
+impl Reach {
+    const fn holds(self, right: Right) -> bool {
+        match self {
+            Self::Everything => true,
+            Self::Looks => matches!(right, Right::LookAtBox | Right::ReadAudit),
+            Self::Folders => matches!(right, Right::OpenFolders),
         }
     }
 }
@@ -106,8 +149,8 @@ pub struct Actor {
     pub(super) is_fresh: bool,
     /// The browser's session; a token has none.
     pub(super) session: Option<Digest>,
-    /// A token that may only look.
-    pub(super) is_read_only: bool,
+    /// A token reaches no further than its scope.
+    pub(super) reach: Reach,
     /// For admins: until when somebody from outside may help.
     pub(super) support_until: Option<UnixMillis>,
 }
@@ -126,7 +169,7 @@ impl Actor {
             address: String::new(),
             is_fresh: true,
             session: None,
-            is_read_only: false,
+            reach: Reach::Everything,
             support_until: None,
         }
     }
@@ -155,7 +198,7 @@ impl Actor {
             address: String::new(),
             is_fresh: false,
             session: None,
-            is_read_only: true,
+            reach: Reach::Looks,
             support_until: None,
         }
     }
@@ -187,10 +230,9 @@ impl Actor {
     /// Whether they have it, fresh password or not: for showing what can be done.
     #[must_use]
     pub fn has(&self, right: Right) -> bool {
-        let is_a_look = matches!(right, Right::LookAtBox | Right::ReadAudit);
         right.is_of(self.role)
-            && (right != Right::Restore || self.services.contains(&Service::Restore))
-            && (!self.is_read_only || is_a_look)
+            && right.service().is_none_or(|service| self.services.contains(&service))
+            && self.reach.holds(right)
     }
 
     /// Lets through whoever may do this now.

@@ -10,7 +10,7 @@ use datis_engine::units::{Seconds, UnixMillis};
 use rusqlite::Transaction;
 
 use super::super::{OperationError, Site};
-use super::actor::Actor;
+use super::actor::{Actor, Reach};
 use super::audit::{Action, record};
 use super::directory::{self, Directory};
 use super::error::AccountError;
@@ -18,7 +18,7 @@ use super::password;
 use super::second_factor::{self, Enrolment, Factor};
 use super::secret::{Secret, digest};
 use crate::catalog::accounts::{self, Account, AccountName, AccountState, Role};
-use crate::catalog::entry::{self, Digest, Stage, TokenScope, WebSession};
+use crate::catalog::entry::{self, ApiToken, Digest, Stage, TokenScope, WebSession};
 use crate::catalog::support;
 use crate::catalog::{AccountRow, CatalogError};
 use crate::plain::plain;
@@ -106,7 +106,7 @@ pub fn sign_in(
         && let Some(setting) = directory::setting_for(site, account.as_ref())?
     {
         let verified = directory::verify(site, way, &setting, name, password);
-        let Some((entry, role)) = counted(site, from, &tried, verified)? else { return failed(site, from, &tried) };
+        let Some((entry, role)) = counted(site, from, &tried, verified)? else { return failed(site, from, &tried, "") };
         let account = directory::admit(site, from, name, (&entry, role))?;
         return open_session(site, from, &account, stage_after_password(&account), None, |_| Ok(()));
     }
@@ -114,7 +114,7 @@ pub fn sign_in(
     let phc = account.as_ref().filter(|a| a.state == AccountState::Active).and_then(|a| a.password.as_deref());
     if !password::verify(password, phc) {
         site.delays.failed(from.address, &tried, Instant::now());
-        return failed(site, from, &tried);
+        return failed(site, from, &tried, "");
     }
     let account = account.ok_or(AccountError::Wrong)?;
     let stage = stage_after_password(&account);
@@ -141,7 +141,7 @@ pub fn give_code(site: &Site, from: &Origin, pending: &Pending, code: &str) -> R
     });
     if taken.map_err(|e| site.noted(e))?.is_none() {
         site.delays.failed(from.address, pending.name.as_str(), Instant::now());
-        return failed(site, from, pending.name.as_str());
+        return failed(site, from, pending.name.as_str(), "");
     }
     open_session(site, from, &account, Stage::Full, Some(pending.session), |_| Ok(()))
 }
@@ -285,14 +285,14 @@ pub fn confirm_password(
             let verified = directory::verify(site, way, &setting, &account.name, password);
             match counted(site, from, by.name(), verified)? {
                 Some((entry, role)) => role == account.role && directory::is_theirs(site, &account, &entry)?,
-                None => return failed(site, from, by.name()),
+                None => return failed(site, from, by.name(), ""),
             }
         }
         None => password::verify(password, account.password.as_deref()),
     };
     if !is_right {
         site.delays.failed(from.address, by.name(), Instant::now());
-        return failed(site, from, by.name());
+        return failed(site, from, by.name(), "");
     }
     site.delays.succeeded(from.address, by.name());
     let now = site.clock.now();
@@ -362,6 +362,37 @@ pub fn authenticate_token(
     from: &Origin,
     token: &str,
 ) -> Result<Option<(Actor, TokenScope)>, OperationError> {
+    let Some((token, actor)) = speaks_for(site, from, token)? else { return Ok(None) };
+    note_token_used(site, &token)?;
+    Ok(Some((actor, token.scope)))
+}
+
+/// In whose name somebody reads network folders: `name` is that of the account, `token` one of its tokens for this. The
+/// account's password is no token, since it would go round the second factor.
+///
+/// Whoever shows the right token never waits: it cannot be guessed, and a drive with an old one, which tries again and
+/// again, must keep nobody out. So what is wrong here counts apart from what is wrong in signing in.
+///
+/// # Errors
+/// [`AccountError::Wait`], [`AccountError::Wrong`].
+pub fn authenticate_folders(site: &Site, from: &Origin, name: &str, token: &str) -> Result<Actor, AccountError> {
+    let tried: String = name.trim().to_lowercase().chars().take(AccountName::MAX).collect();
+    let found = speaks_for(site, from, token)?;
+    let found = found.filter(|(token, actor)| token.scope == TokenScope::Webdav && actor.name() == tried);
+    if let Some((token, actor)) = found {
+        site.folder_delays.succeeded(from.address, &tried);
+        note_token_used(site, &token)?;
+        return Ok(actor);
+    }
+    if let Some(wait) = site.folder_delays.wait(from.address, &tried, Instant::now()) {
+        return Err(AccountError::Wait { wait });
+    }
+    site.folder_delays.failed(from.address, &tried, Instant::now());
+    failed(site, from, &tried, TokenScope::Webdav.word())
+}
+
+/// Whose token this is, with the rights that it reaches.
+fn speaks_for(site: &Site, from: &Origin, token: &str) -> Result<Option<(ApiToken, Actor)>, OperationError> {
     let (key, now) = (digest(token), site.clock.now());
     let found = site.catalog.reader().read(|tx| {
         let Some(token) = entry::token(tx, &key, now)? else { return Ok(None) };
@@ -369,13 +400,23 @@ pub fn authenticate_token(
         let Some(account) = in_time(tx, account, now)? else { return Ok(None) };
         Ok::<_, CatalogError>(Some((token, with_rights(tx, actor_of(&account, from), &account, now)?)))
     })?;
-    let Some((token, actor)) = found else { return Ok(None) };
+    Ok(found.map(|(token, actor)| {
+        let reach = match token.scope {
+            TokenScope::Manage => Reach::Everything,
+            TokenScope::Read | TokenScope::Metrics => Reach::Looks,
+            TokenScope::Webdav => Reach::Folders,
+        };
+        (token, Actor { reach, ..actor })
+    }))
+}
+
+fn note_token_used(site: &Site, token: &ApiToken) -> Result<(), OperationError> {
+    let now = site.clock.now();
     if token.used_at.is_none_or(|used| now.minus(NOTED) > used) {
         let noted = site.catalog.writer().write(|tx| entry::note_token_used(tx, token.row, now));
         noted.map_err(|e| site.noted(e.into()))?;
     }
-    let is_read_only = token.scope != TokenScope::Manage;
-    Ok(Some((Actor { is_read_only, ..actor }, token.scope)))
+    Ok(())
 }
 
 fn is_alive(session: &WebSession, now: UnixMillis) -> bool {
@@ -456,10 +497,10 @@ fn counted<T>(
     verified
 }
 
-/// Writes a failed attempt into the log. The delay bounds how many there can be.
-fn failed<T>(site: &Site, from: &Origin, name: &str) -> Result<T, AccountError> {
+/// Writes a failed attempt into the log. The delay bounds how many there can be. `way`: nothing for the pages.
+fn failed<T>(site: &Site, from: &Origin, name: &str, way: &str) -> Result<T, AccountError> {
     let stranger = Actor { address: from.address.to_string(), name: "-".to_owned(), ..Actor::console() };
-    let written = site.catalog.writer().write(|tx| record(tx, site, &stranger, Action::SignInFailed, name, ""));
+    let written = site.catalog.writer().write(|tx| record(tx, site, &stranger, Action::SignInFailed, name, way));
     written.map_err(|e: CatalogError| site.noted(e.into()))?;
     Err(AccountError::Wrong)
 }

@@ -35,8 +35,9 @@ pub use directory::{
 };
 pub use error::AccountError;
 pub use login::{
-    Origin, Pending, SignedIn, Visitor, accept_invitation, authenticate, authenticate_token, begin_second_factor,
-    confirm_password, finish_second_factor, give_code, invited, same_second_factor, sign_in, sign_out,
+    Origin, Pending, SignedIn, Visitor, accept_invitation, authenticate, authenticate_folders, authenticate_token,
+    begin_second_factor, confirm_password, finish_second_factor, give_code, invited, same_second_factor, sign_in,
+    sign_out,
 };
 pub use own::{
     OwnAccount, change_password, end_other_sessions, end_session, make_token, new_recovery_codes, own_account,

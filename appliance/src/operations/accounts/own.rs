@@ -3,7 +3,7 @@
 use datis_engine::units::{Seconds, UnixMillis};
 
 use super::super::{OperationError, Site};
-use super::actor::Actor;
+use super::actor::{Actor, Right};
 use super::audit::{Action, record};
 use super::error::AccountError;
 use super::login::{noted, of};
@@ -167,6 +167,9 @@ pub fn make_token(
     life: Seconds,
 ) -> Result<Secret, AccountError> {
     fresh(by)?;
+    if scope == TokenScope::Webdav {
+        by.may(Right::OpenFolders)?;
+    }
     let row = by.own()?;
     let name = plain(name.trim(), TOKEN_NAME_MAX);
     let token = Secret::generate().map_err(OperationError::from)?;

@@ -72,7 +72,12 @@ fn admin(site: &Site, who: &str) -> Admin {
 }
 
 fn invited_person(site: &Site, by: &Actor, who: &str, role: Role) -> SignedIn {
-    let person = NewPerson { name: name(who), role, services: vec![Service::Restore], machines: BTreeSet::new() };
+    let person = NewPerson {
+        name: name(who),
+        role,
+        services: vec![Service::Restore, Service::Webdav],
+        machines: BTreeSet::new(),
+    };
     let link = invite(site, by, &person).expect("invite");
     assert_eq!(invited(site, link.expose()).expect("link"), Some(name(who)));
     accept_invitation(site, &origin(), link.expose(), "somebody-else", PASSWORD).expect("accept")
@@ -215,7 +220,7 @@ fn every_role_has_the_rights_that_the_table_gives_it_and_no_other() {
         Right::EnrolMachines | Right::ChangeMachines | Right::Commission | Right::ChangeBox | Right::RunBox => {
             "admin technician"
         }
-        Right::Restore => "admin member",
+        Right::Restore | Right::OpenFolders => "admin member",
         Right::ReadAudit => "admin auditor",
         Right::RetireMachines | Right::ManageAccounts | Right::SeeKit => "admin",
     };

@@ -14,7 +14,7 @@ use super::welcome::RecoveryCodesPage;
 use super::{Choice, When};
 use crate::catalog::TokenRow;
 use crate::locale::Language;
-use crate::operations::accounts::{self, AccountError, TokenScope};
+use crate::operations::accounts::{self, AccountError, Right, TokenScope};
 
 #[derive(Template)]
 #[template(path = "account.html")]
@@ -29,6 +29,7 @@ struct AccountPage<'p> {
     sessions: Vec<SessionRow>,
     tokens: Vec<TokenView>,
     scopes: Vec<Choice>,
+    folders: Option<FolderWays>,
     problem: Option<String>,
 }
 
@@ -39,6 +40,24 @@ struct SessionRow {
     begun: When,
     seen: When,
     is_this: bool,
+}
+
+/// What has to be typed to open the backups as a network folder.
+struct FolderWays {
+    /// As most programs take it.
+    address: String,
+    /// As the file manager of Linux takes it.
+    linux: String,
+}
+
+impl FolderWays {
+    /// `None` for those who may not.
+    fn of(visit: &Visit) -> Result<Option<Self>, PageError> {
+        let here = visit.here();
+        let linux = here.replacen("https://", "davs://", 1);
+        let ways = Self { address: format!("{here}/dav/"), linux: format!("{linux}/dav/") };
+        Ok(visit.actor()?.has(Right::OpenFolders).then_some(ways))
+    }
 }
 
 struct TokenView {
@@ -63,7 +82,8 @@ fn account_page(visit: &Visit, problem: Option<String>) -> Result<String, PageEr
         word: visit.portal.locales.of(language).word("language-name"),
         is_chosen: own.account.language.as_deref() == Some(language.code()),
     });
-    let scopes = TokenScope::ALL.iter().map(|scope| Choice {
+    // That for network folders has a form of its own, which says what it is for.
+    let scopes = TokenScope::ALL.iter().filter(|scope| **scope != TokenScope::Webdav).map(|scope| Choice {
         value: scope.word(),
         word: locale.word(&format!("scope-{}", scope.word())),
         is_chosen: *scope == TokenScope::Read,
@@ -95,6 +115,7 @@ fn account_page(visit: &Visit, problem: Option<String>) -> Result<String, PageEr
         sessions: sessions.collect(),
         tokens: tokens.collect(),
         scopes: scopes.collect(),
+        folders: FolderWays::of(visit)?,
         problem,
     };
     Ok(page.render()?)
@@ -198,6 +219,8 @@ struct TokenPage<'p> {
     frame: Frame<'p>,
     name: String,
     token: &'p str,
+    /// Of a token for network folders: the name that goes with it, and where to.
+    folders: Option<(String, FolderWays)>,
 }
 
 pub(in crate::portal) async fn make_token(visit: Visit, form: web::Form<TokenForm>) -> HttpResponse {
@@ -209,7 +232,10 @@ pub(in crate::portal) async fn make_token(visit: Visit, form: web::Form<TokenFor
             match accounts::make_token(visit.site(), visit.actor()?, &name, scope, life) {
                 Ok(token) => {
                     let frame = Frame::new(visit, &visit.locale().word("token-title"));
-                    Ok(Reply::Page(TokenPage { frame, name, token: token.expose() }.render()?))
+                    let ways = FolderWays::of(visit)?.filter(|_| scope == TokenScope::Webdav);
+                    let account = visit.actor()?.name().to_owned();
+                    let folders = ways.map(|ways| (account, ways));
+                    Ok(Reply::Page(TokenPage { frame, name, token: token.expose(), folders }.render()?))
                 }
                 Err(error) => done(visit, Err(error), ""),
             }

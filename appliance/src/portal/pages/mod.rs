@@ -26,6 +26,7 @@ use datis_engine::units::UnixMillis;
 
 use crate::figures::Ago;
 use crate::locale::Locale;
+pub(super) use restore::place::shown_name;
 
 /// A time for people, and for those who point at it.
 pub(super) struct When {

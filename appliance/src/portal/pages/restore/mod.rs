@@ -5,7 +5,7 @@
 
 mod dates;
 mod folder;
-mod place;
+pub(super) mod place;
 mod put_back;
 mod search;
 mod take;

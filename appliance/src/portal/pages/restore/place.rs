@@ -132,7 +132,7 @@ pub(super) fn path_of(text: Option<&str>) -> Result<Option<EntryPath>, PageError
 }
 
 /// A name as people see it.
-pub(super) fn shown_name(name: &[u8]) -> String {
+pub(in crate::portal) fn shown_name(name: &[u8]) -> String {
     // A component is a path of its own, and is shown as paths are.
     EntryPath::parse(name.to_vec()).map_or_else(|_| text_of(name), |path| path.to_string())
 }

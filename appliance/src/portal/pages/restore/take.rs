@@ -7,7 +7,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use datis_engine::format::path::EntryPath;
 
 use super::super::super::answer::{PageError, Reply};
-use super::super::super::download::{Download, Extent, Part, Wish};
+use super::super::super::download::{self, Download, Wish};
 use super::super::super::pipe;
 use super::super::super::visit::Visit;
 use super::super::{Date, exactly};
@@ -16,9 +16,6 @@ use super::place::{Place, bytes_of, path_of, shown_name};
 use crate::operations::PutBackKind;
 use crate::operations::accounts::{Action, Right, log_use};
 use crate::operations::browse::{self, Moment};
-
-/// No browser shows it, or runs anything in it, whatever it is.
-const ANY_BYTES: &str = "application/octet-stream";
 
 pub(in crate::portal) async fn file(
     visit: Visit,
@@ -32,41 +29,11 @@ pub(in crate::portal) async fn file(
             let place = Place::find(visit, &machine, &source)?;
             let moment = place.moment(&snapshot)?;
             let path = path_of(visit.query("path").as_deref())?.ok_or(PageError::NotFound)?;
-            let open = |from, len| browse::read_file(&visit.portal.site, &place.scope, &moment.id, &path, from, len);
-            let mut reader = open(0, u64::MAX)?;
-            let length = reader.detail().size;
-            let tag = tag(moment, &path);
-            let part = wish.part(length, &tag);
-            if let Part::Bytes(..) = part {
-                let (from, len) = part.span(length);
-                reader = open(from, len)?;
-            }
-            let flow = if wish.is_head || part == Part::None {
-                // Nothing is taken out.
-                None
-            } else {
-                let permit = Arc::clone(&visit.portal.downloads).try_acquire_owned().map_err(|_| PageError::Busy)?;
-                Receipt::of(visit, &place, moment, std::slice::from_ref(&path)).write()?;
-                let flow = pipe::start(permit, Some(reader.left()), move |out| {
-                    while let Some(piece) = reader.next_piece()? {
-                        out.write_all(piece).map_err(PageError::Sink)?;
-                    }
-                    Ok(())
-                });
-                Some(flow.map_err(PageError::Sink)?)
-            };
-            let name = shown_name(path.name());
-            let extent = Some(Extent { part, length, tag });
-            Ok(Reply::Download(Box::new(Download { name, media_type: ANY_BYTES, extent, flow })))
+            let receipt = || Receipt::of(visit, &place, moment, std::slice::from_ref(&path)).write();
+            let download = download::file(visit, &moment.id, &path, &wish, receipt)?;
+            Ok(Reply::Download(Box::new(download)))
         })
         .await
-}
-
-/// A file of a snapshot never changes: its version is where it is.
-fn tag(moment: &Moment, path: &EntryPath) -> String {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(moment.id.as_bytes()).update(path.as_bytes());
-    format!("\"{}\"", &hasher.finalize().to_hex()[..32])
 }
 
 pub(in crate::portal) async fn whole_folder(
