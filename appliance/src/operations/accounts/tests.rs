@@ -322,7 +322,7 @@ fn people_and_log_outlive_a_rebuilt_catalog() {
     assert_eq!(audit_log(site, &by, None, 100).expect("log"), before);
     let people = list_people(site, &by).expect("people");
     assert_eq!(people.iter().map(|p| p.account.role).collect::<Vec<_>>(), [Role::Admin, Role::Member]);
-    assert_eq!(people[1].services, [Service::Restore]);
+    assert_eq!(people[1].services, [Service::Restore, Service::Webdav]);
     let half = sign_in(site, &origin(), "claire", PASSWORD).expect("sign in");
     let Visitor::Pending(pending) = visitor(site, &half) else { panic!("half signed in") };
     let later = code_for_tests(&secret, site.clock.now().plus(Seconds(30)));
