@@ -215,6 +215,7 @@ fn hostile_requests_leave_the_box_as_it_was() {
         ("PUT /dav/till/new", &vec![b'x'; 8 << 20], 405),
         ("LOCK /dav/till/", deep.as_bytes(), 405),
         ("DELETE /dav/till/", b"", 405),
+        ("MKCOL /dav/till/new/", b"", 403),
         ("PROPFIND /dav/", b"", 207),
     ] {
         assert_eq!(raw(&the_box, head, &right, body), status, "{head}");

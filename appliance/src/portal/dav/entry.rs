@@ -55,7 +55,10 @@ pub(in crate::portal) async fn admit(
         return Err(answer::plain(StatusCode::FORBIDDEN, locale.word("err-forbidden")));
     }
     if request.match_pattern().and_then(|pattern| routes::find(request.method(), &pattern)).is_none() {
-        let mut refused = answer::plain(StatusCode::METHOD_NOT_ALLOWED, locale.word("dav-read-only"));
+        // RFC 4918, 9.3.1: to MKCOL, 405 says that the folder is there, and programs would go on.
+        let is_new_folder = request.method().as_str() == "MKCOL";
+        let status = if is_new_folder { StatusCode::FORBIDDEN } else { StatusCode::METHOD_NOT_ALLOWED };
+        let mut refused = answer::plain(status, locale.word("dav-read-only"));
         refused.headers_mut().insert(ALLOW, HeaderValue::from_static(ALLOWED));
         return Err(refused);
     }
