@@ -45,10 +45,8 @@ const BODY_PATIENCE: Duration = Duration::from_secs(10);
 pub(super) const LISTED_AT_A_TIME: usize = 16;
 const LISTING_PATIENCE: Duration = Duration::from_secs(30);
 
-/// What can be done here.
-pub(super) async fn options(visit: Visit) -> HttpResponse {
-    // Whoever the gate let through may ask.
-    drop(visit);
+/// What can be done here; whoever the gate lets through may ask.
+pub(super) async fn options(_: Visit) -> HttpResponse {
     HttpResponse::Ok()
         .insert_header((ALLOW, ALLOWED))
         .insert_header(("dav", "1"))
@@ -89,12 +87,17 @@ pub(super) async fn list(visit: Visit, request: HttpRequest, body: web::Payload)
 }
 
 async fn listed(visit: &Visit, request: &HttpRequest, depth: Depth) -> Result<HttpResponse, PageError> {
+    // Before the folder is opened: those who wait hold nothing of it.
+    let permit = match depth {
+        Depth::AndBelow => Some(place(&visit.portal.listings).await?),
+        Depth::Itself => None,
+    };
     let found = find(visit, request).await?;
     let (address, item) = (found.address, found.item);
-    let below = match (depth, found.node) {
-        (Depth::AndBelow, Node::Folder(folder)) => return streamed(visit, address, item, folder).await,
-        (Depth::AndBelow, Node::Few(items)) => items,
-        (Depth::AndBelow, Node::File(_)) | (Depth::Itself, _) => Vec::new(),
+    let below = match (permit, found.node) {
+        (Some(permit), Node::Folder(folder)) => return streamed(permit, address, item, folder).await,
+        (Some(_), Node::Few(items)) => items,
+        (Some(_), Node::File(_)) | (None, _) => Vec::new(),
     };
     let written = || {
         let mut answer = Multistatus::begin(Vec::new())?;
@@ -107,12 +110,11 @@ async fn listed(visit: &Visit, request: &HttpRequest, depth: Depth) -> Result<Ht
 
 /// A folder of a snapshot may have any number of entries: it comes as it is read.
 async fn streamed(
-    visit: &Visit,
+    permit: OwnedSemaphorePermit,
     address: String,
     item: Item,
     mut folder: SnapshotFolder,
 ) -> Result<HttpResponse, PageError> {
-    let permit = place(&visit.portal.listings).await?;
     let flow = pipe::start(permit, None, move |out| {
         let mut answer = Multistatus::begin(out).map_err(PageError::Sink)?;
         answer.add(&address, &item).map_err(PageError::Sink)?;
