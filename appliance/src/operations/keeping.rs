@@ -188,6 +188,7 @@ mod tests {
     use super::super::testing::{TestBox, mail_setting_for_tests};
     use super::super::{newest_mail, set_mail};
     use super::*;
+    use crate::catalog::mail::MailSetting;
 
     const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
@@ -240,7 +241,8 @@ mod tests {
         assert!(!is_mail_code_awaited(site).expect("read"));
         assert!(send_mail_code(site, &by, content).expect("queued"));
         assert!(is_mail_code_awaited(site).expect("read"));
-        set_mail(site, &by, &MailSetting { host: "mail.elsewhere.example".to_owned(), ..setting }, None).expect("set");
+        let elsewhere = MailSetting { host: "mail.elsewhere.example".to_owned(), ..mail_setting_for_tests() };
+        set_mail(site, &by, &elsewhere, None).expect("set");
         assert!(!is_mail_code_awaited(site).expect("read"), "it came by the setting before");
         assert!(send_mail_code(site, &by, content).expect("queued"));
         let code = newest_mail(site, 1).expect("mail")[0].text.clone();

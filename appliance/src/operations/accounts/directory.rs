@@ -160,7 +160,7 @@ pub(super) fn setting_for(site: &Site, account: Option<&Account>) -> Result<Opti
 /// Whether somebody whom the directory knows by this entry is the one that the account was made for.
 pub(super) fn is_theirs(site: &Site, account: &Account, entry: &str) -> Result<bool, CatalogError> {
     let known = site.catalog.reader().read(|tx| directory::entry_of(tx, account.row))?;
-    Ok(known.is_some_and(|known| plain(&known) == plain(entry)))
+    Ok(known.is_some_and(|known| folded(&known) == folded(entry)))
 }
 
 /// Whether the account is one of the directory.
@@ -271,7 +271,7 @@ fn known_here(
     let entry_before = directory::entry_of(tx, account.row)?;
     let entry_before = entry_before.filter(|_| account.state == AccountState::Active).ok_or(AccountError::Wrong)?;
     let name = account.name.as_str();
-    if plain(&entry_before) != plain(entry_name) {
+    if folded(&entry_before) != folded(entry_name) {
         // Somebody who left and somebody new may have one name: what the first was given is not the second's. The second
         // factor stays, since an entry may only have moved; an admin takes it off.
         end_in(tx, site, &account, None)?;
@@ -309,8 +309,8 @@ fn newcomer(
 }
 
 fn account_of_entry(tx: &Transaction<'_>, entry_name: &str) -> Result<Option<AccountRow>, CatalogError> {
-    let wanted = plain(entry_name);
-    Ok(directory::accounts(tx)?.into_iter().find(|(_, entry)| plain(entry) == wanted).map(|(row, _)| row))
+    let wanted = folded(entry_name);
+    Ok(directory::accounts(tx)?.into_iter().find(|(_, entry)| folded(entry) == wanted).map(|(row, _)| row))
 }
 
 fn from_the_directory() -> Actor {
@@ -363,7 +363,7 @@ fn check_person(
     }
     let is_as_before = match asked(site, way, setting, &account.name, None)? {
         Known::Entry { entry, groups } => {
-            plain(&entry) == plain(entry_name) && role_of(setting, &groups) == Some(account.role)
+            folded(&entry) == folded(entry_name) && role_of(setting, &groups) == Some(account.role)
         }
         Known::Nobody => false,
     };
