@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 
+use crate::bundle;
 use crate::certs::{CertError, Certs};
 use crate::config::{Config, ConfigError, DataDir};
 use crate::control::{self, Answer, Command, Desk, Failed, FailedKind, Paced};
@@ -116,7 +117,14 @@ fn open(dir: &DataDir, lock: Lock, step: &mut dyn FnMut(&str)) -> Result<Opened,
     // The vault's file is made once, on the first start.
     let made_at = files::written_at(&dir.vault_file()).unwrap_or_else(|| site.clock.now());
     operations::note_first_start(&site, made_at).map_err(|e| AppError::Open(OpenError::Leftovers(Box::new(e))))?;
+    let config = settled(dir, &site)?;
     Ok(Opened { config, site, certs, _lock: lock })
+}
+
+/// The configuration with what a bundle has set below it.
+fn settled(dir: &DataDir, site: &Site) -> Result<Config, AppError> {
+    let defaults = bundle::config_defaults(site).map_err(|e| AppError::Open(OpenError::Leftovers(Box::new(e))))?;
+    Ok(Config::read_over(dir, &defaults)?)
 }
 
 /// Makes the box, or finds that it is there. Gives what there is to say about it.
@@ -154,6 +162,7 @@ pub(crate) fn command(dir: &DataDir, command: &Command, progress: &mut dyn FnMut
                 look: Arc::new(|| serde_json::json!({ "running": false })),
                 portal: portal_url(&opened.config, opened.config.portal.port),
                 commissioning: opened.config.commissioning.clone(),
+                bundle: opened.config.bundle.clone(),
                 door: door(&opened.config, &opened.certs, None, Arrivals::default())?,
                 computer: None,
             };

@@ -1,5 +1,6 @@
 //! The command line of `datisd`: what can be said, and how the process ends.
 
+mod bundle;
 mod sheets;
 mod ssh;
 
@@ -136,19 +137,22 @@ enum Verb {
         #[command(flatten)]
         form: Form,
     },
-    /// Show what the box wants of its machines, or set it for one.
+    /// Show what the box wants of its machines, or set it for one, or for those that are still to come.
     Policy {
-        /// Which machine; needed to change something.
-        #[arg(long, value_name = "NAME")]
+        /// Which machine; this or `--new` is needed to change something.
+        #[arg(long, value_name = "NAME", group = "whose")]
         machine: Option<MachineName>,
+        /// What machines of this profile begin with: server, desktop or laptop. Those that are there keep what they have.
+        #[arg(long, value_name = "PROFILE", group = "whose")]
+        new: Option<Profile>,
         /// How often each source is backed up, such as 1h.
-        #[arg(long, value_name = "DURATION", requires = "machine")]
+        #[arg(long, value_name = "DURATION", requires = "whose")]
         every: Option<Seconds>,
         /// How long the box keeps snapshots, such as `24h/1h, 30d/1d`.
-        #[arg(long, value_name = "POLICY", requires = "machine")]
+        #[arg(long, value_name = "POLICY", requires = "whose")]
         local: Option<RetentionPolicy>,
         /// How long other boxes keep them.
-        #[arg(long, value_name = "POLICY", requires = "machine")]
+        #[arg(long, value_name = "POLICY", requires = "whose")]
         external: Option<RetentionPolicy>,
         #[command(flatten)]
         form: Form,
@@ -194,6 +198,11 @@ enum Verb {
     Auth {
         #[command(subcommand)]
         what: Auth,
+    },
+    /// Make, sign and check what boxes of a reseller start with, and have a box take it.
+    Bundle {
+        #[command(subcommand)]
+        what: bundle::Bundle,
     },
 }
 
@@ -352,7 +361,10 @@ pub fn main() -> ExitCode {
         Ok(arrived_on) => arrived_on,
         Err(sentence) => return fail(&Failed { sentence, kind: FailedKind::Failed }),
     };
-    if let Err(e) = app::act_as_owner(&dir) {
+    // Those of bundles are opened later, so that is later too.
+    if !matches!(verb, Verb::Bundle { .. })
+        && let Err(e) = app::act_as_owner(&dir)
+    {
         return fail(&e.into());
     }
     keep_secrets_in();
@@ -370,8 +382,8 @@ pub fn main() -> ExitCode {
             (Command::Prune { dry_run, force, grace: grace.map(Seconds) }, form)
         }
         Verb::Kit { form } => (Command::Kit, form),
-        Verb::Policy { machine, every, local, external, form } => {
-            (Command::Policy { machine, every, local, external }, form)
+        Verb::Policy { machine, new, every, local, external, form } => {
+            (Command::Policy { machine, new, every, local, external }, form)
         }
         Verb::Commission { only, form, .. } => (Command::Commission { only }, form),
         Verb::Machines { form } => (Command::Machines, form),
@@ -383,6 +395,7 @@ pub fn main() -> ExitCode {
             Err(refused) => return fail(&refused),
         },
         Verb::Auth { what } => what.command(),
+        Verb::Bundle { what } => return bundle::run(what, &dir),
     };
     let answered = app::command(&dir, &command, &mut |line| eprintln!("{line}"));
     // What was found is on the sheets, so they come after it.
@@ -477,6 +490,11 @@ mod tests {
             "datisd verify --sample 101%",
             "datisd policy --every 1h",
             "datisd policy --machine a --local 30d",
+            "datisd policy --new fridge --every 1h",
+            "datisd policy --new server --machine a",
+            "datisd bundle",
+            "datisd bundle apply --key abcd",
+            "datisd bundle sign what.json --out bundle.json",
             "datisd run --machine-port 70000",
             "datisd commission --only lan",
             "datisd commission --certificate /x --language de",

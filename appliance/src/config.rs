@@ -8,8 +8,13 @@ use std::path::{Path, PathBuf};
 use datis_engine::wire::MACHINE_PORT;
 use serde::Deserialize;
 
+mod bundle;
+mod defaults;
 mod partner;
 
+pub use bundle::{BundleConfig, KeyPrint, KeyPrintError};
+pub(crate) use defaults::given;
+pub use defaults::{CommissioningDefaults, ConfigDefaults, DiscoveryDefaults, MachinePortDefaults, PortalDefaults};
 pub use partner::PartnerAddress;
 
 /// The portal's ports, the first one that can be had: what browsers use by themselves, and one that needs no privilege.
@@ -47,6 +52,12 @@ impl DataDir {
     #[must_use]
     pub fn config_file(&self) -> PathBuf {
         self.0.join("datisd.toml")
+    }
+
+    /// What the box may start with, signed by a reseller; need not exist.
+    #[must_use]
+    pub fn bundle_file(&self) -> PathBuf {
+        self.0.join("bundle.json")
     }
 
     /// Locked by the process that works in the folder.
@@ -156,6 +167,8 @@ pub struct Config {
     pub discovery: DiscoveryConfig,
     /// How its own address is changed.
     pub network: NetworkConfig,
+    /// Whose defaults it starts with.
+    pub bundle: BundleConfig,
 }
 
 /// Section `machine_port`.
@@ -396,21 +409,36 @@ impl Config {
     /// # Errors
     /// [`ConfigError`]; nothing is applied then.
     pub fn read(dir: &DataDir) -> Result<Self, ConfigError> {
+        Self::read_over(dir, &ConfigDefaults::default())
+    }
+
+    /// The same, with `defaults` wherever the file names nothing.
+    ///
+    /// # Errors
+    /// [`ConfigError`]; nothing is applied then.
+    pub fn read_over(dir: &DataDir, defaults: &ConfigDefaults) -> Result<Self, ConfigError> {
         let path = dir.config_file();
         let text = match std::fs::read_to_string(&path) {
             Ok(text) => text,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => String::new(),
             Err(source) => return Err(ConfigError::Read { path, source }),
         };
-        let config: Self = toml::from_str(&text)
-            .map_err(|e| ConfigError::Parse { path: path.clone(), reason: e.to_string().trim_end().to_owned() })?;
-        config.check(&path)?;
+        let refuse =
+            |e: toml::de::Error| ConfigError::Parse { path: path.clone(), reason: e.to_string().trim_end().to_owned() };
+        let config: Self = toml::from_str(&text).map_err(refuse)?;
+        let named: toml::Table = toml::from_str(&text).map_err(refuse)?;
+        let config = defaults.below(config, &named);
+        config.check().map_err(|(key, reason)| ConfigError::Value {
+            path: path.clone(),
+            key,
+            reason: reason.to_owned(),
+        })?;
         Ok(config)
     }
 
-    fn check(&self, path: &Path) -> Result<(), ConfigError> {
-        let refuse =
-            |key, reason: &str| Err(ConfigError::Value { path: path.to_owned(), key, reason: reason.to_owned() });
+    /// Whether it can work; else the key, and what is wrong with it.
+    fn check(&self) -> Result<(), (&'static str, &'static str)> {
+        let refuse = |key, reason| Err((key, reason));
         if self.machine_port.port != 0 && self.machine_port.port < 1024 {
             return refuse("machine_port.port", "must be 1024 or higher, or 0 for any free port");
         }
@@ -450,6 +478,9 @@ impl Config {
         }
         if self.coordinator.more_ports.len() > 16 || self.coordinator.more_ports.contains(&0) {
             return refuse("coordinator.more_ports", "must name no more than 16 ports, and not 0");
+        }
+        if self.bundle.url.as_deref().is_some_and(|url| !url.starts_with("https://") || !printable(url, 1_024)) {
+            return refuse("bundle.url", "must be an address that begins with https://");
         }
         Ok(())
     }
@@ -509,6 +540,8 @@ mod tests {
             ("[coordinator]\nenabled = true\nport = 20600", "coordinator.port"),
             ("[coordinator]\nmore_ports = [0]", "coordinator.more_ports"),
             ("[network]\ntrial_seconds = 4", "network.trial_seconds"),
+            ("[bundle]\nurl = \"http://example.org/b.json\"", "bundle.url"),
+            ("[bundle]\nkey = \"abcd\"", "abcd"),
             ("box_name", "1"),
         ] {
             let message = read(text).expect_err(text).to_string();

@@ -7,6 +7,7 @@
 //! the program `datis-hand` does (`hand`). `vault`, `certs`, `config`, `files` and `meters` stand below all of them.
 
 mod app;
+mod bundle;
 pub mod catalog;
 pub mod certs;
 pub mod cli;

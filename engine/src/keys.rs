@@ -5,7 +5,7 @@
 //! | [`DedupSecret`] | box, its machines, vault file | names chunks, cuts them, derives [`ChunkKeys`] |
 //! | [`PackKey`] | only inside a pack's age header | seals the segments and the directory of one pack |
 //! | [`VaultIdentity`] | box; another one on the recovery kit | opens pack keys, snapshot files, the vault file |
-//! | [`SigningKey`] | one on each machine, one on the box | snapshot records; receipts |
+//! | [`SigningKey`] | one on each machine, one on the box; resellers | snapshot records; receipts; bundles |
 //!
 //! Nothing here prints a secret: `Debug` says only the type.
 
@@ -262,7 +262,7 @@ impl VaultIdentity {
     }
 }
 
-/// An Ed25519 key (RFC 8032) that signs snapshot records (a machine's) or receipts (the box's).
+/// An Ed25519 key (RFC 8032) that signs snapshot records (a machine's), receipts (the box's) or bundles (a reseller's).
 pub struct SigningKey(ring::signature::Ed25519KeyPair);
 
 impl fmt::Debug for SigningKey {
@@ -278,6 +278,15 @@ impl SigningKey {
     /// [`KeyError::SigningKey`].
     pub fn from_pkcs8(der: &[u8]) -> Result<Self, KeyError> {
         ring::signature::Ed25519KeyPair::from_pkcs8_maybe_unchecked(der).map(Self).map_err(|_| KeyError::SigningKey)
+    }
+
+    /// Makes a new private key, in PKCS#8.
+    ///
+    /// # Errors
+    /// [`KeyError::NoRandom`].
+    pub fn generate_pkcs8() -> Result<Zeroizing<Vec<u8>>, KeyError> {
+        let document = ring::signature::Ed25519KeyPair::generate_pkcs8(&ring::rand::SystemRandom::new());
+        document.map(|document| Zeroizing::new(document.as_ref().to_vec())).map_err(|_| KeyError::NoRandom)
     }
 
     /// Signs `message` under `context`, which keeps signatures of one kind from being taken for another.
@@ -304,6 +313,8 @@ pub enum SigningContext {
     SnapshotRecord,
     /// The box signs that it has a snapshot.
     Receipt,
+    /// A reseller signs what boxes start with (docs/BUNDLE.md).
+    Bundle,
 }
 
 impl SigningContext {
@@ -312,6 +323,7 @@ impl SigningContext {
         let prefix: &[u8] = match self {
             Self::SnapshotRecord => b"datis v1 snapshot record\0",
             Self::Receipt => b"datis v1 receipt\0",
+            Self::Bundle => b"datis v1 bundle\0",
         };
         [prefix, message].concat()
     }
@@ -400,11 +412,11 @@ mod tests {
 
     #[test]
     fn a_signature_of_one_kind_is_not_one_of_another() {
-        let document = ring::signature::Ed25519KeyPair::generate_pkcs8(&ring::rand::SystemRandom::new()).expect("key");
-        let key = SigningKey::from_pkcs8(document.as_ref()).expect("pkcs8");
+        let key = SigningKey::from_pkcs8(&SigningKey::generate_pkcs8().expect("key")).expect("pkcs8");
         let signature = key.sign(SigningContext::Receipt, b"m");
         assert!(key.public_key().verify(SigningContext::Receipt, b"m", &signature).is_ok());
         assert!(key.public_key().verify(SigningContext::SnapshotRecord, b"m", &signature).is_err());
+        assert!(key.public_key().verify(SigningContext::Bundle, b"m", &signature).is_err());
         assert!(key.public_key().verify(SigningContext::Receipt, b"n", &signature).is_err());
     }
 

@@ -4,6 +4,7 @@
 
 mod box_commands;
 mod browsing;
+mod bundle;
 mod damage;
 mod enrolment;
 mod excludes;

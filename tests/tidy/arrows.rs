@@ -13,10 +13,11 @@ type Arrows = &'static [(&'static str, &'static [&'static str])];
 /// `operations`, every look through the readers of `catalog`.
 const APPLIANCE: Arrows = &[
     ("main", &["cli"]),
-    ("cli", &["app", "commissioning", "config", "control", "hand", "locale"]),
+    ("cli", &["app", "bundle", "commissioning", "config", "control", "files", "hand", "locale"]),
     (
         "app",
         &[
+            "bundle",
             "certs",
             "commissioning",
             "config",
@@ -37,6 +38,7 @@ const APPLIANCE: Arrows = &[
     (
         "portal",
         &[
+            "bundle",
             "catalog",
             "certs",
             "commissioning",
@@ -59,6 +61,7 @@ const APPLIANCE: Arrows = &[
     (
         "control",
         &[
+            "bundle",
             "catalog",
             "certs",
             "commissioning",
@@ -79,6 +82,7 @@ const APPLIANCE: Arrows = &[
         &["catalog", "commissioning", "config", "links", "locale", "meters", "operations", "partner", "reports"],
     ),
     ("reports", &["catalog", "commissioning", "figures", "locale", "operations", "paper", "plain"]),
+    ("bundle", &["config", "files", "links", "locale", "operations"]),
     ("links", &["operations", "partner", "plain"]),
     (
         "commissioning",
@@ -100,7 +104,7 @@ const APPLIANCE: Arrows = &[
     ("locale", &["figures"]),
     ("meters", &["partner"]),
     ("paper", &["locale"]),
-    ("sheets", &["commissioning", "config", "locale", "operations", "paper", "partner"]),
+    ("sheets", &["bundle", "commissioning", "config", "locale", "operations", "paper", "partner"]),
     ("mapping", &[]),
     ("partner", &["plain"]),
     ("plain", &[]),

@@ -9,6 +9,7 @@ use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{AppError, Lock, Opened, advertised_host, portal_url};
+use crate::bundle;
 use crate::commissioning;
 use crate::config::{Config, DataDir, PORTAL_PORTS};
 use crate::control::{self, Desk};
@@ -45,6 +46,9 @@ pub(crate) fn run(dir: &DataDir, options: &RunOptions) -> Result<(), AppError> {
     let lock = Lock::take(dir)?;
     raise_descriptor_limit();
     let mut opened = super::open(dir, lock, &mut |made| tracing::info!("First start: {made}"))?;
+    if bundle::looked(dir, &opened.config.bundle, &opened.site) {
+        opened.config = super::settled(dir, &opened.site)?;
+    }
     let machine_port = &mut opened.config.machine_port;
     machine_port.listen = options.listen.unwrap_or(machine_port.listen);
     machine_port.port = options.machine_port.unwrap_or(machine_port.port);
@@ -119,6 +123,7 @@ async fn serve(dir: &DataDir, opened: &Opened, machines: Listening, portal: List
         },
         portal: portal_url,
         commissioning: opened.config.commissioning.clone(),
+        bundle: opened.config.bundle.clone(),
         door,
         computer: Some(host),
     };

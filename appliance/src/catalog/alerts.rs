@@ -269,6 +269,15 @@ pub struct AlertSetting {
     pub webhook: Option<Webhook>,
 }
 
+impl Default for AlertSetting {
+    /// As migration 0009 has it: warnings and alarms are told on both ways, at any hour.
+    fn default() -> Self {
+        let severities = [Severity::Warning, Severity::Alarm];
+        let routes = Channel::ALL.iter().flat_map(|channel| severities.map(|severity| (*channel, severity)));
+        Self { routes: routes.collect(), quiet: QuietHours::default(), webhook: None }
+    }
+}
+
 impl AlertSetting {
     /// Whether this severity is told on this way.
     #[must_use]

@@ -248,3 +248,37 @@ pub fn use_code(tx: &Transaction<'_>, digest: &[u8; 32], now: UnixMillis) -> Res
         .optional()?;
     Ok(used)
 }
+
+/// What machines of a profile begin with, if that was set.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn default_policy(c: &Connection, profile: Profile) -> Result<Option<MachinePolicy>, CatalogError> {
+    let sql = "SELECT every_seconds, local_policy, external_policy FROM machine_default WHERE profile = ?1";
+    let found = c.prepare_cached(sql)?.query_row([profile.word()], |row| {
+        Ok(MachinePolicy { every: Seconds(size_at(row, 0)?), local: word_at(row, 1)?, external: word_at(row, 2)? })
+    });
+    Ok(found.optional()?)
+}
+
+/// Sets what machines of a profile begin with; those that are there keep what they have.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn set_default_policy(tx: &Transaction<'_>, profile: Profile, policy: &MachinePolicy) -> Result<(), CatalogError> {
+    tx.execute(
+        "INSERT OR REPLACE INTO machine_default (profile, every_seconds, local_policy, external_policy)
+         VALUES (?1, ?2, ?3, ?4)",
+        params![profile.word(), column_size(policy.every.0), policy.local.to_string(), policy.external.to_string(),],
+    )?;
+    Ok(())
+}
+
+/// Machines begin with what the program gives them.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn forget_default_policies(tx: &Transaction<'_>) -> Result<(), CatalogError> {
+    tx.execute("DELETE FROM machine_default", [])?;
+    Ok(())
+}

@@ -120,6 +120,15 @@ pub fn set(tx: &Transaction<'_>, setting: &MailSetting) -> Result<(), CatalogErr
     Ok(())
 }
 
+/// Nobody is to get mail.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn unset(tx: &Transaction<'_>) -> Result<(), CatalogError> {
+    tx.execute("DELETE FROM mail_setting", [])?;
+    Ok(())
+}
+
 /// A mail in the queue, or one that was in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mail {

@@ -10,6 +10,7 @@
 pub mod accounts;
 pub mod alerts;
 pub mod audit;
+pub mod bundle;
 pub mod capacity;
 pub mod checks;
 pub mod chunks;
@@ -187,6 +188,19 @@ impl Catalog {
     pub fn salvage_log(path: &Path, vault: VaultId) -> Result<Vec<audit::AuditEntry>, CatalogError> {
         let connection = open::open_old(path, vault)?;
         if open::has_table(&connection, "audit_entry")? { people::read_log(&connection) } else { Ok(Vec::new()) }
+    }
+
+    /// What a reseller had prepared, in the catalog at `path`: the bundle, and what machines begin with. Catalogs of
+    /// earlier versions have neither.
+    ///
+    /// # Errors
+    /// [`CatalogError`].
+    pub fn salvage_defaults(path: &Path, vault: VaultId) -> Result<Vec<bundle::SavedDefaults>, CatalogError> {
+        let connection = open::open_old(path, vault)?;
+        if !open::has_table(&connection, "machine_default")? {
+            return Ok(Vec::new());
+        }
+        Ok(vec![bundle::read_defaults(&connection)?])
     }
 
     /// Every change.

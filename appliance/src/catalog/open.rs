@@ -26,6 +26,7 @@ pub const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0013_report_pdf.sql"),
     include_str!("../../migrations/0014_restores.sql"),
     include_str!("../../migrations/0015_webdav.sql"),
+    include_str!("../../migrations/0016_bundle.sql"),
 ];
 
 /// The version of the present schema.

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::address::Address;
 use super::text;
 use crate::commissioning::Check;
+use crate::config::KeyPrint;
 use crate::hand::addressing::Addressing;
 use crate::locale::Language;
 use crate::operations::accounts::{AccountName, SupportHours};
@@ -42,10 +43,12 @@ pub(crate) enum Command {
     },
     /// The recovery kit.
     Kit,
-    /// Shows a machine's policy, or those of all; changes what is given.
+    /// Shows a machine's policy, or those of all; changes what is given. `new`: what machines of this profile begin with.
     Policy {
         #[serde(with = "text::optional")]
         machine: Option<MachineName>,
+        #[serde(with = "text::optional")]
+        new: Option<Profile>,
         #[serde(with = "text::optional")]
         every: Option<Seconds>,
         #[serde(with = "text::optional")]
@@ -80,6 +83,19 @@ pub(crate) enum Command {
     Network { what: NetworkCommand },
     /// Who may sign in at the portal.
     Auth { what: AuthCommand },
+    /// What a reseller has prepared.
+    Bundle { what: BundleCommand },
+}
+
+/// What the console does about bundles.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "bundle", rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) enum BundleCommand {
+    /// Sets what one says. `file`: the bundle in base64, in place of the one that the box finds. `key`: whose is believed,
+    /// in place of the one in datisd.toml. `older`: also one with a lower number.
+    Apply { file: Option<String>, key: Option<KeyPrint>, older: bool },
+    /// Which one was applied.
+    Show,
 }
 
 /// What the console does about the box's address.
@@ -177,6 +193,7 @@ mod tests {
     fn commands_come_back_and_names_are_checked_again() {
         let command = Command::Policy {
             machine: Some("Bureau Élodie".parse().expect("name")),
+            new: None,
             every: Some(Seconds(3_600)),
             local: Some("2h/5m, 30d/1d".parse().expect("policy")),
             external: None,

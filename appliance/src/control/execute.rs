@@ -9,10 +9,10 @@ use datis_engine::ids::{MachineName, Profile};
 
 use super::address::Address;
 use super::command::{Answer, AuthCommand, Command, Failed, FailedKind, Outcome};
-use super::{network, people, show};
+use super::{bundle, network, people, show};
 use crate::certs::Certs;
 use crate::commissioning::{self, Surroundings};
-use crate::config::{CommissioningConfig, DataDir};
+use crate::config::{BundleConfig, CommissioningConfig, DataDir};
 use crate::host::Host;
 use crate::locale::{Language, Locale};
 use crate::operations::accounts::{self, AccountError, Action, Actor, Right, Secret};
@@ -40,6 +40,8 @@ pub(crate) struct Desk {
     pub(crate) commissioning: CommissioningConfig,
     /// The machine port, for the checks that want to be dialled.
     pub(crate) door: Door,
+    /// Whose bundles are believed, and where one is asked for.
+    pub(crate) bundle: BundleConfig,
     /// The computer under it; `None` while no daemon runs.
     pub(crate) computer: Option<Arc<Host>>,
 }
@@ -132,17 +134,22 @@ impl Desk {
                 accounts::log_use(site, &Actor::console(), Right::SeeKit, Action::KitShown, "", "")?;
                 Ok(show::kit(&kit))
             }
+            Command::Policy { new: Some(profile), every, local, external, .. } => {
+                let change = PolicyChange { every: *every, local: local.clone(), external: external.clone() };
+                self.default_policy(*profile, &change)
+            }
             Command::Policy { machine: None, .. } => {
                 let machines = operations::list_machines(site)?;
                 Ok(show::policies(machines.iter().map(|m| (&m.name, &m.policy))))
             }
-            Command::Policy { machine: Some(name), every, local, external } => {
+            Command::Policy { machine: Some(name), every, local, external, .. } => {
                 let change = PolicyChange { every: *every, local: local.clone(), external: external.clone() };
                 self.policy(name, &change)
             }
             Command::Machines => Ok(show::machines(&operations::list_machines(site)?, site.clock.now())),
             Command::Network { what } => network::execute(self.computer.as_ref(), &self.portal, what),
             Command::Auth { what } => self.auth(what),
+            Command::Bundle { what } => bundle::execute(self, what),
             Command::Pause { machine, length } => {
                 let until = site.clock.now().plus(*length);
                 operations::pause_machine(site, &Actor::console(), machine, until)?;
@@ -207,5 +214,19 @@ impl Desk {
             operations::set_policy(&self.site, &Actor::console(), name, change)?
         };
         Ok(show::policies(std::iter::once((name, &policy))))
+    }
+
+    fn default_policy(&self, profile: Profile, change: &PolicyChange) -> Result<Answer, Failed> {
+        let policy = if *change == PolicyChange::default() {
+            operations::default_policy(&self.site, profile)?
+        } else {
+            operations::set_default_policy(&self.site, &Actor::console(), profile, change)?
+        };
+        Ok(show::default_policy(profile, &policy))
+    }
+
+    /// Whether a daemon runs, which has read its configuration already.
+    pub(super) fn is_running(&self) -> bool {
+        self.computer.is_some()
     }
 }

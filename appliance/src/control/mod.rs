@@ -4,6 +4,7 @@
 //! open, and [`socket`] carries the command there and its lines back; else the command opens the site itself.
 
 mod address;
+mod bundle;
 mod command;
 mod execute;
 mod network;
@@ -15,6 +16,6 @@ mod text;
 pub(crate) use crate::operations::accounts::{AccountName, SupportHours};
 pub(crate) use crate::sheets::Sheet;
 pub(crate) use address::Address;
-pub(crate) use command::{Answer, AuthCommand, Command, Failed, FailedKind, NetworkCommand, Outcome};
+pub(crate) use command::{Answer, AuthCommand, BundleCommand, Command, Failed, FailedKind, NetworkCommand, Outcome};
 pub(crate) use execute::{Desk, Paced};
 pub(crate) use show::{rebuild as show_rebuild, with_causes};

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use datis_engine::format::kit::RecoveryKit;
-use datis_engine::ids::MachineName;
+use datis_engine::ids::{MachineName, Profile};
 use datis_engine::units::UnixMillis;
 use serde_json::{Value, json};
 
@@ -271,6 +271,27 @@ pub(super) fn policies<'m>(machines: impl Iterator<Item = (&'m MachineName, &'m 
         text.push_str("No machine is enrolled yet.\n");
     }
     Answer { text, json: Value::Array(all), outcome: Outcome::Done }
+}
+
+/// What machines of a profile begin with.
+pub(super) fn default_policy(profile: Profile, policy: &MachinePolicy) -> Answer {
+    let MachinePolicy { every, local, external } = policy;
+    Answer {
+        text: format!("new machines, {profile}: every {every}; kept here {local}; kept by peers {external}\n"),
+        json: json!({
+            "new": profile.word(),
+            "every": every.to_string(),
+            "local": local.to_string(),
+            "external": external.to_string(),
+        }),
+        outcome: Outcome::Done,
+    }
+}
+
+/// To the minute, in UTC.
+pub(super) fn day(at: UnixMillis) -> String {
+    let shown = jiff::Timestamp::from_millisecond(at.0).map(|at| at.strftime("%Y-%m-%d %H:%M UTC").to_string());
+    shown.unwrap_or_default()
 }
 
 pub(super) fn machines(machines: &[Machine], now: UnixMillis) -> Answer {

@@ -1,6 +1,7 @@
 //! Connections that the box makes to others by itself.
 
 pub(crate) mod directory;
+pub(crate) mod fetch;
 mod https;
 pub(crate) mod mail;
 pub(crate) mod trust;

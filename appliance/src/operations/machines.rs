@@ -76,8 +76,8 @@ impl RetentionPreset {
     }
 }
 
-/// What a machine starts with: servers every hour, workstations four times a day.
-fn default_policy(profile: Profile) -> MachinePolicy {
+/// What a machine begins with unless something else was set: servers every hour, workstations four times a day.
+pub(super) fn usual_policy(profile: Profile) -> MachinePolicy {
     let every = match profile {
         Profile::Server => Seconds::HOUR,
         Profile::Desktop | Profile::Laptop => Seconds(6 * Seconds::HOUR.0),
@@ -92,14 +92,17 @@ pub(super) fn new_machine(
     public_key: PublicKey,
     created_at: UnixMillis,
 ) -> NewMachine {
-    NewMachine {
-        id,
-        name,
-        profile,
-        public_key,
-        state: MachineState::Active,
-        policy: default_policy(profile),
-        created_at,
+    NewMachine { id, name, profile, public_key, state: MachineState::Active, policy: usual_policy(profile), created_at }
+}
+
+impl PolicyChange {
+    /// The policy after it. A length of nothing changes nothing.
+    pub(super) fn over(&self, before: MachinePolicy) -> MachinePolicy {
+        MachinePolicy {
+            every: self.every.filter(|every| every.0 > 0).unwrap_or(before.every),
+            local: self.local.clone().unwrap_or(before.local),
+            external: self.external.clone().unwrap_or(before.external),
+        }
     }
 }
 
@@ -154,7 +157,11 @@ pub fn redeem_enrolment_code(site: &Site, code: &EnrolmentCode, key: PublicKey) 
             }
             let row = match known {
                 Some(row) => machines::enrol_again(tx, row, &grant).map(|()| row)?,
-                None => machines::insert(tx, &new_machine(id, grant.machine_name, grant.profile, key, now))?,
+                None => {
+                    let policy = begins_with(tx, grant.profile)?;
+                    let machine = new_machine(id, grant.machine_name, grant.profile, key, now);
+                    machines::insert(tx, &NewMachine { policy, ..machine })?
+                }
             };
             Ok(machines::by_row(tx, row)?)
         })
@@ -224,17 +231,48 @@ pub fn set_policy(
     by.may(Right::ChangeMachines)?;
     let changed = site.catalog.writer().write(|tx| {
         let machine = active(tx, name)?;
-        let policy = MachinePolicy {
-            every: change.every.filter(|every| every.0 > 0).unwrap_or(machine.policy.every),
-            local: change.local.clone().unwrap_or(machine.policy.local),
-            external: change.external.clone().unwrap_or(machine.policy.external),
-        };
+        let policy = change.over(machine.policy);
         machines::set_policy(tx, machine.row, &policy)?;
-        let detail = format!("{}; {}; {}", policy.every, policy.local, policy.external);
-        record(tx, site, by, Action::PolicyChanged, name.as_str(), &detail)?;
+        record(tx, site, by, Action::PolicyChanged, name.as_str(), &in_words(&policy))?;
         Ok(policy)
     });
     changed.map_err(|e| site.noted(e))
+}
+
+/// What new machines of a profile begin with.
+///
+/// # Errors
+/// [`OperationError`].
+pub fn default_policy(site: &Site, profile: Profile) -> Result<MachinePolicy, OperationError> {
+    Ok(site.catalog.reader().read(|tx| begins_with(tx, profile))?)
+}
+
+/// Changes what new machines of a profile begin with; gives the policy as it is now. Machines that are there keep theirs.
+///
+/// # Errors
+/// [`OperationError`].
+pub fn set_default_policy(
+    site: &Site,
+    by: &Actor,
+    profile: Profile,
+    change: &PolicyChange,
+) -> Result<MachinePolicy, OperationError> {
+    by.may(Right::ChangeMachines)?;
+    let changed = site.catalog.writer().write(|tx| {
+        let policy = change.over(begins_with(tx, profile)?);
+        machines::set_default_policy(tx, profile, &policy)?;
+        record(tx, site, by, Action::PolicyChanged, &format!("new {}", profile.word()), &in_words(&policy))?;
+        Ok(policy)
+    });
+    changed.map_err(|e: CatalogError| site.noted(e.into()))
+}
+
+fn begins_with(tx: &rusqlite::Transaction<'_>, profile: Profile) -> Result<MachinePolicy, CatalogError> {
+    Ok(machines::default_policy(tx, profile)?.unwrap_or_else(|| usual_policy(profile)))
+}
+
+fn in_words(policy: &MachinePolicy) -> String {
+    format!("{}; {}; {}", policy.every, policy.local, policy.external)
 }
 
 /// Shuts a machine out. Its snapshots stay as long as its policy says.

@@ -28,6 +28,15 @@ const ANSWER_MAX: usize = 500;
 /// A sealed password opens to no more than this, in bytes.
 const PASSWORD_MAX: usize = 1 << 10;
 
+/// People who get mail, at most.
+pub const RECIPIENTS_MAX: usize = 20;
+
+/// Whether this may be the name or the address of a mail server.
+#[must_use]
+pub fn is_mail_host(host: &str) -> bool {
+    (1..=253).contains(&host.len()) && host.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':'))
+}
+
 /// How mail is sent; `None` until somebody has set it.
 ///
 /// # Errors

@@ -6,6 +6,7 @@
 pub mod accounts;
 mod alerts;
 pub mod browse;
+mod bundle;
 mod capacity;
 mod certificate;
 mod check;
@@ -49,6 +50,7 @@ pub use crate::catalog::PutBackRow;
 pub use crate::catalog::alerts::{
     Acknowledgement, Alert, AlertKey, AlertKind, AlertSetting, Channel, QuietHours, Severity,
 };
+pub use crate::catalog::bundle::{AppliedBundle, BundleRefusal, RefusedBundle};
 pub use crate::catalog::capacity::DiskDay;
 pub use crate::catalog::checks::{CheckOutcome, CheckState, KnownOutcome};
 pub use crate::catalog::machines::{Machine, MachinePolicy, MachineState};
@@ -64,6 +66,10 @@ pub use alerts::{
     acknowledge_alert, alert_history, alert_setting, alerts_over_untold, count_unseen_alerts, judge_alerts,
     open_alerts, set_alerts, tell_by_mail, tell_webhook, untold_alerts,
 };
+pub use bundle::{
+    ApplyBundleError, BundleSettings, NewBundle, applied_bundle, apply_bundle, forget_refused_bundle, is_activated,
+    note_refused_bundle, refused_bundle,
+};
 pub use capacity::{Forecast, disk_days, forecast, note_disk};
 pub use certificate::{forget_own_certificate, own_certificate, own_certificate_end, set_own_certificate};
 pub use checks::{keep_outcomes, known_outcomes};
@@ -75,11 +81,12 @@ pub use error::{OperationError, PutBackProblem};
 pub use have::have;
 pub use keeping::{Deed, is_mail_code_awaited, kit_question, last_done, prove_kit, send_mail_code, type_mail_code};
 pub use machines::{
-    PolicyChange, RetentionPreset, create_enrolment_code, heartbeat, list_machines, machine_by_key, policy,
-    redeem_enrolment_code, retire_machine, set_policy,
+    PolicyChange, RetentionPreset, create_enrolment_code, default_policy, heartbeat, list_machines, machine_by_key,
+    policy, redeem_enrolment_code, retire_machine, set_default_policy, set_policy,
 };
 pub use mail::{
-    due_mail, last_report, mail_password, mail_pdf, mail_setting, newest_mail, note_mail, queue_mail, set_mail,
+    RECIPIENTS_MAX, due_mail, is_mail_host, last_report, mail_password, mail_pdf, mail_setting, newest_mail, note_mail,
+    queue_mail, set_mail,
 };
 pub use pace::Pace;
 pub use pauses::{PAUSE_MAX, pause_machine, resume_machine};

@@ -4,9 +4,10 @@
 use datis_engine::units::UnixMillis;
 
 use super::{Whereabouts, minute};
+use crate::bundle;
 use crate::commissioning::{self, CheckState, Lan, Remembered, Verdict};
 use crate::locale::Locale;
-use crate::operations::{Signature, Site};
+use crate::operations::{OperationError, Signature, Site};
 use crate::paper::{Cell, Column, Paper, Tone};
 
 pub(super) fn paper(
@@ -17,7 +18,7 @@ pub(super) fn paper(
     started_at: UnixMillis,
     signature: Option<&Signature>,
     locale: &Locale,
-) -> Paper {
+) -> Result<Paper, OperationError> {
     let obstacles = commissioning::obstacles(known);
     let now = signature.map_or_else(|| site.clock.now(), |signature| signature.signed_at);
     let (title, verdict, tone) = match (signature, obstacles.is_empty()) {
@@ -30,6 +31,11 @@ pub(super) fn paper(
     let mut paper = Paper::new(locale.language, locale.word(title), now).header(box_name).footer(footer);
     paper.verdict(locale.count(verdict, obstacles.len() as u64), tone);
     paper.facts(facts(site, place, lan, started_at, signature, now, locale));
+    if let Some(bundle) = bundle::applied(site)? {
+        let reseller = &bundle.content.reseller;
+        let reached = format!("{}\n{}", reseller.name.as_str(), reseller.contact.as_str());
+        paper.facts(vec![(locale.word("cert-reseller"), reached.into())]);
+    }
     let standing_in_the_way: Vec<&Remembered> =
         known.iter().filter(|check| obstacles.contains(&check.outcome.check)).collect();
     if !obstacles.is_empty() {
@@ -58,7 +64,7 @@ pub(super) fn paper(
             (locale.word("cert-sign-customer"), line.into()),
         ]);
     }
-    paper
+    Ok(paper)
 }
 
 fn facts(

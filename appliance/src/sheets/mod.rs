@@ -61,7 +61,7 @@ pub(crate) fn print(
         Sheet::Certificate => {
             let known = commissioning::refresh(&Surroundings::look(site, place.config))?;
             let started_at = operations::first_start(site)?;
-            certificate::paper(site, place, lan.as_ref(), &known, started_at, None, locale).pdf()?
+            certificate::paper(site, place, lan.as_ref(), &known, started_at, None, locale)?.pdf()?
         }
         Sheet::Firewall => firewall::paper(site, place, lan.as_ref(), locale)?.pdf()?,
     })
@@ -85,7 +85,7 @@ pub(crate) fn sign_off(
     let started_at = operations::first_start(site)?;
     let signature = Signature { signed_at: site.clock.now(), signed_by: by.name().to_owned(), started_at };
     let lan = Lan::look();
-    let paper = certificate::paper(site, place, lan.as_ref(), &known, started_at, Some(&signature), locale);
+    let paper = certificate::paper(site, place, lan.as_ref(), &known, started_at, Some(&signature), locale)?;
     operations::sign_off(site, by, &signature, &paper.pdf()?)?;
     Ok(signature)
 }

@@ -285,3 +285,15 @@ ask-operator-why = Then the customer has to ask Free for a dedicated address, or
 answer-operator-other = No
 answer-operator-free-dedicated = Yes, and a dedicated address is in place
 answer-operator-free = Yes, without a dedicated address
+
+# What a reseller has prepared.
+setup-bundle = Prepared by { $name } ({ $contact }) with bundle number { $serial }. Everything it has set can be changed.
+setup-bundle-unreachable = A bundle of defaults could not be read or fetched. The defaults of the program stand; “datisd bundle show” on the console says why.
+setup-bundle-malformed = A bundle of defaults was not understood, and nothing of it was set. “datisd bundle show” on the console says what is wrong.
+setup-bundle-signature = A bundle of defaults is not as it was signed, and nothing of it was set. Get the file again from whoever made it.
+setup-bundle-untrusted = A bundle of defaults was there, but nobody has vouched for its key, so nothing of it was set.
+setup-bundle-other-key = A bundle of defaults is signed with another key than the one this box believes, so nothing of it was set.
+setup-bundle-expired = A bundle of defaults was too old to be taken: its last day is over by the clock of this box.
+setup-bundle-older = A bundle of defaults is older than one that was applied, or has its number and says other things. It was not taken.
+audit-bundle-applied = defaults of a bundle set
+cert-reseller = Prepared by

@@ -285,3 +285,15 @@ ask-operator-why = Alors le client doit demander à Free une adresse dédiée, s
 answer-operator-other = Non
 answer-operator-free-dedicated = Oui, et une adresse dédiée est en place
 answer-operator-free = Oui, sans adresse dédiée
+
+# Ce qu’un revendeur a préparé.
+setup-bundle = Préparé par { $name } ({ $contact }) avec le lot de réglages numéro { $serial }. Tout ce qu’il a réglé peut être modifié.
+setup-bundle-unreachable = Un lot de réglages n’a pas pu être lu ou récupéré. Les réglages d’origine restent ; « datisd bundle show » sur la console dit pourquoi.
+setup-bundle-malformed = Un lot de réglages n’a pas été compris, et rien n’en a été repris. « datisd bundle show » sur la console dit ce qui ne va pas.
+setup-bundle-signature = Un lot de réglages n’est pas tel qu’il a été signé, et rien n’en a été repris. Redemandez le fichier à son auteur.
+setup-bundle-untrusted = Un lot de réglages était là, mais personne ne s’est porté garant de sa clé : rien n’en a été repris.
+setup-bundle-other-key = Un lot de réglages est signé avec une autre clé que celle que ce boîtier accepte : rien n’en a été repris.
+setup-bundle-expired = Un lot de réglages était trop ancien pour être repris : son dernier jour est passé, d’après l’horloge du boîtier.
+setup-bundle-older = Un lot de réglages est plus ancien qu’un lot déjà repris, ou porte le même numéro avec un autre contenu. Il n’a pas été repris.
+audit-bundle-applied = réglages d’un lot appliqués
+cert-reseller = Préparé par

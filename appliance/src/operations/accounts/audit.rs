@@ -110,6 +110,8 @@ actions! {
     SiteAnswered => "site-answered",
     /// The box was signed for.
     SignedOff => "signed-off",
+    /// The defaults of a bundle were set.
+    BundleApplied => "bundle-applied",
     /// Another address of the box was tried.
     NetworkTried => "network-tried",
     /// It was kept.

@@ -28,6 +28,7 @@ use super::OperationError;
 use super::site::{Limits, Site};
 use super::verify::Progress;
 use crate::catalog::audit::AuditEntry;
+use crate::catalog::bundle::SavedDefaults;
 use crate::catalog::machines::Machine;
 use crate::catalog::people::SavedPerson;
 use crate::catalog::{Catalog, CatalogError};
@@ -54,6 +55,7 @@ pub fn rebuild(
         machines: salvaged("machines", Catalog::salvage_machines(&dir.catalog_file(), vault.id)),
         people: salvaged("accounts", Catalog::salvage_accounts(&dir.catalog_file(), vault.id)),
         log: salvaged("audit log", Catalog::salvage_log(&dir.catalog_file(), vault.id)),
+        defaults: salvaged("defaults", Catalog::salvage_defaults(&dir.catalog_file(), vault.id)),
     };
     let new = dir.root().join(NEW);
     remove_if_there(&new)?;
@@ -74,6 +76,8 @@ struct Old {
     machines: Vec<Machine>,
     people: Vec<SavedPerson>,
     log: Vec<AuditEntry>,
+    /// At most one.
+    defaults: Vec<SavedDefaults>,
 }
 
 /// As much as the old catalog still gives; a damaged one gives less, and that is said.

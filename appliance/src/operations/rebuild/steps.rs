@@ -18,7 +18,7 @@ use super::owners::{Reach, assign};
 use super::{Old, RebuildReport};
 use crate::catalog::packs::NewPack;
 use crate::catalog::snapshots::{NewSnapshot, SnapshotBrief};
-use crate::catalog::{CatalogError, MachineRow, packs, people, snapshots};
+use crate::catalog::{CatalogError, MachineRow, bundle, packs, people, snapshots};
 
 /// Packs are entered in one transaction until they hold so many chunks together: some 16 MiB of memory.
 const CHUNKS_AT_A_TIME: usize = 1 << 18;
@@ -27,7 +27,10 @@ pub(super) fn fill(site: &Site, old: Old, progress: &mut dyn FnMut(Progress)) ->
     let mut report = RebuildReport::default();
     let readable = read_snapshots(site, &mut report)?;
     let Enrolled { rows, nobody, report: machines } = enrol(site, old.machines, &readable.machines)?;
-    let put_back = site.catalog.writer().write(|tx| people::put_back(tx, &old.people, &old.log));
+    let put_back = site.catalog.writer().write(|tx| {
+        old.defaults.iter().try_for_each(|saved| bundle::put_back(tx, saved))?;
+        people::put_back(tx, &old.people, &old.log)
+    });
     put_back.map_err(|e: CatalogError| OperationError::from(e))?;
     report.machines = machines;
     enter_packs(site, nobody, &mut report, progress)?;

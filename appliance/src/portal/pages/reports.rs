@@ -17,8 +17,6 @@ use crate::reports;
 
 /// Mails that are shown.
 const SHOWN: u32 = 30;
-/// Recipients at most.
-const RECIPIENTS_MAX: usize = 20;
 
 #[derive(Template)]
 #[template(path = "reports.html")]
@@ -86,9 +84,7 @@ impl MailForm {
     /// The setting that it describes, or the key of what is wrong with it.
     fn setting(&self) -> Result<MailSetting, &'static str> {
         let host = self.host.trim();
-        let is_host = (1..=253).contains(&host.len())
-            && host.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':'));
-        if !is_host || self.port == 0 {
+        if !operations::is_mail_host(host) || self.port == 0 {
             return Err("err-mail-host");
         }
         let sender = self.sender.trim();
@@ -100,7 +96,7 @@ impl MailForm {
             .map(str::to_owned)
             .collect();
         let all_are_addresses = recipients.iter().chain([&sender.to_owned()]).all(|a| links::mail::is_address(a));
-        if !all_are_addresses || recipients.is_empty() || recipients.len() > RECIPIENTS_MAX {
+        if !all_are_addresses || recipients.is_empty() || recipients.len() > operations::RECIPIENTS_MAX {
             return Err("err-mail-address");
         }
         let (hour, minute) = self.at.split_once(':').ok_or("err-mail-time")?;

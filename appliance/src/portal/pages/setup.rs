@@ -4,6 +4,7 @@
 use actix_web::{HttpResponse, web};
 use askama::Template;
 use datis_engine::units::UnixMillis;
+use fluent_bundle::FluentArgs;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -12,6 +13,7 @@ use super::super::frame::Frame;
 use super::super::visit::Visit;
 use super::When;
 use super::site::{CheckRow, check_row};
+use crate::bundle::{self, Applied};
 use crate::certs::portal::PortalCerts;
 use crate::commissioning::{self, Check, CheckState, Remembered, Surroundings, Verdict, questions};
 use crate::locale::Locale;
@@ -175,6 +177,8 @@ struct SetupPage<'p> {
     steps: Vec<StepRow>,
     heading: String,
     text: String,
+    /// Whose bundle set the defaults, and why the last one was not taken.
+    bundles: Vec<BundleNote>,
     /// Things that the box has made by itself, and when.
     made: Vec<(String, Option<When>)>,
     checks: Vec<CheckRow>,
@@ -190,6 +194,12 @@ struct SetupPage<'p> {
     may_sign: bool,
     in_the_way: Option<String>,
     is_signed: bool,
+}
+
+struct BundleNote {
+    text: String,
+    /// Style class.
+    class: &'static str,
 }
 
 struct StepRow {
@@ -283,6 +293,7 @@ fn setup_page(visit: &Visit, step: Step) -> Result<String, PageError> {
         steps: steps.collect(),
         heading: title(step),
         text: locale.word(&format!("setup-text-{}", step.word())),
+        bundles: if step == Step::Start { bundles(visit, is_signed)? } else { Vec::new() },
         made: if step == Step::Start { made(visit, now) } else { Vec::new() },
         checks: known.iter().filter(is_of_step).map(|check| check_row(check, now, locale)).collect(),
         questions: match step {
@@ -304,6 +315,24 @@ fn setup_page(visit: &Visit, step: Step) -> Result<String, PageError> {
         is_signed,
     };
     Ok(page.render()?)
+}
+
+/// What became of what a reseller has prepared.
+fn bundles(visit: &Visit, is_signed: bool) -> Result<Vec<BundleNote>, PageError> {
+    let (locale, mut notes) = (visit.locale(), Vec::new());
+    if let Some(Applied { content, kept }) = bundle::applied(visit.site())? {
+        let mut args = FluentArgs::new();
+        args.set("name", content.reseller.name.as_str());
+        args.set("contact", content.reseller.contact.as_str());
+        args.set("serial", kept.serial.to_string());
+        notes.push(BundleNote { text: locale.say("setup-bundle", &args), class: "good" });
+    }
+    // Whoever has signed was content without.
+    if let Some(refused) = operations::refused_bundle(visit.site())?.filter(|_| !is_signed) {
+        let text = locale.word(&format!("setup-bundle-{}", refused.reason.word()));
+        notes.push(BundleNote { text, class: "warn" });
+    }
+    Ok(notes)
 }
 
 /// What the box has made on its first start.

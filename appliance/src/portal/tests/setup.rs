@@ -1,6 +1,9 @@
 //! What is checked and answered at the site, and who signs for it.
 
+use datis_engine::keys::SigningKey;
+
 use super::*;
+use crate::operations::{BundleRefusal, BundleSettings, NewBundle};
 
 #[actix_web::test]
 async fn what_fails_at_the_site_is_told_with_what_to_do_and_what_waits_for_it() {
@@ -144,4 +147,36 @@ fn found(site: &Site, check: Check, finding: Finding) {
         took_ms: 1,
     };
     operations::keep_outcomes(site, &[outcome]).expect("keep");
+}
+
+#[actix_web::test]
+async fn the_setup_says_whose_bundle_it_is_or_why_there_is_none() {
+    let fixture = fixture();
+    let site = fixture.site();
+    operations::note_refused_bundle(site, BundleRefusal::OtherKey, "no").expect("note");
+    let cookie = fixture.cookie_of(Role::Technician);
+    for (language, said) in [("en", "another key"), ("fr", "une autre clé"), ("ru", "не тем ключом")] {
+        let page = get(&fixture, "/setup", &cookie, &[("accept-language", language)]).await.body;
+        assert!(page.contains(said), "{said} in {page}");
+    }
+    let fixture = super::fixture();
+    let content =
+        r#"{"format":1,"reseller":{"name":"Tills & <b>","contact":"555"},"serial":9,"not_after":"2099-12-31"}"#;
+    let key = SigningKey::from_pkcs8(&SigningKey::generate_pkcs8().expect("key")).expect("its own").public_key();
+    let new = NewBundle {
+        key,
+        serial: 9,
+        content,
+        reseller: "Tills",
+        settings: &BundleSettings::default(),
+        may_be_older: false,
+    };
+    assert!(operations::apply_bundle(fixture.site(), &Actor::console(), &new).expect("applied"));
+    let cookie = fixture.cookie_of(Role::Technician);
+    for (language, said) in [("en", "bundle number 9"), ("fr", "numéro 9"), ("ru", "№ 9")] {
+        let page = get(&fixture, "/setup", &cookie, &[("accept-language", language)]).await.body;
+        assert!(page.contains(said) && page.contains("Tills &#38; &#60;b&#62;") && page.contains("555"), "{page}");
+    }
+    let sheet = get(&fixture, "/site/certificate.pdf", &cookie, &[]).await;
+    assert!(sheet.status == StatusCode::OK && sheet.body.starts_with("%PDF-"));
 }
