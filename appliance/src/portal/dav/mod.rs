@@ -113,7 +113,7 @@ async fn streamed(
     permit: OwnedSemaphorePermit,
     address: String,
     item: Item,
-    mut folder: SnapshotFolder,
+    mut folder: Box<SnapshotFolder>,
 ) -> Result<HttpResponse, PageError> {
     let flow = pipe::start(permit, None, move |out| {
         let mut answer = Multistatus::begin(out).map_err(PageError::Sink)?;

@@ -29,7 +29,7 @@ pub(super) enum Node {
     /// A folder with these folders.
     Few(Vec<Item>),
     /// A folder of a snapshot.
-    Folder(SnapshotFolder),
+    Folder(Box<SnapshotFolder>),
     /// A file of a snapshot.
     File(SnapshotFile),
 }
@@ -128,7 +128,7 @@ impl Place<'_> {
     fn folder(&self, path: Option<EntryPath>, address: String, item: Item) -> Result<Found, PageError> {
         let snapshot = self.moment.id;
         let reader = browse::open_folder(self.site, self.scope, &snapshot, path.as_ref())?;
-        Ok(Found { address, item, node: Node::Folder(SnapshotFolder { snapshot, path, reader }) })
+        Ok(Found { address, item, node: Node::Folder(Box::new(SnapshotFolder { snapshot, path, reader })) })
     }
 }
 

@@ -213,7 +213,8 @@ async fn a_drive_walks_from_the_machine_to_a_file_and_gets_it_whole_or_in_part()
     let names = ["Bilan%2012%5E3A30.bin", "%5E43ON", "caf%5EE9", "empty", "%C3%A9t%C3%A9%20%5E3Cb%5E3E%26.txt"];
     let mut expected = names.map(|name| format!("{base}{name}"));
     let mut below = docs.below();
-    (expected.sort(), below.sort());
+    expected.sort();
+    below.sort();
     assert_eq!(below, expected, "links have no bytes");
     assert!(docs.text().contains("<D:getcontentlength>700000</D:getcontentlength>"), "{}", docs.text());
 
@@ -221,7 +222,7 @@ async fn a_drive_walks_from_the_machine_to_a_file_and_gets_it_whole_or_in_part()
     let whole = drive.get(&path).await;
     assert!(whole.status == StatusCode::OK && whole.is_whole && whole.bytes == content);
     assert_eq!(whole.header("content-type"), "application/octet-stream", "nothing runs in a browser");
-    assert!(whole.header("content-disposition").starts_with("attachment") && whole.header("last-modified") != "");
+    assert!(whole.header("content-disposition").starts_with("attachment") && !whole.header("last-modified").is_empty());
     assert!(docs.text().contains(whole.header("etag")), "{}", docs.text());
     let part = drive.send("GET", &path, &[("range", "bytes=4095-600000")], b"").await;
     assert_eq!(part.header("content-range"), "bytes 4095-600000/700000");
@@ -493,7 +494,8 @@ async fn machines_of_one_name_stay_apart() {
     let (gone, loud) = (format!("till%20%28{}%29", short(&first)), format!("TILL%20%28{}%29", short(&third)));
     let mut expected = vec![format!("/dav/{gone}/"), format!("/dav/{loud}/"), "/dav/till/".to_owned()];
     let mut below = drive.list("/dav/").await.below();
-    (expected.sort(), below.sort());
+    expected.sort();
+    below.sort();
     assert_eq!(below, expected);
     for (machine, content) in [("till", &b"second"[..]), (&gone, b"first")] {
         assert_eq!(drive.get(&format!("{}a", drive.newest(machine).await)).await.bytes, content);
