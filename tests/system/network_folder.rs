@@ -82,7 +82,7 @@ fn another_program_finds_the_dates_and_gets_a_folder_byte_for_byte() {
     let machine = the_box.enrol("till 1");
     let folder = scratch();
     let source = folder.path().join("source");
-    tree::many_files(&source, 250, 1);
+    tree::many_files(&source, 40, 1);
     std::fs::write(source.join("large"), harness::Random::new(7).bytes(24 << 20)).expect("a file");
     std::fs::write(source.join("empty"), b"").expect("a file");
     std::fs::write(source.join("Bilan d’été – 100 % #1.ods"), b"summer").expect("a file");
