@@ -123,11 +123,12 @@ fn a_head_without_end_is_not_collected() {
     let mut wire = port.connect(None);
     wire.send(b"POST /v1/enrol HTTP/1.1\r\n").expect("start");
     let line = format!("x-{}: y\r\n", "a".repeat(1_000));
+    // More than the system's own buffers hold for a box that is slow to hang up.
     let mut sent = 0;
-    while sent < 2_000 && wire.send(line.as_bytes()).is_ok() {
+    while sent < 64_000 && wire.send(line.as_bytes()).is_ok() {
         sent += 1;
     }
-    assert!(sent < 2_000, "2 MB of head were taken");
+    assert!(sent < 64_000, "64 MB of head were taken");
     // Many small fields are refused as well.
     let mut wire = port.connect(None);
     let fields: String = (0..1_000).map(|n| format!("a{n}: b\r\n")).collect();
