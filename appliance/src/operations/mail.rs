@@ -45,7 +45,8 @@ pub fn mail_setting(site: &Site) -> Result<Option<MailSetting>, OperationError> 
     Ok(site.catalog.reader().read(|tx| mail::setting(tx))?)
 }
 
-/// Sets how mail is sent. `password`: a new one; `None` keeps the one that is there.
+/// Sets how mail is sent. `password`: a new one; `None` keeps the one that is there where server, port, protection and user
+/// stay.
 ///
 /// # Errors
 /// [`OperationError`].
@@ -54,8 +55,9 @@ pub fn set_mail(site: &Site, by: &Actor, setting: &MailSetting, password: Option
     let sealed = password.map(|password| site.vault.recipients.seal(password.as_bytes())).transpose()?;
     let set = site.catalog.writer().write(|tx| {
         let before = mail::setting(tx)?;
-        // A password belongs to a server: another one must not get it.
-        let kept = before.filter(|before| before.host == setting.host && before.user == setting.user);
+        // A password belongs to a server and a way to it: another one must not get it, nor whoever listens where there is no TLS.
+        let known_by = |s: &MailSetting| (s.host.clone(), s.port, s.security, s.user.clone());
+        let kept = before.filter(|before| known_by(before) == known_by(setting));
         let password = sealed.or_else(|| kept.and_then(|before| before.password));
         let password = password.filter(|_| setting.user.is_some());
         mail::set(tx, &MailSetting { password, ..setting.clone() })?;
@@ -177,8 +179,15 @@ mod tests {
         assert!(!kept.windows(13).any(|window| window == b"secret phrase"));
         set_mail(site, &by, &setting("mail.example.org", Some("box")), None).expect("set");
         assert_eq!(opened().as_deref(), Some("secret phrase"), "kept for the same server");
-        set_mail(site, &by, &setting("evil.example", Some("box")), None).expect("set");
-        assert_eq!(opened(), None);
+        for other in [
+            setting("evil.example", Some("box")),
+            MailSetting { security: MailSecurity::None, ..setting("mail.example.org", Some("box")) },
+            MailSetting { port: 465, ..setting("mail.example.org", Some("box")) },
+        ] {
+            set_mail(site, &by, &setting("mail.example.org", Some("box")), Some("secret phrase")).expect("set");
+            set_mail(site, &by, &other, None).expect("set");
+            assert_eq!(opened(), None, "{other:?}");
+        }
     }
 
     #[test]
