@@ -2,7 +2,8 @@
 
 use std::collections::HashSet;
 
-use datis_engine::units::Seconds;
+use datis_engine::units::{Seconds, UnixMillis};
+use rusqlite::Transaction;
 
 use super::accounts::{Action, Actor, Right, record};
 use super::{OperationError, Site};
@@ -149,7 +150,7 @@ impl From<CatalogError> for SetAlertsError {
     }
 }
 
-/// Sets how alerts are told. Without a webhook what waits for it is given up.
+/// Sets how alerts are told. What waits for a webhook that is gone, or is at another address now, is given up.
 ///
 /// # Errors
 /// [`SetAlertsError::Secret`]; [`SetAlertsError`].
@@ -166,13 +167,16 @@ pub fn set_alerts(site: &Site, by: &Actor, change: &AlertChange) -> Result<(), S
         let before = alerts::setting(tx)?.webhook;
         let webhook = match &change.webhook {
             Some(WebhookChange { url, authority, .. }) => {
+                let before = before.filter(|before| before.url == *url);
+                if before.is_none() {
+                    start_anew(tx, now)?;
+                }
+                // A secret belongs to an address: another one must not be able to sign for the box.
                 let secret = sealed.or(before.map(|before| before.secret)).ok_or(SetAlertsError::Secret)?;
                 Some(Webhook { url: url.clone(), secret, authority: authority.clone() })
             }
             None => {
-                webhook::give_up(tx, now)?;
-                // Whoever is told next knows of none of them.
-                alerts::forget_posted(tx)?;
+                start_anew(tx, now)?;
                 None
             }
         };
@@ -186,6 +190,12 @@ pub fn set_alerts(site: &Site, by: &Actor, change: &AlertChange) -> Result<(), S
         SetAlertsError::Operation(error) => SetAlertsError::Operation(site.noted(error)),
         SetAlertsError::Secret => e,
     })
+}
+
+/// Whoever is told next knows of nothing that was told until now.
+fn start_anew(tx: &Transaction<'_>, now: UnixMillis) -> Result<(), CatalogError> {
+    webhook::give_up(tx, now)?;
+    alerts::forget_posted(tx)
 }
 
 /// The open alerts that are to be told on this way now: told once, and in quiet hours alarms only.
@@ -303,8 +313,11 @@ mod tests {
     }
 
     fn hook(secret: Option<&str>) -> WebhookChange {
-        let url = "https://ha.local:8123/api/webhook/abc".parse().expect("url");
-        WebhookChange { url, secret: secret.map(str::to_owned), authority: None }
+        hook_at("https://ha.local:8123/api/webhook/abc", secret)
+    }
+
+    fn hook_at(url: &str, secret: Option<&str>) -> WebhookChange {
+        WebhookChange { url: url.parse().expect("url"), secret: secret.map(str::to_owned), authority: None }
     }
 
     #[test]
@@ -466,6 +479,16 @@ mod tests {
         assert!(super::super::due_post(site).expect("due").is_none(), "nothing waits for the new one");
         assert!(alerts_over_untold(site).expect("over").is_empty(), "it does not know what is over");
         assert_eq!(untold().len(), 1, "it is told what is open");
+
+        // Another address in its place is another receiver.
+        tell_webhook(site, &[telling(&untold()[0], false)]).expect("tell");
+        let elsewhere = |secret| change(Some(hook_at("https://other.local/hook", secret)));
+        let refused = set_alerts(site, &by, &elsewhere(None));
+        assert!(matches!(refused, Err(SetAlertsError::Secret)), "the first one knows the secret");
+        assert!(super::super::due_post(site).expect("due").is_some(), "nothing has changed yet");
+        set_alerts(site, &by, &elsewhere(Some("eighteen letters!!"))).expect("set");
+        assert!(super::super::due_post(site).expect("due").is_none());
+        assert_eq!(untold().len(), 1);
     }
 
     #[test]
