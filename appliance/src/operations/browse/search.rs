@@ -84,12 +84,12 @@ pub fn search(site: &Arc<Site>, scope: &Scope, words: &str, limit: usize) -> Res
         let seen = sources.filter_map(|source| Some((machines.get(&source.machine).copied()?, source)));
         Ok::<_, BrowseError>(seen.filter(|(machine, _)| scope.holds(machine)).collect::<Vec<_>>())
     })?;
-    let share = LOOKED_AT_MAX.checked_div(seen.len()).unwrap_or(0).max(LOOKED_AT_MIN);
     let seen = match (&question.index, scope) {
         (Some(index), Scope::All) => with_matches(site, seen, index)?,
         // Whoever sees a part must not learn from how long it takes what the rest holds.
         (None, Scope::All) | (_, Scope::Only(_)) => seen,
     };
+    let share = LOOKED_AT_MAX.checked_div(seen.len()).unwrap_or(0).max(LOOKED_AT_MIN);
     let mut hits = Vec::new();
     let mut is_cut = false;
     for (machine, source) in &seen {

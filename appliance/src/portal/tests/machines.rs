@@ -96,11 +96,17 @@ async fn a_machine_is_paused_for_a_week_or_until_a_date_and_the_first_page_says_
 async fn the_first_page_of_a_large_box_shows_the_machines_that_are_worst_off() {
     let fixture = fixture();
     let cookie = fixture.cookie_of(Role::Admin);
-    for number in 0..52 {
-        let _client = Client::enrol(fixture.site(), &format!("till-{number:02}"));
+    let mut clients: Vec<Client> =
+        (0..52).map(|number| Client::enrol(fixture.site(), &format!("till-{number:02}"))).collect();
+    // All wait for their first backup but the last one, which had one and is late now.
+    clients.remove(51).back_up(fixture.site(), &files(1, 1));
+    fixture.site().catalog.writer().write(|tx| age(tx, Seconds(30 * 86_400))).expect("age");
+    for client in clients.drain(..40) {
+        client.back_up(fixture.site(), &files(1, 2));
     }
     let page = get(&fixture, "/", &cookie, &[]).await.body;
-    assert!(page.contains("till-49") && !page.contains("till-50") && page.contains("2 more machines"), "{page}");
+    assert!(page.contains("till-51") && page.contains("2 more machines"), "{page}");
+    assert!(!page.contains("till-38") && !page.contains("till-39") && page.contains("till-37"), "{page}");
     let all = get(&fixture, "/machines", &cookie, &[]).await.body;
     assert!(all.contains("till-51") && !all.contains("more machines"), "{all}");
 }
