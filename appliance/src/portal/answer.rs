@@ -146,6 +146,7 @@ pub(super) fn problem(error: &AccountError, locale: &Locale) -> Option<String> {
         AccountError::PasswordGuessable => "err-password-guessable",
         AccountError::TooMany => "err-too-many",
         AccountError::Directory(_) => "err-directory",
+        AccountError::DirectoryBusy => "err-directory-busy",
         AccountError::OfDirectory => "err-of-directory",
         AccountError::Operation(OperationError::NameTaken { .. }) => "err-machine-name-taken",
         AccountError::Operation(OperationError::NoSuchMachine { .. }) => "err-no-machine",

@@ -28,6 +28,7 @@ directory-told-away = The directory gave no answer.
 directory-mark = from the directory
 directory-person = This account is one of the company's directory: its password and its role are decided there.
 err-directory = The company's directory cannot be asked at the moment. Accounts of the box itself still work.
+err-directory-busy = The company's directory has not answered others yet. Try again in a few seconds.
 err-of-directory = This account is one of the company's directory: its password is changed there.
 err-directory-host = Write the name or address of the server, and its port.
 err-directory-address = Over TLS a directory is asked by its name or its IPv4 address, not by an IPv6 address: write the name that its certificate bears.

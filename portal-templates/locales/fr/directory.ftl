@@ -28,9 +28,10 @@ directory-told-away = L’annuaire n’a pas répondu.
 directory-mark = de l’annuaire
 directory-person = Ce compte est celui de l’annuaire de l’entreprise : son mot de passe et son rôle s’y décident.
 err-directory = L’annuaire de l’entreprise ne peut pas être interrogé en ce moment. Les comptes du boîtier marchent toujours.
+err-directory-busy = L’annuaire de l’entreprise n’a pas encore répondu à d’autres. Réessayez dans quelques secondes.
 err-of-directory = Ce compte est celui de l’annuaire de l’entreprise : son mot de passe s’y change.
 err-directory-host = Écrivez le nom ou l’adresse du serveur, et son port.
-err-directory-address = Avec TLS, l'annuaire se joint par son nom ou son adresse IPv4, pas par une adresse IPv6 : indiquez le nom que porte son certificat.
+err-directory-address = Avec TLS, l’annuaire se joint par son nom ou son adresse IPv4, pas par une adresse IPv6 : indiquez le nom que porte son certificat.
 err-directory-plain = Sans TLS les mots de passe seraient lus en route : choisissez LDAPS ou STARTTLS. Aucune n’est que pour un serveur sur cet ordinateur.
 err-directory-base = Écrivez où sont les personnes et les groupes, comme dc=example,dc=org, en 500 caractères au plus.
 err-directory-name = Le filtre et le modèle ont besoin de { "{" }name{ "}" } à la place du nom saisi ; un filtre est entre parenthèses.

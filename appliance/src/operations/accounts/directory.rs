@@ -69,23 +69,33 @@ pub trait Directory {
     ) -> Result<Known, DirectoryError>;
 }
 
-/// The questions of people that are under way.
+/// What the directory is being asked.
 #[derive(Debug, Default)]
-pub(crate) struct Questions(AtomicUsize);
+pub(crate) struct Questions {
+    /// Questions of people that are under way.
+    under_way: AtomicUsize,
+    /// With whom the next look at everybody begins.
+    turn: AtomicUsize,
+}
 
-/// One of them.
+/// One question of somebody who waits.
 struct Question<'q>(&'q Questions);
 
 impl Questions {
     fn begin(&self) -> Option<Question<'_>> {
         let one_more = |under_way| Some(under_way + 1).filter(|count| *count <= QUESTIONS_MAX);
-        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_ok().then_some(Question(self))
+        let begun = self.under_way.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more);
+        begun.is_ok().then_some(Question(self))
+    }
+
+    fn next_turn(&self) -> usize {
+        self.turn.fetch_add(FAILURES_MAX, Ordering::Relaxed)
     }
 }
 
 impl Drop for Question<'_> {
     fn drop(&mut self) {
-        self.0.0.fetch_sub(1, Ordering::Relaxed);
+        self.0.under_way.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -194,10 +204,7 @@ fn asked_by_people(
     name: &AccountName,
     password: Option<&str>,
 ) -> Result<Known, AccountError> {
-    let Some(_question) = site.directory_questions.begin() else {
-        let busy = "it has not answered others yet; try again in a few seconds";
-        return Err(AccountError::Directory(DirectoryError(busy.to_owned())));
-    };
+    let Some(_question) = site.directory_questions.begin() else { return Err(AccountError::DirectoryBusy) };
     asked(site, way, setting, name, password)
 }
 
@@ -272,6 +279,9 @@ fn known_here(
     let entry_before = entry_before.filter(|_| account.state == AccountState::Active).ok_or(AccountError::Wrong)?;
     let name = account.name.as_str();
     if folded(&entry_before) != folded(entry_name) {
+        if account_of_entry(tx, entry_name)?.is_some() {
+            return Err(AccountError::Wrong);
+        }
         // Somebody who left and somebody new may have one name: what the first was given is not the second's. The second
         // factor stays, since an entry may only have moved; an admin takes it off.
         end_in(tx, site, &account, None)?;
@@ -324,7 +334,7 @@ fn from_the_directory() -> Actor {
 /// # Errors
 /// [`AccountError`]: the first one; the others were looked up all the same, unless three in a row failed.
 pub fn check_directory(site: &Site, way: &dyn Directory) -> Result<(), AccountError> {
-    let (setting, people) = site.catalog.reader().read(|tx| {
+    let (setting, mut people) = site.catalog.reader().read(|tx| {
         let mut people = Vec::new();
         for (row, entry_name) in directory::accounts(tx)? {
             let has_something = !entry::sessions_of(tx, row)?.is_empty() || !entry::tokens_of(tx, row)?.is_empty();
@@ -333,6 +343,10 @@ pub fn check_directory(site: &Site, way: &dyn Directory) -> Result<(), AccountEr
         }
         Ok::<_, CatalogError>((directory::setting(tx)?, people))
     })?;
+    // Each time from another one on: whom the directory cannot tell of must not keep those behind them from being looked up.
+    let turn = site.directory_questions.next_turn();
+    let first_asked = turn.checked_rem(people.len()).unwrap_or(0);
+    people.rotate_left(first_asked);
     let (mut first, mut in_a_row) = (None, 0);
     for (account, entry_name) in people {
         match check_person(site, way, setting.as_ref(), &account, &entry_name) {

@@ -50,6 +50,9 @@ pub enum AccountError {
     /// The company's directory could not be asked.
     #[error("the company's directory cannot be asked; accounts of the box itself still work")]
     Directory(#[source] super::directory::DirectoryError),
+    /// The company's directory has not answered others yet.
+    #[error("the company's directory has not answered others yet; try again in a few seconds")]
+    DirectoryBusy,
     /// Its password is the directory's.
     #[error("this account is one of the company's directory: its password is changed there")]
     OfDirectory,

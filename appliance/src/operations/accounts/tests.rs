@@ -469,6 +469,12 @@ fn a_name_that_is_given_again_inherits_nothing_but_its_second_factor() {
     assert!(now.machines.is_empty() && now.services == [Service::Restore], "{now:?}");
     check_directory(site, &Says(|_: &AccountName| staff("uid=paul,ou=c"))).expect("a third one");
     assert!(matches!(visitor(site, &signed_in), Visitor::Stranger));
+
+    // A name that leads to somebody who has come in by another one is no second way in for them.
+    let anne = Says(|_: &AccountName| staff("uid=anne,ou=a"));
+    super::sign_in(site, &origin(), "anne", PASSWORD, &anne).expect("anne");
+    let alias = super::sign_in(site, &origin(), "paul", PASSWORD, &anne).expect_err("anne under another name");
+    assert!(matches!(alias, AccountError::Wrong), "{alias}");
 }
 
 #[test]
@@ -494,6 +500,15 @@ fn one_person_whom_the_directory_cannot_tell_of_keeps_no_other_in() {
     });
     check_directory(site, &silent).expect_err("away");
     assert_eq!(asked.get(), 3, "a directory that is away is not asked for everybody");
+    // Three about whom it will never tell: those behind them are looked up all the same, if not at once.
+    let stuck = Says(|who: &AccountName| match who.as_str() {
+        "anna" | "claire" | "denis" => away(),
+        _ => Ok(Known::Nobody),
+    });
+    for _ in 0..people.len() {
+        check_directory(site, &stuck).expect_err("some of them");
+    }
+    assert!(matches!(visitor(site, &sessions[4]), Visitor::Stranger), "elena is gone");
 }
 
 #[test]
