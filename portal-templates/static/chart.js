@@ -15,12 +15,10 @@ document.querySelectorAll("[data-chart]").forEach((figure) => {
     const scaled = (bytes / 1024 ** power).toLocaleString(language, { maximumFractionDigits: 1 });
     return `${scaled}\u00a0${units[power]}`;
   };
-  const names = (of, options, dates) => dates.map((date) => new Intl.DateTimeFormat(language, { ...options, timeZone: "UTC" }).format(date));
-  const months = Array.from({ length: 12 }, (_, month) => new Date(Date.UTC(2026, month, 1)));
-  const days = Array.from({ length: 7 }, (_, day) => new Date(Date.UTC(2026, 1, 1 + day)));
-  const dateNames = {
-    MMMM: names("month", { month: "long" }, months), MMM: names("month", { month: "short" }, months),
-    WWWW: names("day", { weekday: "long" }, days), WWW: names("day", { weekday: "short" }, days),
+  const date = (at, options) => new Date(at * 1e3).toLocaleDateString(language, { ...options, timeZone: "UTC" });
+  const shortDates = (_, all) => {
+    const isLong = all.length > 1 && all[all.length - 1] - all[0] > 300 * 86400;
+    return all.map((at) => date(at, isLong ? { month: "short", year: "numeric" } : { day: "numeric", month: "short" }));
   };
 
   const picture = figure.querySelector("svg");
@@ -38,15 +36,14 @@ document.querySelectorAll("[data-chart]").forEach((figure) => {
   const line = (label, stroke, more) => ({ label, stroke, width: 2, value: (_, bytes) => (bytes === null ? "" : size(bytes)), ...more });
   const chart = new uPlot({
     ...room(),
-    fmtDate: (template) => uPlot.fmtDate(template, dateNames),
     tzDate: (at) => uPlot.tzDate(new Date(at * 1e3), "UTC"),
     series: [
-      { label: words[0], value: (_, at) => (at === null ? "" : new Date(at * 1e3).toISOString().slice(0, 10)) },
+      { label: words[0], value: (_, at) => (at === null ? "" : date(at, { dateStyle: "medium" })) },
       line(words[1], colour("--brand"), { fill: colour("--plain-soft") }),
       line(words[2], colour("--other"), { dash: [6, 4] }),
     ],
     axes: [
-      { ...lines, values: [[86400 * 28, "{MMM}", "\n{YYYY}", null, null, null, null, null, 1], [86400, "{D}. {MMM}", "\n{YYYY}", null, null, null, null, null, 1]] },
+      { ...lines, values: shortDates },
       { ...lines, size: 84, values: (_, all) => all.map(size) },
     ],
     scales: { y: { range: (_, __, most) => [0, most * 1.05 || 1] } },

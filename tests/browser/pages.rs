@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use harness::browser::Browser;
 use harness::portal::{COOKIE, Visitor};
-use harness::{TestBox, repository};
+use harness::{Invocation, TestBox, repository};
 use serde_json::json;
 
 use crate::{inspect, scene};
@@ -126,11 +126,55 @@ fn every_page_is_whole_in_every_language_on_a_telephone_and_on_a_desk() {
         for empty in ["/", "/machines", "/site"] {
             told.extend(visit(&browser, &the_box, &page(empty, &admin, 200)));
         }
+        remember_a_year(&the_box);
         for page in &pages_of(&the_box, &mut admin) {
             told.extend(visit(&browser, &the_box, page));
         }
         told.extend(forms(&browser, &the_box, &admin));
         assert!(told.is_empty(), "{} defects\n{}", told.len(), told.join("\n"));
+    });
+}
+
+/// Has the box remember how full its disk was on each day of a year.
+fn remember_a_year(the_box: &TestBox) {
+    const RUN: &str = "import sqlite3, sys, time
+today = int(time.time() // 86400)
+c = sqlite3.connect(sys.argv[1], timeout=20)
+c.executemany('INSERT OR IGNORE INTO disk_day (day, used_bytes, total_bytes) VALUES (?, ?, 2000000000000)',
+              [(today - n, (365 - n) * 4000000000) for n in range(1, 365)])
+c.commit()";
+    let catalog = the_box.data().join("catalog/catalog.db");
+    let _kept = Invocation::new("/usr/bin/python3").args(["-c", RUN]).arg(catalog).run().expect_success();
+}
+
+#[test]
+fn the_disk_over_a_year_can_be_looked_at_closer() {
+    scene::apart(|place| {
+        let the_box = place.start_box();
+        let admin = scene::admin(&the_box, "claire");
+        remember_a_year(&the_box);
+        let browser = scene::browser(&the_box);
+        browser.open(&the_box.url("/login"));
+        browser.set_cookie(COOKIE, &admin.cookie);
+        browser.open(&the_box.url("/system/storage"));
+        let _drawn = browser.select(".chart .uplot canvas");
+        let place = browser.run(
+            "const r = document.querySelector('.u-over').getBoundingClientRect(); return [r.left, r.top, r.width];",
+            &[],
+        );
+        let [left, top, width] = [0, 1, 2].map(|side| place[side].as_f64().expect("a number"));
+        let mouse = |kind: &str, part: f64| {
+            let at = json!({ "type": kind, "x": left + width * part, "y": top + 40.0, "button": "left", "buttons": 1, "clickCount": 1 });
+            browser.devtools("Input.dispatchMouseEvent", &at);
+        };
+        mouse("mousePressed", 0.3);
+        mouse("mouseMoved", 0.5);
+        let chosen = browser.run("return document.querySelector('.u-select').offsetWidth", &[]);
+        assert!(chosen.as_f64().is_some_and(|chosen| chosen > width * 0.1), "{chosen} of {width}");
+        mouse("mouseReleased", 0.5);
+        assert_eq!(browser.complaints(), [""; 0]);
+        let rows = browser.run("return document.querySelectorAll('.chart tr[data-at]').length", &[]);
+        assert!(rows.as_u64().is_some_and(|rows| rows >= 364), "{rows}");
     });
 }
 
