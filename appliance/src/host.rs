@@ -114,21 +114,35 @@ impl Host {
 
     /// Takes back what was being tried when the box stopped. Called at each start.
     pub(crate) fn settle(&self) {
-        let Ok(Some(note)) = files::read_if_there(&self.dir.trial_file(), NOTE_MAX) else { return };
-        let wanted = String::from_utf8_lossy(&note).into_owned();
-        match hand::tell(&Order::Settle) {
-            Ok(Answer::TakenBack) => {
+        self.settle_by(|| hand::tell(&Order::Settle));
+    }
+
+    fn settle_by(&self, settle: impl FnOnce() -> Result<Answer, HelperError>) {
+        let note = match files::read_if_there(&self.dir.trial_file(), NOTE_MAX) {
+            Ok(Some(note)) => note,
+            Ok(None) => return,
+            Err(e) => {
+                tracing::error!(
+                    error = &e as &dyn std::error::Error,
+                    "Whether an address was being tried is not known"
+                );
+                return;
+            }
+        };
+        let last = settled(settle(), String::from_utf8_lossy(&note).into_owned());
+        match &last {
+            Ended::TakenBack { wanted } => {
                 tracing::warn!(wanted, "The box stopped while an address was being tried; it was taken back");
-                self.log(&Actor::the_box(), Action::NetworkTakenBack, "", &wanted);
+                self.log(&Actor::the_box(), Action::NetworkTakenBack, "", wanted);
                 self.forget_note();
             }
             // It was never put on, or its end was the last thing that the box saw.
-            Ok(Answer::Nothing) => self.forget_note(),
-            other => {
-                let reason = unknown_end(other);
+            Ended::Kept { .. } | Ended::Failed { .. } => return self.forget_note(),
+            Ended::Stuck { wanted, reason } => {
                 tracing::error!(wanted, reason, "An address that was tried is not taken back");
             }
         }
+        self.state().last = Some(last);
     }
 
     /// Tries another way to the box's address. Blocks for the second that it takes to see whether the address is free.
@@ -176,10 +190,7 @@ impl Host {
         let trial = match hand::begin(name.clone(), wanted.clone(), self.seconds) {
             Ok(trial) => Arc::new(trial),
             Err(error) => {
-                match earlier {
-                    Some(note) => files::replace(&self.dir.trial_file(), &note).map_err(HostError::Note)?,
-                    None => self.forget_note(),
-                }
+                self.note_again(earlier)?;
                 return Err(error.into());
             }
         };
@@ -187,7 +198,7 @@ impl Host {
         let waiting = std::thread::Builder::new().name("trial".into()).spawn(move || host.finish(&waited_for));
         if let Err(error) = waiting {
             // Nobody would hear of the end: `trial` is dropped, and the helper puts nothing on.
-            self.forget_note();
+            self.note_again(earlier)?;
             return Err(HostError::Thread(error));
         }
         state.running = Some(Running { trial, port: name, wanted: wanted.clone(), link, by: by.clone(), until: None });
@@ -204,13 +215,15 @@ impl Host {
             }
             end = trial.next();
         }
-        if matches!(end, Err(HelperError::Silent { .. })) {
-            // The helper is gone: another one looks into its journal.
-            end = hand::tell(&Order::Settle);
-        }
         let told = self.state().running.as_ref().map(|r| (r.by.clone(), r.port.clone(), r.wanted.to_string()));
         let Some((by, port, wanted)) = told else { return };
-        let last = ended(end, wanted);
+        let last = if matches!(end, Err(HelperError::Silent { .. })) {
+            // The helper is gone, or goes on hearing this: another one looks into its journal.
+            trial.take_back();
+            settled(hand::tell(&Order::Settle), wanted)
+        } else {
+            ended(end, wanted)
+        };
         match &last {
             Ended::Kept { wanted } => self.log(&by, Action::NetworkKept, port.as_str(), wanted),
             Ended::TakenBack { wanted } => self.log(&by, Action::NetworkTakenBack, port.as_str(), wanted),
@@ -314,6 +327,17 @@ impl Host {
         }
     }
 
+    /// Nothing is tried after all: the note is again what it was before.
+    fn note_again(&self, earlier: Option<Vec<u8>>) -> Result<(), HostError> {
+        match earlier {
+            Some(note) => files::replace(&self.dir.trial_file(), &note).map_err(HostError::Note),
+            None => {
+                self.forget_note();
+                Ok(())
+            }
+        }
+    }
+
     fn forget_note(&self) {
         if let Err(e) = std::fs::remove_file(self.dir.trial_file()) {
             tracing::warn!(error = %e, "The note of a trial could not be removed");
@@ -321,12 +345,21 @@ impl Host {
     }
 }
 
-/// What the helper's last answer means.
+/// What the last answer of the helper that tried it means.
 fn ended(end: Result<Answer, HelperError>, wanted: String) -> Ended {
     match end {
         Ok(Answer::Kept) => Ended::Kept { wanted },
         Ok(Answer::TakenBack) => Ended::TakenBack { wanted },
         Err(HelperError::Failed { reason, .. }) => Ended::Failed { wanted, reason },
+        other => Ended::Stuck { wanted, reason: unknown_end(other) },
+    }
+}
+
+/// What the answer of a helper means that was to take back what another one tried. One that could not do it has seen
+/// no end: the other may hold its trial still.
+fn settled(end: Result<Answer, HelperError>, wanted: String) -> Ended {
+    match end {
+        Ok(Answer::TakenBack) => Ended::TakenBack { wanted },
         // Its journal was cleared already: it was over.
         Ok(Answer::Nothing) => Ended::Failed { wanted, reason: "the helper went away at the end of it".to_owned() },
         other => Ended::Stuck { wanted, reason: unknown_end(other) },
@@ -370,4 +403,55 @@ pub(crate) fn look() -> Result<NetworkView, HostError> {
         Err(error) => Err(crate::operations::chain(&error)),
     };
     Ok(NetworkView { port, manager })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::operations::testing::TestBox;
+
+    fn failed() -> Result<Answer, HelperError> {
+        let reason = "another change of the network is being tried".to_owned();
+        Err(HelperError::Failed { program: "datis-hand", reason })
+    }
+
+    #[test]
+    fn only_who_has_tried_it_knows_by_failing_that_it_is_over() {
+        let wanted = || "DHCP".to_owned();
+        assert!(matches!(ended(failed(), wanted()), Ended::Failed { .. }));
+        assert!(matches!(settled(failed(), wanted()), Ended::Stuck { .. }), "the other helper may hold it still");
+        assert!(matches!(settled(Ok(Answer::Stuck { reason: String::new() }), wanted()), Ended::Stuck { .. }));
+        assert!(matches!(settled(Err(hand::strange()), wanted()), Ended::Stuck { .. }));
+        assert!(matches!(settled(Ok(Answer::TakenBack), wanted()), Ended::TakenBack { .. }));
+        assert!(matches!(settled(Ok(Answer::Nothing), wanted()), Ended::Failed { .. }));
+    }
+
+    #[test]
+    fn a_start_that_cannot_take_it_back_says_so_and_remembers_it() {
+        let test = TestBox::start();
+        let host = Host::new(Arc::clone(test.site()), &test.dir(), &Config::default().network);
+        let note = test.dir().trial_file();
+        host.settle_by(failed);
+        assert_eq!(host.last_end(), None, "nothing was being tried");
+        std::fs::write(&note, "DHCP").expect("a note");
+        host.settle_by(failed);
+        assert!(matches!(host.last_end(), Some(Ended::Stuck { wanted, .. }) if wanted == "DHCP"));
+        assert!(note.exists(), "the next start tries again");
+        host.settle_by(|| Ok(Answer::TakenBack));
+        assert!(matches!(host.last_end(), Some(Ended::TakenBack { .. })));
+        assert!(!note.exists());
+    }
+
+    #[test]
+    fn what_is_not_tried_after_all_leaves_the_note_of_an_earlier_one() {
+        let test = TestBox::start();
+        let host = Host::new(Arc::clone(test.site()), &test.dir(), &Config::default().network);
+        let note = test.dir().trial_file();
+        std::fs::write(&note, "the later").expect("a note");
+        host.note_again(Some(b"the earlier".to_vec())).expect("noted");
+        assert_eq!(std::fs::read_to_string(&note).expect("a note"), "the earlier");
+        host.note_again(None).expect("forgotten");
+        assert!(!note.exists());
+    }
 }
