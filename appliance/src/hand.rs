@@ -85,6 +85,11 @@ pub enum Answer {
     Kept,
     /// It was taken back, and all is as before.
     TakenBack,
+    /// It was taken back, but what was there before does not come up.
+    Down {
+        /// Why.
+        reason: String,
+    },
     /// There was nothing to take back.
     Nothing,
     /// The computer was told.
@@ -199,8 +204,8 @@ impl Trial {
         self.line.finish();
     }
 
-    /// Waits for what comes next: [`Answer::On`], and the end: [`Answer::Kept`], [`Answer::TakenBack`] or
-    /// [`Answer::Stuck`].
+    /// Waits for what comes next: [`Answer::On`], and the end: [`Answer::Kept`], [`Answer::TakenBack`],
+    /// [`Answer::Down`] or [`Answer::Stuck`].
     ///
     /// # Errors
     /// [`HelperError::Failed`]: it could not be put on or kept, and all is as before. Others: nobody knows.

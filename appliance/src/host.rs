@@ -61,6 +61,8 @@ pub(crate) enum Ended {
     Kept { wanted: String },
     /// Nobody confirmed it, or somebody wanted it back.
     TakenBack { wanted: String },
+    /// So it was, but what was there before does not come up.
+    Down { wanted: String, reason: String },
     /// It could not be put on or not be kept, and all is as before.
     Failed { wanted: String, reason: String },
     /// It could not be taken back, or nobody knows; the next start of the box takes it back.
@@ -133,6 +135,11 @@ impl Host {
         match &last {
             Ended::TakenBack { wanted } => {
                 tracing::warn!(wanted, "The box stopped while an address was being tried; it was taken back");
+                self.log(&Actor::the_box(), Action::NetworkTakenBack, "", wanted);
+                self.forget_note();
+            }
+            Ended::Down { wanted, reason } => {
+                tracing::error!(wanted, reason, "An address was taken back, and the old one does not come up");
                 self.log(&Actor::the_box(), Action::NetworkTakenBack, "", wanted);
                 self.forget_note();
             }
@@ -227,6 +234,10 @@ impl Host {
         match &last {
             Ended::Kept { wanted } => self.log(&by, Action::NetworkKept, port.as_str(), wanted),
             Ended::TakenBack { wanted } => self.log(&by, Action::NetworkTakenBack, port.as_str(), wanted),
+            Ended::Down { wanted, reason } => {
+                tracing::error!(wanted, reason, "An address was taken back, and the old one does not come up");
+                self.log(&by, Action::NetworkTakenBack, port.as_str(), wanted);
+            }
             Ended::Failed { wanted, reason } => tracing::error!(wanted, reason, "An address could not be tried"),
             Ended::Stuck { wanted, reason } => tracing::error!(wanted, reason, "An address is not taken back yet"),
         }
@@ -258,6 +269,7 @@ impl Host {
         let _ = running.trial.keep();
         match self.wait_for_end(state) {
             Some(Ended::Kept { .. }) => Ok(()),
+            Some(Ended::Down { reason, .. }) => Err(HostError::Down(reason)),
             Some(Ended::Failed { reason, .. }) => Err(HostError::Failed(reason)),
             Some(Ended::Stuck { reason, .. }) => Err(HostError::Stuck(reason)),
             Some(Ended::TakenBack { .. }) | None => Err(HostError::TooLate),
@@ -279,6 +291,7 @@ impl Host {
         state.running.as_ref().ok_or(HostError::NothingTried)?.trial.take_back();
         match self.wait_for_end(state) {
             Some(Ended::TakenBack { .. }) => Ok(()),
+            Some(Ended::Down { reason, .. }) => Err(HostError::Down(reason)),
             Some(Ended::Failed { reason, .. }) => Err(HostError::Failed(reason)),
             Some(Ended::Stuck { reason, .. }) => Err(HostError::Stuck(reason)),
             Some(Ended::Kept { .. }) | None => Err(HostError::TooLate),
@@ -350,6 +363,7 @@ fn ended(end: Result<Answer, HelperError>, wanted: String) -> Ended {
     match end {
         Ok(Answer::Kept) => Ended::Kept { wanted },
         Ok(Answer::TakenBack) => Ended::TakenBack { wanted },
+        Ok(Answer::Down { reason }) => Ended::Down { wanted, reason },
         Err(HelperError::Failed { reason, .. }) => Ended::Failed { wanted, reason },
         other => Ended::Stuck { wanted, reason: unknown_end(other) },
     }
@@ -360,6 +374,7 @@ fn ended(end: Result<Answer, HelperError>, wanted: String) -> Ended {
 fn settled(end: Result<Answer, HelperError>, wanted: String) -> Ended {
     match end {
         Ok(Answer::TakenBack) => Ended::TakenBack { wanted },
+        Ok(Answer::Down { reason }) => Ended::Down { wanted, reason },
         // Its journal was cleared already: it was over.
         Ok(Answer::Nothing) => Ended::Failed { wanted, reason: "the helper went away at the end of it".to_owned() },
         other => Ended::Stuck { wanted, reason: unknown_end(other) },
@@ -423,6 +438,11 @@ mod tests {
         assert!(matches!(settled(failed(), wanted()), Ended::Stuck { .. }), "the other helper may hold it still");
         assert!(matches!(settled(Ok(Answer::Stuck { reason: String::new() }), wanted()), Ended::Stuck { .. }));
         assert!(matches!(settled(Err(hand::strange()), wanted()), Ended::Stuck { .. }));
+        let down = || Ok(Answer::Down { reason: String::new() });
+        assert!(matches!(
+            (ended(down(), wanted()), settled(down(), wanted())),
+            (Ended::Down { .. }, Ended::Down { .. })
+        ));
         assert!(matches!(settled(Ok(Answer::TakenBack), wanted()), Ended::TakenBack { .. }));
         assert!(matches!(settled(Ok(Answer::Nothing), wanted()), Ended::Failed { .. }));
     }

@@ -9,7 +9,7 @@ use rustix::fs::Mode;
 
 use super::addressing::Addressing;
 use super::journal::{Entry, Journal};
-use super::manager::run;
+use super::manager::{Back, run};
 use super::{Answer, KEEP, Manager, Order, PortName, Switch, TrialSeconds};
 use crate::helpers::{LINE_MAX, line_of, read_line};
 
@@ -68,7 +68,8 @@ fn attempt(port: PortName, wanted: Addressing, seconds: TrialSeconds) -> Result<
         .ok_or_else(|| format!("neither systemd-networkd nor NetworkManager manages port {}", port.as_str()))?;
     let journal = Journal::open()?.ok_or("another change of the network is being tried")?;
     if let Some(entry) = journal.left_over()? {
-        entry.manager.take_back(entry.before.as_deref())?;
+        // An old setting that does not come up is no reason to refuse a new one.
+        let _: Back = entry.manager.take_back(entry.before.as_deref())?;
     }
     let before = manager.before(&port)?;
     let entry = Entry { manager, port, wanted, before };
@@ -88,18 +89,20 @@ fn attempt(port: PortName, wanted: Addressing, seconds: TrialSeconds) -> Result<
         Tried::Kept => Ok(Answer::Kept),
         not_kept @ (Tried::Unconfirmed | Tried::Failed(_)) => {
             // While this fails the journal stays, and the next start tries again.
-            if let Err(reason) = manager.take_back(entry.before.as_deref()) {
-                return Ok(Answer::Stuck { reason });
-            }
-            match not_kept {
-                Tried::Failed(reason) => Err(reason),
-                Tried::Kept | Tried::Unconfirmed => Ok(Answer::TakenBack),
+            match (manager.take_back(entry.before.as_deref()), not_kept) {
+                (Err(reason), _) => return Ok(Answer::Stuck { reason }),
+                (Ok(Back::Down(reason)), _) => Ok(Answer::Down { reason }),
+                (Ok(Back::Whole), Tried::Failed(reason)) => Err(reason),
+                (Ok(Back::Whole), Tried::Kept | Tried::Unconfirmed) => Ok(Answer::TakenBack),
             }
         }
     };
     // Whoever comes next takes back what its journal holds, also what was kept.
     if let Err(reason) = journal.clear() {
         return Ok(Answer::Stuck { reason });
+    }
+    if matches!(outcome, Ok(Answer::Kept)) {
+        manager.forget(entry.before.as_deref());
     }
     outcome
 }
@@ -115,7 +118,7 @@ fn put_on_and_wait(entry: &Entry, words: &Receiver<Keep>, seconds: TrialSeconds)
     }
     // No word: the other side went away, or the time is over.
     match words.recv_timeout(end.saturating_duration_since(Instant::now())) {
-        Ok(Keep) => match entry.manager.keep(&entry.port, &entry.wanted, entry.before.as_deref()) {
+        Ok(Keep) => match entry.manager.keep(&entry.port, &entry.wanted) {
             Ok(()) => Tried::Kept,
             Err(reason) => Tried::Failed(reason),
         },
@@ -161,11 +164,13 @@ fn settle() -> Result<Answer, String> {
         }
     };
     let Some(entry) = journal.left_over()? else { return Ok(Answer::Nothing) };
-    if let Err(reason) = entry.manager.take_back(entry.before.as_deref()) {
-        return Ok(Answer::Stuck { reason });
-    }
+    let answer = match entry.manager.take_back(entry.before.as_deref()) {
+        Ok(Back::Whole) => Answer::TakenBack,
+        Ok(Back::Down(reason)) => Answer::Down { reason },
+        Err(reason) => return Ok(Answer::Stuck { reason }),
+    };
     journal.clear()?;
-    Ok(Answer::TakenBack)
+    Ok(answer)
 }
 
 /// The service manager ends everything in order, the box too, and only then the computer.

@@ -53,10 +53,17 @@ impl Journal {
         }
     }
 
-    /// What was being tried when somebody stopped; what cannot be read was written by nobody.
+    /// What was being tried when somebody stopped. It is written as a whole: one that is not understood is of another
+    /// version or damaged, and what it speaks of may still be on.
     pub(super) fn left_over(&self) -> Result<Option<Entry>, String> {
         let bytes = files::read_if_there(&self.file, JOURNAL_MAX).map_err(|e| told(&e))?;
-        Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
+        let entry = bytes.map(|bytes| serde_json::from_slice(&bytes)).transpose();
+        entry.map_err(|e| {
+            let file = self.file.display();
+            format!(
+                "what was being tried cannot be understood ({e}); see that the network is right, then remove {file}"
+            )
+        })
     }
 
     /// Returns once it would survive a power cut.
@@ -129,6 +136,16 @@ mod tests {
         journal.clear().expect("clear");
         journal.clear().expect("clear");
         assert_eq!(journal.left_over().expect("read"), None);
+    }
+
+    #[test]
+    fn a_journal_that_is_not_understood_is_not_nothing() {
+        let folder = tempfile::tempdir().expect("folder");
+        let journal = Journal::open_in(folder.path()).expect("journal").expect("nobody else has it");
+        for odd in ["", "{}", "{\"manager\":\"of-tomorrow\"}"] {
+            std::fs::write(folder.path().join("network.json"), odd).expect("write");
+            assert!(journal.left_over().expect_err(odd).contains("network.json"));
+        }
     }
 
     #[test]

@@ -28,6 +28,15 @@ pub enum Manager {
     NetworkManager,
 }
 
+/// What was tried is gone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Back {
+    /// All is as before.
+    Whole,
+    /// What was there before does not come up, and why. The manager has it, and trying again is its own business.
+    Down(String),
+}
+
 impl Manager {
     /// Its own name.
     #[must_use]
@@ -62,17 +71,29 @@ impl Manager {
     }
 
     /// From now on also after a restart.
-    pub(super) fn keep(self, port: &PortName, wanted: &Addressing, before: Option<&str>) -> Result<(), String> {
+    pub(super) fn keep(self, port: &PortName, wanted: &Addressing) -> Result<(), String> {
         match self {
             Self::Networkd => Networkd::of_this_computer().keep(port, wanted),
-            Self::NetworkManager => profiles::keep(&nmcli, before),
+            Self::NetworkManager => profiles::keep(&nmcli),
+        }
+    }
+
+    /// What an earlier change has left goes, once nothing can be taken back any more.
+    pub(super) fn forget(self, before: Option<&str>) {
+        match self {
+            // It has one file, and that is written over.
+            Self::Networkd => {}
+            Self::NetworkManager => profiles::forget(&nmcli, before),
         }
     }
 
     /// As it was. Does no harm when it is so already.
-    pub(super) fn take_back(self, before: Option<&str>) -> Result<(), String> {
+    ///
+    /// # Errors
+    /// Why what was tried may still be there, in words.
+    pub(super) fn take_back(self, before: Option<&str>) -> Result<Back, String> {
         match self {
-            Self::Networkd => Networkd::of_this_computer().take_back(before),
+            Self::Networkd => Networkd::of_this_computer().take_back(before).map(|()| Back::Whole),
             Self::NetworkManager => profiles::take_back(&nmcli, before),
         }
     }

@@ -40,6 +40,10 @@ pub(crate) enum HostError {
     TooLate,
     #[error("it could not be done, and the box has its old address: {0}")]
     Failed(String),
+    #[error(
+        "it was taken back, but the setting that was there before does not come up: {0}; see to the cable and the network"
+    )]
+    Down(String),
     #[error("it could not be taken back now: {0}; the box takes it back at its next start")]
     Stuck(String),
     #[error("that an address is tried could not be noted, so nothing was changed")]

@@ -32,6 +32,7 @@ network-take-back = Take it back now
 network-was-kept = The box has its new address: { $what }.
 network-was-taken-back = { $what } was tried and taken back, since nobody confirmed it. The box has its old address.
 network-has-failed = { $what } could not be tried. The box has its old address; its log says why.
+network-is-down = { $what } was taken back, but the setting that the box had before does not come up. See to the cable and the network; the log of the box says why.
 network-is-stuck = { $what } could not be taken back now. The box takes it back at its next start; its log says why.
 network-try-title = Now confirm
 network-try-text = { $n ->
@@ -60,6 +61,7 @@ err-network-nothing = No address is being tried, or its time is over. The box ha
 err-network-elsewhere = You came by another address than { $what }. Open the link at the new address, so that it is sure that the box is reached there.
 err-network-not-yet = The new address is not on yet. Confirm it again in a moment.
 err-network-late = The time was over, and the address was taken back. Try again.
+err-network-down = The address was taken back, but the setting that the box had before does not come up. See to the cable and the network; the log of the box says why.
 err-network-stuck = The address could not be taken back now. The box takes it back at its next start; its log says why.
 err-hand = The computer could not be changed, and is as it was. The log of the box says why.
 

@@ -30,9 +30,10 @@ network-left = { $n ->
     }
 network-take-back = Retirer maintenant
 network-was-kept = Le boîtier a sa nouvelle adresse : { $what }.
-network-was-taken-back = { $what } a été essayée puis retirée, car personne ne l’a confirmée. Le boîtier a son ancienne adresse.
-network-has-failed = { $what } n’a pas pu être essayée. Le boîtier a son ancienne adresse ; son journal dit pourquoi.
-network-is-stuck = { $what } n’a pas pu être retirée pour l’instant. Le boîtier la retirera à son prochain démarrage ; son journal dit pourquoi.
+network-was-taken-back = L’essai de { $what } a été annulé, car personne ne l’a confirmé. Le boîtier a son ancienne adresse.
+network-has-failed = L’essai de { $what } n’a pas pu se faire. Le boîtier a son ancienne adresse ; son journal dit pourquoi.
+network-is-down = L’essai de { $what } a été annulé, mais le réglage précédent du boîtier ne se remet pas en place. Vérifiez le câble et le réseau ; le journal du boîtier dit pourquoi.
+network-is-stuck = L’essai de { $what } n’a pas pu être annulé pour l’instant. Le boîtier l’annulera à son prochain démarrage ; son journal dit pourquoi.
 network-try-title = Maintenant, confirmez
 network-try-text = { $n ->
         [one] Dans deux secondes, le boîtier prend la nouvelle adresse, pour { $n } seconde. Ouvrez ce lien et confirmez là :
@@ -60,6 +61,7 @@ err-network-nothing = Aucune adresse n’est à l’essai, ou son temps est éco
 err-network-elsewhere = Vous êtes venu par une autre adresse que { $what }. Ouvrez le lien à la nouvelle adresse, pour qu’il soit sûr que le boîtier y est joignable.
 err-network-not-yet = La nouvelle adresse n’est pas encore en place. Confirmez-la de nouveau dans un instant.
 err-network-late = Le temps était écoulé et l’adresse a été retirée. Réessayez.
+err-network-down = L’adresse a été retirée, mais le réglage précédent du boîtier ne se remet pas en place. Vérifiez le câble et le réseau ; le journal du boîtier dit pourquoi.
 err-network-stuck = L’adresse n’a pas pu être retirée pour l’instant. Le boîtier la retirera à son prochain démarrage ; son journal dit pourquoi.
 err-hand = L’ordinateur n’a pas pu être modifié et reste comme il était. Le journal du boîtier dit pourquoi.
 

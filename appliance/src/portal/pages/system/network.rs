@@ -107,6 +107,7 @@ fn told(ended: &Ended, locale: &Locale) -> (&'static str, String) {
     match ended {
         Ended::Kept { wanted } => ("good", locale.naming("network-was-kept", wanted)),
         Ended::TakenBack { wanted } => ("warn", locale.naming("network-was-taken-back", wanted)),
+        Ended::Down { wanted, .. } => ("bad", locale.naming("network-is-down", wanted)),
         Ended::Failed { wanted, .. } => ("bad", locale.naming("network-has-failed", wanted)),
         Ended::Stuck { wanted, .. } => ("bad", locale.naming("network-is-stuck", wanted)),
     }
@@ -123,6 +124,7 @@ fn problem(error: &HostError, locale: &Locale) -> Option<String> {
         HostError::NothingTried => locale.word("err-network-nothing"),
         HostError::FromElsewhere { wanted } => locale.naming("err-network-elsewhere", wanted),
         HostError::NotYet => locale.word("err-network-not-yet"),
+        HostError::Down(_) => locale.word("err-network-down"),
         HostError::Stuck(_) => locale.word("err-network-stuck"),
         HostError::TooLate => locale.word("err-network-late"),
         HostError::Hand(_) | HostError::Failed(_) => locale.word("err-hand"),
