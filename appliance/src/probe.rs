@@ -22,7 +22,8 @@ pub use helper::main;
 const HELPER: Helper = Helper { program: "datis-probe", socket: "/run/datis-probe.sock" };
 /// The same program with another privilege.
 const DISKS: Helper = Helper { program: "datis-probe", socket: "/run/datis-disks.sock" };
-/// The helper listens for no longer than half of this.
+/// More than any answer takes: frames are listened for less than half of this, disks are waited for 13 of these seconds
+/// ([`disks`]).
 const PATIENCE: Duration = Duration::from_secs(15);
 
 /// What the helper can be asked.

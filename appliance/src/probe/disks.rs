@@ -1,9 +1,11 @@
 //! What the disks say of themselves: asked of `smartctl` (smartmontools), which knows every disk that people buy. Always with
 //! the same words, and only of disks that the kernel lists.
 
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
@@ -12,8 +14,12 @@ use serde::{Deserialize, Serialize};
 const PATIENCE: Duration = Duration::from_secs(12);
 /// More than any disk says, in bytes.
 const OUTPUT_MAX: u64 = 1 << 20;
-/// No computer that this runs on has more.
+/// After this, for those whose asking ends with it.
+const MOMENT: Duration = Duration::from_secs(1);
+/// So many are asked.
 const DISKS_MAX: usize = 24;
+/// So many are told of; no computer that this runs on has more.
+const TOLD_MAX: usize = 160;
 /// Of what is told about one disk: messages, and characters of each text. All disks together fit into one answer.
 const MESSAGES_MAX: usize = 2;
 const TEXT_MAX: usize = 160;
@@ -118,32 +124,48 @@ pub struct NvmeLog {
 /// # Errors
 /// Why the program cannot be started, in words.
 pub fn ask_all(program: &Path) -> Result<Vec<Disk>, String> {
-    let paths = disks_of(Path::new("/sys/block"));
-    let asked: Vec<_> = std::thread::scope(|scope| {
-        let threads: Vec<_> = paths.iter().take(DISKS_MAX).map(|path| scope.spawn(|| ask(program, path))).collect();
-        threads.into_iter().map(|thread| thread.join().unwrap_or_else(|_| Err(failed_reading()))).collect()
-    });
-    paths
-        .iter()
-        .zip(asked)
-        .map(|(path, told)| match told {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                Err(format!("{}: {error}", program.display()))
-            }
-            told => {
-                let told = told.map(bounded).map_err(|error| short(&error.to_string()));
-                Ok(Disk { path: path.display().to_string(), told })
-            }
-        })
-        .collect()
+    ask_each(program, &disks_of(Path::new("/sys/block")), PATIENCE)
 }
 
-/// Whole disks that are made of something: no loops, no memory, nothing that a program put together.
+/// One that hangs must not keep the others from being told: whatever has not come in time is left behind.
+fn ask_each(program: &Path, paths: &[PathBuf], patience: Duration) -> Result<Vec<Disk>, String> {
+    let mut asked: BTreeMap<usize, std::io::Result<Told>> = BTreeMap::new();
+    let (answers, heard) = channel();
+    for (number, path) in paths.iter().take(DISKS_MAX).cloned().enumerate() {
+        let (program, answers) = (program.to_owned(), answers.clone());
+        // Nobody may be there any more to hear it.
+        let ask = move || drop(answers.send((number, ask(&program, &path, patience))));
+        if let Err(error) = std::thread::Builder::new().spawn(ask) {
+            asked.insert(number, Err(error));
+        }
+    }
+    drop(answers);
+    let until = Instant::now() + patience + MOMENT;
+    while let Ok((number, told)) = heard.recv_timeout(until.saturating_duration_since(Instant::now())) {
+        asked.insert(number, told);
+    }
+    let told_of = |(number, path): (usize, &PathBuf)| {
+        let told = match asked.remove(&number) {
+            Some(Err(error)) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Err(format!("{}: {error}", program.display()));
+            }
+            Some(told) => told.map(bounded).map_err(|error| short(&error.to_string())),
+            None if number < DISKS_MAX => Err("it does not answer".to_owned()),
+            None => Err(format!("not asked: only {DISKS_MAX} disks are")),
+        };
+        Ok(Disk { path: path.display().to_string(), told })
+    };
+    paths.iter().take(TOLD_MAX).enumerate().map(told_of).collect()
+}
+
+/// Whole disks that are made of something: no loops, no memory, nothing that a program put together, and no single way to
+/// a disk that has several (the kernel hides it, and the disk is there under a name of its own).
 fn disks_of(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
     let mut disks: Vec<PathBuf> = entries
         .filter_map(Result::ok)
         .filter(|entry| entry.path().join("device").exists())
+        .filter(|entry| !std::fs::read_to_string(entry.path().join("hidden")).is_ok_and(|hidden| hidden.trim() == "1"))
         .filter_map(|entry| entry.file_name().into_string().ok())
         .filter(|name| !name.starts_with("sr"))
         .map(|name| Path::new("/dev").join(name))
@@ -152,7 +174,7 @@ fn disks_of(folder: &Path) -> Vec<PathBuf> {
     disks
 }
 
-fn ask(program: &Path, disk: &Path) -> std::io::Result<Told> {
+fn ask(program: &Path, disk: &Path, patience: Duration) -> std::io::Result<Told> {
     let mut child = Command::new(program)
         .args(["--json", "--all"])
         .arg(disk)
@@ -163,27 +185,26 @@ fn ask(program: &Path, disk: &Path) -> std::io::Result<Told> {
         .stderr(Stdio::null())
         .spawn()?;
     let stdout = child.stdout.take();
-    let reading = std::thread::spawn(move || {
-        let mut text = String::new();
-        let read = stdout.map(|out| out.take(OUTPUT_MAX).read_to_string(&mut text));
-        read.transpose().map(|_| text)
+    let (text, read) = channel();
+    std::thread::spawn(move || {
+        let mut all = String::new();
+        let read = stdout.map(|out| out.take(OUTPUT_MAX).read_to_string(&mut all));
+        // Whoever asked may have gone.
+        let _ = text.send(read.transpose().map(|_| all));
     });
-    let until = Instant::now() + PATIENCE;
+    let until = Instant::now() + patience;
     while child.try_wait()?.is_none() {
         if Instant::now() > until {
             child.kill()?;
-            // Its end is all that is waited for.
-            let _ = child.wait();
+            // A program that a disk holds in the kernel ends when the disk lets it go, if ever.
+            std::thread::spawn(move || child.wait());
             return Err(std::io::ErrorKind::TimedOut.into());
         }
         std::thread::sleep(Duration::from_millis(20));
     }
-    let text = reading.join().map_err(|_| failed_reading())??;
+    let text = read.recv_timeout(until.saturating_duration_since(Instant::now()));
+    let text = text.map_err(|_| std::io::Error::other("its answer could not be read"))??;
     serde_json::from_str(&text).map_err(std::io::Error::other)
-}
-
-fn failed_reading() -> std::io::Error {
-    std::io::Error::other("its answer could not be read")
 }
 
 /// Only what is looked at, so that many disks fit into one answer.
@@ -207,16 +228,37 @@ fn short(text: &str) -> String {
 mod tests {
     use super::*;
 
+    fn script(folder: &Path, lines: &str) -> PathBuf {
+        let path = folder.join("says");
+        std::fs::write(&path, format!("#!/bin/sh\n{lines}\n")).expect("script");
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("mode");
+        path
+    }
+
+    #[test]
+    fn a_disk_that_hangs_or_one_too_many_does_not_keep_the_others_from_being_told() {
+        let folder = tempfile::tempdir().expect("folder");
+        // The first goes on, the second leaves somebody behind who holds its output.
+        let says = "case $3 in /dev/sd0) exec sleep 9;; /dev/sd1) sleep 9 & ;; *) echo {};; esac";
+        let says = script(folder.path(), says);
+        let paths: Vec<PathBuf> = (0..=DISKS_MAX).map(|number| format!("/dev/sd{number}").into()).collect();
+        let began = Instant::now();
+        let disks = ask_each(&says, &paths, Duration::from_secs(4)).expect("asked");
+        assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
+        assert_eq!(disks.len(), paths.len());
+        assert!(disks[0].told.is_err() && disks[1].told.is_err());
+        assert!(disks[2..DISKS_MAX].iter().all(|disk| disk.told == Ok(Told::default())), "{disks:?}");
+        assert!(disks[DISKS_MAX].told.as_ref().expect_err("one too many").contains("not asked"));
+    }
+
     #[test]
     fn a_program_that_is_missing_mad_or_slow_is_no_reason_to_stop() {
         let folder = tempfile::tempdir().expect("folder");
-        let missing = ask(&folder.path().join("smartctl"), Path::new("/dev/sda")).expect_err("missing");
+        let missing = ask(&folder.path().join("smartctl"), Path::new("/dev/sda"), PATIENCE).expect_err("missing");
         assert_eq!(missing.kind(), std::io::ErrorKind::NotFound);
         let says = |text: &str| {
-            let path = folder.path().join("says");
-            std::fs::write(&path, format!("#!/bin/sh\ncat <<'E'\n{text}\nE\nexit 4\n")).expect("script");
-            std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("mode");
-            ask(&path, Path::new("/dev/sda"))
+            let path = script(folder.path(), &format!("cat <<'E'\n{text}\nE\nexit 4"));
+            ask(&path, Path::new("/dev/sda"), PATIENCE)
         };
         assert!(says("no JSON").is_err());
         assert!(says("{\"smartctl\":7}").is_err());
@@ -228,6 +270,11 @@ mod tests {
         let folder = tempfile::tempdir().expect("folder");
         for name in ["sda/device", "loop0", "nvme0n1/device", "sr0/device", "dm-0"] {
             std::fs::create_dir_all(folder.path().join(name)).expect(name);
+        }
+        // A disk behind two ways, and one of them.
+        for (name, hidden) in [("nvme0n1", "0\n"), ("nvme0c0n1", "1\n")] {
+            std::fs::create_dir_all(folder.path().join(name).join("device")).expect(name);
+            std::fs::write(folder.path().join(name).join("hidden"), hidden).expect(name);
         }
         assert_eq!(disks_of(folder.path()), [Path::new("/dev/nvme0n1"), Path::new("/dev/sda")]);
         assert!(disks_of(Path::new("/nowhere")).is_empty());
@@ -247,7 +294,13 @@ mod tests {
             nvme_smart_health_information_log: Some(NvmeLog::default()),
         };
         let disk = Disk { path: "/dev/nvme12n1".to_owned(), told: Ok(bounded(told)) };
-        let answer = super::super::Answer::Disks { disks: vec![disk; DISKS_MAX] };
+        let mut disks = vec![disk; DISKS_MAX];
+        let not_asked = |number| Disk {
+            path: format!("/dev/sd{number}"),
+            told: Err(format!("not asked: only {DISKS_MAX} disks are")),
+        };
+        disks.extend((DISKS_MAX..TOLD_MAX).map(not_asked));
+        let answer = super::super::Answer::Disks { disks };
         let line = serde_json::to_vec(&answer).expect("encode");
         assert!((line.len() as u64) < crate::helpers::LINE_MAX, "{}", line.len());
         assert_eq!(serde_json::from_slice::<super::super::Answer>(&line).expect("decode"), answer);
