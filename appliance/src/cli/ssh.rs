@@ -105,7 +105,7 @@ impl Process {
 
     /// Whether its terminal is a screen or a serial line of the box. The major number is in bits 8 to 19.
     fn is_at_the_box(&self) -> bool {
-        self.terminal != 0 && !MADE_TERMINALS.contains(&(self.terminal >> 8 & 0xfff))
+        self.terminal != 0 && !MADE_TERMINALS.contains(&((self.terminal >> 8) & 0xfff))
     }
 }
 
@@ -114,9 +114,9 @@ mod tests {
     use super::*;
 
     /// `/dev/tty1`, `/dev/ttyS0`, `/dev/pts/3`, and none.
-    const SCREEN: u32 = 4 << 8 | 1;
-    const SERIAL: u32 = 4 << 8 | 64;
-    const MADE: u32 = 136 << 8 | 3;
+    const SCREEN: u32 = (4 << 8) | 1;
+    const SERIAL: u32 = (4 << 8) | 64;
+    const MADE: u32 = (136 << 8) | 3;
     const NONE: u32 = 0;
 
     /// A `/proc` with these processes: number, parent, terminal, environment.
