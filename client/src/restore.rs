@@ -27,7 +27,7 @@ use datis_engine::keys::ChunkKeys;
 use indicatif::BinaryBytes;
 use serde::Serialize;
 
-use self::planner::Planner;
+use self::planner::{Own, Planner};
 use self::site::{Log, Site};
 use self::writer::Queue;
 use crate::exit::Exit;
@@ -312,9 +312,9 @@ fn restore(
         for _ in 0..threads.min(THREADS_MAX) {
             scope.spawn(|| writer::work(site, &queue, &link));
         }
-        let mut planner = Planner::new(site, &queue);
+        let mut planner = Planner::new(site, &queue, selected.own(site.mode));
         let added = selected.each(reader, &mut |path, entry, reader| planner.add(path, entry, reader), site);
-        let done = added.and_then(|()| planner.finish(selected.own_attributes(site.mode), reader));
+        let done = added.and_then(|()| planner.finish(reader));
         if done.is_err() {
             site.stop(RestoreError::Interrupted);
             planner.abort();
@@ -350,11 +350,17 @@ impl<'r> Selected<'r> {
         Ok(Self { request, entry })
     }
 
-    /// The attributes of the target itself: those of the directory whose content goes right into it.
-    fn own_attributes(&self, mode: Mode) -> Option<Attributes> {
+    /// What the target itself gets: the attributes of the directory whose content goes right into it. One that is there
+    /// gets them only where it was named to be put back, as the directories in it do.
+    fn own(&self, mode: Mode) -> Option<Own> {
         let (_, entry) = self.entry.as_ref()?;
-        let is_whole = mode == Mode::Empty && matches!(entry.node, Node::Directory);
-        is_whole.then(|| attributes_of(&mut entry.clone()))
+        let was_named = match (self.request.place, mode) {
+            (_, Mode::Empty) | (Place::WhereItWas, Mode::Overwrite) => true,
+            (Place::Inside, Mode::Overwrite) | (_, Mode::Beside) => false,
+        };
+        let is_whole = was_named && matches!(entry.node, Node::Directory);
+        let is_fresh = mode == Mode::Empty && self.request.place == Place::WhereItWas;
+        is_whole.then(|| Own { attributes: attributes_of(&mut entry.clone()), is_fresh })
     }
 
     /// Gives every selected entry with its path below the target. Parts that cannot be read become problems.
@@ -469,6 +475,8 @@ fn beside(name: &[u8], suffix: &str) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use datis_engine::units::FileTime;
+
     use super::*;
 
     #[test]
@@ -479,5 +487,23 @@ mod tests {
             let beside = String::from_utf8(beside(name.as_bytes(), &suffix)).expect("UTF-8");
             assert!(beside.len() <= NAME_MAX && beside.ends_with(&suffix), "{beside}");
         }
+    }
+
+    #[test]
+    fn a_folder_that_is_there_gets_its_attributes_back_where_it_was_named_and_is_replaced() {
+        let own = |place, mode, node| {
+            let request = RestoreRequest { place, ..back::tests::request("/home/claire/docs") };
+            let modified = FileTime { seconds: 0, nanoseconds: 0 };
+            let entry = Entry { mode: 0o755, uid: 7, gid: 7, modified, xattrs: Vec::new(), hard_link: None, node };
+            let entry = request.path.clone().map(|path| (path, entry));
+            Selected { request: &request, entry }.own(mode).map(|own| (own.attributes.uid, own.is_fresh))
+        };
+        let of_dir = |place, mode| own(place, mode, Node::Directory);
+        assert_eq!(of_dir(Place::WhereItWas, Mode::Overwrite), Some((7, false)));
+        assert_eq!(of_dir(Place::WhereItWas, Mode::Empty), Some((7, true)));
+        assert_eq!(of_dir(Place::Inside, Mode::Empty), Some((7, false)), "it is of whoever named it until the end");
+        assert_eq!(of_dir(Place::Inside, Mode::Overwrite), None);
+        assert_eq!(of_dir(Place::WhereItWas, Mode::Beside), None);
+        assert_eq!(own(Place::WhereItWas, Mode::Overwrite, Node::Fifo), None);
     }
 }

@@ -43,9 +43,26 @@ struct OpenBranch {
 
 /// Something to be made when its window is written.
 enum Later {
-    Link { dir: Arc<DirNode>, name: Vec<u8>, replaces: bool, source: Arc<LinkSource>, size: u64 },
-    Other { dir: Arc<DirNode>, name: Vec<u8>, replaces: bool, entry: Entry, link: Option<Arc<LinkSource>> },
-    Leave { node: Arc<DirNode>, attributes: Attributes },
+    Link {
+        dir: Arc<DirNode>,
+        name: Vec<u8>,
+        replaces: bool,
+        source: Arc<LinkSource>,
+        size: u64,
+    },
+    Other {
+        dir: Arc<DirNode>,
+        name: Vec<u8>,
+        replaces: bool,
+        entry: Entry,
+        link: Option<Arc<LinkSource>>,
+    },
+    /// `is_fresh`: this restore has made it.
+    Leave {
+        node: Arc<DirNode>,
+        attributes: Attributes,
+        is_fresh: bool,
+    },
 }
 
 /// A window that the threads are at work on.
@@ -54,12 +71,20 @@ struct Running {
     later: Vec<Later>,
 }
 
+/// What the target itself is to have.
+pub(super) struct Own {
+    pub(super) attributes: Attributes,
+    /// Whether it was made for this restore.
+    pub(super) is_fresh: bool,
+}
+
 /// Makes everything below the target's root.
 pub(super) struct Planner<'r> {
     site: &'r Site<'r>,
     queue: &'r Queue,
     dirs: OpenDirs<'r>,
     root: Arc<DirNode>,
+    own: Option<Own>,
     branches: Vec<OpenBranch>,
     links: HashMap<HardLink, Arc<LinkSource>>,
     places: Places,
@@ -71,13 +96,14 @@ pub(super) struct Planner<'r> {
 }
 
 impl<'r> Planner<'r> {
-    pub(super) fn new(site: &'r Site<'r>, queue: &'r Queue) -> Self {
+    pub(super) fn new(site: &'r Site<'r>, queue: &'r Queue, own: Option<Own>) -> Self {
         let root = DirNode::new(Vec::new(), None);
         Self {
             site,
             queue,
             dirs: OpenDirs::new(site),
             root,
+            own,
             branches: Vec::new(),
             links: HashMap::new(),
             places: Places::default(),
@@ -110,24 +136,24 @@ impl<'r> Planner<'r> {
     }
 
     /// Ends the restore: everything that was taken is there, or is told as a problem.
-    pub(super) fn finish(&mut self, own: Option<Attributes>, reader: &mut ChunkReader) -> Result<(), RestoreError> {
-        while let Some(branch) = self.branches.pop() {
-            self.leave(branch);
-        }
-        if let Some(attributes) = own {
-            self.later.push(Later::Leave { node: self.root.clone(), attributes });
-        }
+    pub(super) fn finish(&mut self, reader: &mut ChunkReader) -> Result<(), RestoreError> {
+        self.leave_all();
         self.dispatch(reader)?;
         self.complete_running();
         Ok(())
     }
 
-    /// Gives up what was not handed to the threads yet, after an error: files that have begun are taken back.
+    /// Gives up what was not handed to the threads yet, after an error: files that have begun are taken back. The threads
+    /// must be stopping.
     pub(super) fn abort(&mut self) {
         let Window { files, pieces, .. } = std::mem::take(&mut self.window);
         for piece in pieces {
             files[piece.file as usize].settle(1, Err(PieceError::Stopped), &mut self.dirs, self.site);
         }
+        self.complete_running();
+        self.leave_all();
+        let later = std::mem::take(&mut self.later);
+        self.complete_all(later);
     }
 
     fn window_entries(&self) -> usize {
@@ -143,9 +169,22 @@ impl<'r> Planner<'r> {
         }
     }
 
+    /// Leaves all directories, the target itself last.
+    fn leave_all(&mut self) {
+        while let Some(branch) = self.branches.pop() {
+            self.leave(branch);
+        }
+        if let Some(Own { attributes, is_fresh }) = self.own.take() {
+            self.later.push(Later::Leave { node: self.root.clone(), attributes, is_fresh });
+        }
+    }
+
     fn leave(&mut self, branch: OpenBranch) {
         match (branch.node, branch.attributes) {
-            (Some(node), Some(attributes)) => self.later.push(Later::Leave { node, attributes }),
+            (Some(node), Some(attributes)) => {
+                let is_fresh = node.identity.is_some();
+                self.later.push(Later::Leave { node, attributes, is_fresh });
+            }
             (Some(_), None) => {}
             (None, _) => {
                 if branch.skipped > 0 {
@@ -364,7 +403,7 @@ impl<'r> Planner<'r> {
         let found = match self.places.locate(reader.connection(), &ids) {
             Ok(found) => found,
             Err(error) => {
-                self.window = window;
+                (self.window, self.later) = (window, later);
                 return Err(RestoreError::Read(error.into()));
             }
         };
@@ -385,12 +424,28 @@ impl<'r> Planner<'r> {
     fn complete_running(&mut self) {
         let Some(running) = self.running.take() else { return };
         running.outstanding.wait();
-        if self.site.is_stopping() {
-            return;
+        self.complete_all(running.later);
+    }
+
+    fn complete_all(&mut self, later: Vec<Later>) {
+        for later in later {
+            if self.site.is_stopping() {
+                self.leave_stopped(later);
+            } else {
+                self.complete(later);
+            }
         }
-        for later in running.later {
-            self.complete(later);
+    }
+
+    /// Nothing more is made when it stops. The directories that are there by then get their attributes all the same: those
+    /// they were made with let nobody in but this process' user. One that was there before stays as it is.
+    fn leave_stopped(&mut self, later: Later) {
+        let Later::Leave { node, mut attributes, is_fresh: true } = later else { return };
+        if !self.site.defaults.is_root {
+            // Whoever restores again, as the message says, has to be able to write there.
+            attributes.mode |= super::FRESH_DIR_MODE;
         }
+        self.complete(Later::Leave { node, attributes, is_fresh: true });
     }
 
     fn complete(&mut self, later: Later) {
@@ -404,7 +459,7 @@ impl<'r> Planner<'r> {
                 let done = self.make_other(&dir, &name, replaces, &entry, link.as_deref());
                 self.made(&dir, &name, done);
             }
-            Later::Leave { node, attributes } => {
+            Later::Leave { node, attributes, .. } => {
                 let applied = self.set_attributes(&node, &attributes);
                 match applied {
                     Ok(unmet) => self.site.count(unmet),
@@ -495,5 +550,75 @@ impl<'r> Planner<'r> {
             // What is left of it has a name that tells where it comes from.
             let _ = dir.remove(&temporary);
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+    use std::path::Path;
+
+    use datis_engine::units::FileTime;
+
+    use super::super::site::tests::with_site;
+    use super::*;
+
+    fn attributes(mode: u32) -> Attributes {
+        let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+        Attributes { mode, uid, gid, modified: FileTime { seconds: 1_600_000_000, nanoseconds: 0 }, xattrs: Vec::new() }
+    }
+
+    fn mode_of(path: &Path) -> u32 {
+        std::fs::metadata(path).expect("it is there").permissions().mode() & 0o7777
+    }
+
+    fn path(path: &str) -> EntryPath {
+        EntryPath::parse(path.as_bytes().to_vec()).expect("a path")
+    }
+
+    #[test]
+    fn directories_made_before_it_stopped_are_not_left_to_their_maker_alone() {
+        with_site(9, Mode::Overwrite, |target, site| {
+            std::fs::create_dir(target.join("old")).expect("make");
+            std::fs::set_permissions(target.join("old"), PermissionsExt::from_mode(0o711)).expect("mode");
+            std::fs::set_permissions(target, PermissionsExt::from_mode(0o700)).expect("mode");
+            let queue = Queue::default();
+            let own = Own { attributes: attributes(0o750), is_fresh: true };
+            let mut planner = Planner::new(site, &queue, Some(own));
+            let root = planner.root.clone();
+            // One whose window the threads are at work on, one that waits for its window, and two that it is in.
+            planner.enter(&path("running"), &root, attributes(0o755));
+            planner.leave_branches(&path("waiting"));
+            let later = std::mem::take(&mut planner.later);
+            planner.running = Some(Running { outstanding: Arc::default(), later });
+            planner.enter(&path("waiting"), &root, attributes(0o755));
+            planner.leave_branches(&path("old"));
+            planner.enter(&path("old"), &root, attributes(0o755));
+            let old = planner.branches[0].node.clone().expect("there");
+            planner.enter(&path("old/fresh"), &old, attributes(0o755));
+            site.stop(RestoreError::Interrupted);
+            planner.abort();
+            for made in ["running", "waiting", "old/fresh"] {
+                assert_eq!(mode_of(&target.join(made)), 0o755, "{made}");
+            }
+            assert_eq!(mode_of(target), 0o750, "the target was made for it");
+            assert_eq!(mode_of(&target.join("old")), 0o711, "it was there before");
+        });
+    }
+
+    #[test]
+    fn directories_of_the_last_window_get_their_attributes_when_it_stops_there() {
+        with_site(9, Mode::Empty, |target, site| {
+            let queue = Queue::default();
+            let mut planner = Planner::new(site, &queue, None);
+            let root = planner.root.clone();
+            planner.enter(&path("docs"), &root, attributes(0o755));
+            planner.leave_all();
+            let later = std::mem::take(&mut planner.later);
+            planner.running = Some(Running { outstanding: Arc::default(), later });
+            site.progress.interrupt();
+            planner.complete_running();
+            assert_eq!(mode_of(&target.join("docs")), 0o755);
+        });
     }
 }

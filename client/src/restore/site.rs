@@ -253,12 +253,12 @@ impl<'r> OpenDirs<'r> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use datis_engine::keys::DedupSecret;
 
     use super::*;
 
-    fn with_site(opened_max: usize, mode: Mode, check: impl FnOnce(&std::path::Path, &Site<'_>)) {
+    pub(in super::super) fn with_site(opened_max: usize, mode: Mode, check: impl FnOnce(&std::path::Path, &Site<'_>)) {
         let dir = tempfile::tempdir().expect("temporary folder");
         let progress = Progress::new();
         let site = Site {
