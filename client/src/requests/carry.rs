@@ -19,6 +19,9 @@ const TELL_EVERY: Duration = Duration::from_secs(5);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// How long an answer may take.
 const ANSWER_MAX: Duration = Duration::from_secs(30);
+/// The same, while it is under way and when it was stopped: the end waits for it, and the service for the end, but not for
+/// long (`STOP_GRACE`).
+const ANSWER_MAX_SHORT: Duration = Duration::from_secs(5);
 /// How long it rests between the attempts to tell the box the last word.
 const LAST_PAUSES: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(15)];
 /// Characters of a reason that the box is told.
@@ -63,7 +66,7 @@ impl Carried {
 /// [`RequestError::Over`] when it was cancelled or carried out before; [`RequestError`].
 pub fn refuse(state: &State, request: u64, by: &str) -> Result<(), RequestError> {
     let told = TellPutBack { step: PutBackStep::Refused, ..message(request, by, &Carried::default()) };
-    if tell(state, &told)? { Ok(()) } else { Err(RequestError::Over(request)) }
+    if tell(state, &told, ANSWER_MAX)? { Ok(()) } else { Err(RequestError::Over(request)) }
 }
 
 /// Puts everything back that `request` names. `by`: who has agreed. The box hears what came of it, if it can be reached.
@@ -73,27 +76,26 @@ pub fn refuse(state: &State, request: u64, by: &str) -> Result<(), RequestError>
 pub fn carry_out(state: &State, request: &Request, by: &str, progress: &Progress) -> Result<Carried, RequestError> {
     let _only_one = state.lock_put_back()?;
     let id = request.id;
-    if !tell(state, &message(id, by, &Carried::default()))? {
+    if !tell(state, &message(id, by, &Carried::default()), ANSWER_MAX)? {
         return Err(RequestError::Over(id));
     }
     let is_over = AtomicBool::new(false);
     let was_cancelled = AtomicBool::new(false);
-    let (carried, stopped) = std::thread::scope(|scope| {
-        scope.spawn(|| keep_telling(state, request, by, progress, &is_over, &was_cancelled));
-        let done = put_back(state, request, progress);
-        is_over.store(true, Ordering::Relaxed);
-        done
-    });
+    let (carried, stopped) = meanwhile(
+        &is_over,
+        || keep_telling(state, request, by, progress, &is_over, &was_cancelled),
+        || put_back(state, request, progress),
+    );
     let last = last_word(id, by, &carried, stopped.as_ref());
-    // Who wants it to end waits for no second attempt.
     let rest = |time| {
-        let may_wait = !progress.is_interrupted();
+        let may_wait = !has_no_time(progress, &was_cancelled);
         if may_wait {
             std::thread::sleep(time);
         }
         may_wait
     };
-    if let Err(error) = tell_for_sure(&last, |message| tell(state, message), rest) {
+    let answer_max = || answer_max(progress, &was_cancelled);
+    if let Err(error) = tell_for_sure(&last, |message| tell(state, message, answer_max()), rest) {
         tracing::warn!("the box does not know what became of request {id}: {}", chain(&error));
     }
     match stopped {
@@ -101,6 +103,34 @@ pub fn carry_out(state: &State, request: &Request, by: &str, progress: &Progress
         Some(RestoreError::Interrupted) if was_cancelled.load(Ordering::Relaxed) => Err(RequestError::Over(id)),
         Some(error) => Err(error.into()),
     }
+}
+
+/// Sets it when it is dropped, so that whoever waits for it also hears of a panic.
+struct SetWhenDropped<'a>(&'a AtomicBool);
+
+impl Drop for SetWhenDropped<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Works, and tells meanwhile, until `is_over`: it is set when the work has ended, however it did.
+fn meanwhile<T>(is_over: &AtomicBool, tell: impl FnOnce() + Send, work: impl FnOnce() -> T) -> T {
+    std::thread::scope(|scope| {
+        scope.spawn(tell);
+        let _over = SetWhenDropped(is_over);
+        work()
+    })
+}
+
+/// Whether somebody here wants it to end, who waits for no second attempt. When the box has stopped it, nobody waits.
+fn has_no_time(progress: &Progress, was_cancelled: &AtomicBool) -> bool {
+    progress.is_interrupted() && !was_cancelled.load(Ordering::Relaxed)
+}
+
+/// How long the answer to the last word may take.
+fn answer_max(progress: &Progress, was_cancelled: &AtomicBool) -> Duration {
+    if has_no_time(progress, was_cancelled) { ANSWER_MAX_SHORT } else { ANSWER_MAX }
 }
 
 /// Puts back one path after the other. What is back is told also when it could not go on: then with the reason.
@@ -195,7 +225,7 @@ fn keep_telling(
         told_at = Instant::now();
         let so_far =
             Carried { files: progress.files_seen.get(), bytes: progress.bytes_seen.get(), ..Carried::default() };
-        match tell(state, &message(request.id, by, &so_far)) {
+        match tell(state, &message(request.id, by, &so_far), ANSWER_MAX_SHORT) {
             Ok(true) => {}
             Ok(false) => {
                 was_cancelled.store(true, Ordering::Relaxed);
@@ -221,8 +251,8 @@ fn message(request: u64, by: &str, carried: &Carried) -> TellPutBack {
 }
 
 /// Whether the box still wants it.
-fn tell(state: &State, message: &TellPutBack) -> Result<bool, RequestError> {
-    let ask = || -> Result<bool, LinkError> { Ok(state.link()?.connect()?.ask_once(message, ANSWER_MAX)?.goes_on) };
+fn tell(state: &State, message: &TellPutBack, answer_max: Duration) -> Result<bool, RequestError> {
+    let ask = || -> Result<bool, LinkError> { Ok(state.link()?.connect()?.ask_once(message, answer_max)?.goes_on) };
     Ok(ask()?)
 }
 
@@ -242,6 +272,33 @@ mod tests {
         assert_eq!(refused.exit(), Exit::Busy);
         drop(other);
         let _free_again = state.lock_put_back().expect("free again");
+    }
+
+    #[test]
+    fn a_panic_in_the_work_ends_the_telling_too() {
+        let is_over = AtomicBool::new(false);
+        let told_until_over = AtomicBool::new(false);
+        let tell = || {
+            let since = Instant::now();
+            while !is_over.load(Ordering::Relaxed) && since.elapsed() < Duration::from_secs(20) {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            told_until_over.store(is_over.load(Ordering::Relaxed), Ordering::Relaxed);
+        };
+        let work = std::panic::AssertUnwindSafe(|| meanwhile(&is_over, tell, || panic!("on purpose")));
+        assert!(std::panic::catch_unwind(work).is_err());
+        assert!(told_until_over.load(Ordering::Relaxed), "it would have told for ever");
+    }
+
+    #[test]
+    fn only_who_stops_it_here_waits_for_no_second_attempt() {
+        let (progress, was_cancelled) = (Progress::new(), AtomicBool::new(false));
+        let now = |progress, was_cancelled| (has_no_time(progress, was_cancelled), answer_max(progress, was_cancelled));
+        assert_eq!(now(&progress, &was_cancelled), (false, ANSWER_MAX));
+        progress.interrupt();
+        assert_eq!(now(&progress, &was_cancelled), (true, ANSWER_MAX_SHORT));
+        was_cancelled.store(true, Ordering::Relaxed);
+        assert_eq!(now(&progress, &was_cancelled), (false, ANSWER_MAX), "the box has stopped it");
     }
 
     #[test]
