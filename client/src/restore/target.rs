@@ -181,6 +181,8 @@ impl Target {
         // Totals count a file's holes too.
         let data = self.extents.as_ref().map_or(self.size, |extents| extents.iter().map(|(_, len)| len).sum());
         site.progress.bytes_seen.add(self.size.saturating_sub(data));
+        // Only now: what is taken back was not restored.
+        site.log.bytes.add(data);
         site.log.files.add(1);
         site.progress.files_seen.add(1);
         site.progress.entries_seen.add(1);
@@ -243,6 +245,10 @@ fn spread<'b>(extents: &[(u64, u64)], run: Run<'b>) -> Vec<(u64, &'b [u8])> {
 
 #[cfg(test)]
 mod tests {
+    use datis_engine::units::FileTime;
+
+    use super::super::Mode;
+    use super::super::site::tests::with_site;
     use super::*;
 
     #[test]
@@ -254,5 +260,36 @@ mod tests {
         assert_eq!(run(5, b"f"), [(201, &b"f"[..])]);
         assert_eq!(run(6, b"g"), [(300, &b"g"[..])]);
         assert!(run(0, b"").is_empty());
+    }
+
+    #[test]
+    fn bytes_of_a_file_that_is_taken_back_are_not_counted() {
+        with_site(9, Mode::Empty, |target, site| {
+            let mut dirs = OpenDirs::new(site);
+            let root = DirNode::new(Vec::new(), None);
+            let attributes = Attributes {
+                mode: 0o644,
+                uid: rustix::process::geteuid().as_raw(),
+                gid: rustix::process::getegid().as_raw(),
+                modified: FileTime { seconds: 0, nanoseconds: 0 },
+                xattrs: Vec::new(),
+            };
+            let file = |name: &[u8]| {
+                let shape = Shape { size: 8, extents: None, pieces: Some(2) };
+                Target::new(root.clone(), name.to_vec(), None, attributes.clone(), shape, None)
+            };
+            let (kept, stopped) = (file(b"kept"), file(b"stopped"));
+            for (file, last) in [(&kept, Ok(None)), (&stopped, Err(PieceError::Stopped))] {
+                for offset in [0, 4] {
+                    let written = file.write_part(&[Run { offset, bytes: b"abcd" }], &mut dirs).expect("write");
+                    if offset == 0 {
+                        file.settle(1, Ok(Some(written)), &mut dirs, site);
+                    }
+                }
+                file.settle(1, last, &mut dirs, site);
+            }
+            assert!(target.join("kept").exists() && !target.join("stopped").exists());
+            assert_eq!((site.log.files.get(), site.log.bytes.get()), (1, 8));
+        });
     }
 }

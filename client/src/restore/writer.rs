@@ -205,7 +205,6 @@ impl Writer<'_> {
 
     fn count(&self, runs: &[Run<'_>]) {
         let bytes = runs.iter().map(|run| run.bytes.len() as u64).sum();
-        self.site.log.bytes.add(bytes);
         self.site.progress.bytes_seen.add(bytes);
     }
 
