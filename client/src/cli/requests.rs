@@ -92,7 +92,7 @@ fn lines(state: &State, waiting: &[Result<Request, RequestError>]) -> Vec<String
 fn told(request: &Request) -> Vec<String> {
     let fate = match request.mode {
         PutBackMode::Beside => "beside what is there",
-        PutBackMode::Overwrite => "REPLACING what is there",
+        PutBackMode::Overwrite => "REPLACING what is there and, in folders, everything below that the backup has",
     };
     let mut lines = vec![format!(
         "{}: put back, {fate}, from the backup of `{}` of {}:",
@@ -175,6 +175,7 @@ fn allow(state: &State, agreed: Beforehand) -> Result<Exit, Failure> {
 
 #[cfg(test)]
 mod tests {
+    use datis_engine::format::path::EntryPath;
     use datis_engine::units::UnixMillis;
 
     use super::*;
@@ -185,7 +186,13 @@ mod tests {
         // Ten years later, as the box says.
         request.snapshot.received_at = UnixMillis(2_000_000_000_000);
         let shown = told(&request).join("\n");
-        assert!(shown.starts_with(&format!("{}: put back, REPLACING what is there, ", request.mark)), "{shown}");
+        assert!(
+            shown.starts_with(&format!(
+                "{}: put back, REPLACING what is there and, in folders, everything below",
+                request.mark
+            )),
+            "{shown}"
+        );
         let last = shown.lines().last().expect("a line");
         assert!(last.starts_with("   Asked by claire on ") && shown.matches("claire").count() == 31, "{shown}");
         assert!(shown.contains("`docs`") && shown.contains("2020-09-1") && !shown.contains("2033"), "{shown}");
@@ -195,5 +202,15 @@ mod tests {
         let fields = fields(&Ok(request));
         assert_eq!(fields["snapshot_finished_at"], "2020-09-13T12:26:40.000Z");
         assert!(!fields.to_string().contains("2033"), "{fields}");
+    }
+
+    #[test]
+    fn no_name_can_turn_the_list_around() {
+        let mut request = crate::requests::tests::request(1);
+        request.paths = vec![EntryPath::from_user("/home/claire/\u{202e}fdp.exe".as_bytes()).expect("a path")];
+        request.asked_by = "\u{2067}claire".to_owned();
+        let shown = told(&request).join("\n");
+        assert!(shown.contains("   /home/claire/\\u{202e}fdp.exe\n") && shown.contains("\\u{2067}claire"), "{shown}");
+        assert!(!shown.contains(['\u{202e}', '\u{2067}']), "{shown}");
     }
 }
