@@ -296,6 +296,15 @@ pub fn note_token_used(tx: &Transaction<'_>, token: TokenRow, at: UnixMillis) ->
     Ok(())
 }
 
+/// Removes the tokens of an account for this.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn remove_tokens_for(tx: &Transaction<'_>, account: AccountRow, scope: TokenScope) -> Result<(), CatalogError> {
+    tx.execute("DELETE FROM api_token WHERE account = ?1 AND scope = ?2", params![account, scope.word()])?;
+    Ok(())
+}
+
 /// Removes a token of an account; gives its name if it was there.
 ///
 /// # Errors

@@ -14,7 +14,7 @@ use super::super::{OperationError, Site};
 use super::actor::{Actor, Right};
 use super::audit::{Action, record};
 use super::error::AccountError;
-use super::login::{Origin, actor_of, noted};
+use super::login::{Origin, actor_of, noted, shut_out};
 use super::password;
 use super::secret::Secret;
 use crate::catalog::AccountRow;
@@ -291,7 +291,7 @@ fn known_here(
     }
     if account.role != role {
         accounts::set_standing(tx, account.row, role, account.state)?;
-        entry::remove_sessions(tx, account.row, None)?;
+        shut_out(tx, account.row, None)?;
         record(tx, site, &from_the_directory(), Action::AccountChanged, name, role.word())?;
     }
     Ok(account)

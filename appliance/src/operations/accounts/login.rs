@@ -190,7 +190,7 @@ pub fn finish_second_factor(
             return Err(AccountError::Wrong);
         }
         // Sessions of before were opened without it.
-        entry::remove_sessions(tx, account.row, None)?;
+        shut_out(tx, account.row, None)?;
         record(tx, site, &actor_of(&account, from), Action::SecondFactorSet, "", "")?;
         Ok(())
     });
@@ -253,7 +253,7 @@ pub fn accept_invitation(
             accounts::set_services(tx, row, accounts::Service::ALL)?;
         }
         entry::remove_invitation(tx, &digest(link))?;
-        entry::remove_sessions(tx, row, None)?;
+        shut_out(tx, row, None)?;
         accounts::set_password(tx, row, &phc)?;
         let account = accounts::by_row(tx, row)?.ok_or(AccountError::LinkOver)?;
         if account.state != AccountState::Active {
@@ -371,7 +371,8 @@ pub fn authenticate_token(
 /// account's password is no token, since it would go round the second factor.
 ///
 /// Whoever shows the right token never waits: it cannot be guessed, and a drive with an old one, which tries again and
-/// again, must keep nobody out. So what is wrong here counts apart from what is wrong in signing in.
+/// again, must keep nobody out. So what is wrong here counts apart from what is wrong in signing in, and a right token forgives
+/// nothing: else its owner could guess without end, and fill the log.
 ///
 /// # Errors
 /// [`AccountError::Wait`], [`AccountError::Wrong`].
@@ -380,7 +381,6 @@ pub fn authenticate_folders(site: &Site, from: &Origin, name: &str, token: &str)
     let found = speaks_for(site, from, token)?;
     let found = found.filter(|(token, actor)| token.scope == TokenScope::Webdav && actor.name() == tried);
     if let Some((token, actor)) = found {
-        site.folder_delays.succeeded(from.address, &tried);
         note_token_used(site, &token)?;
         return Ok(actor);
     }
@@ -417,6 +417,13 @@ fn note_token_used(site: &Site, token: &ApiToken) -> Result<(), OperationError> 
         noted.map_err(|e| site.noted(e.into()))?;
     }
     Ok(())
+}
+
+/// After what changes how somebody signs in, or whether they may: ends all sessions but `except`, and takes the tokens for
+/// network folders back, which lie in the key rings of computers and stand for what is over.
+pub(super) fn shut_out(tx: &Transaction<'_>, account: AccountRow, except: Option<&Digest>) -> Result<(), CatalogError> {
+    entry::remove_sessions(tx, account, except)?;
+    entry::remove_tokens_for(tx, account, TokenScope::Webdav)
 }
 
 fn is_alive(session: &WebSession, now: UnixMillis) -> bool {

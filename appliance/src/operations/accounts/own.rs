@@ -6,7 +6,7 @@ use super::super::{OperationError, Site};
 use super::actor::{Actor, Right};
 use super::audit::{Action, record};
 use super::error::AccountError;
-use super::login::{noted, of};
+use super::login::{noted, of, shut_out};
 use super::secret::Secret;
 use super::{directory, password, second_factor};
 use crate::catalog::TokenRow;
@@ -76,7 +76,7 @@ fn fresh(by: &Actor) -> Result<(), OperationError> {
     }
 }
 
-/// Sets another password. All other sessions end.
+/// Sets another password. All other sessions end, and so do the tokens for network folders.
 ///
 /// # Errors
 /// [`AccountError`].
@@ -90,7 +90,7 @@ pub fn change_password(site: &Site, by: &Actor, new: &str) -> Result<(), Account
     let phc = password::hash(new)?;
     let changed = site.catalog.writer().write(|tx| {
         accounts::set_password(tx, account.row, &phc)?;
-        entry::remove_sessions(tx, account.row, by.session.as_ref())?;
+        shut_out(tx, account.row, by.session.as_ref())?;
         Ok(record(tx, site, by, Action::PasswordChanged, "", "")?)
     });
     changed.map_err(|e: AccountError| noted(site, e))

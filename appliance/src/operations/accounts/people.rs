@@ -10,7 +10,7 @@ use super::super::{OperationError, Site};
 use super::actor::{Actor, Right};
 use super::audit::{Action, record};
 use super::error::AccountError;
-use super::login::noted;
+use super::login::{noted, shut_out};
 use super::secret::Secret;
 use crate::catalog::accounts::{self, Account, AccountName, AccountState, Role, Service};
 use crate::catalog::directory;
@@ -215,7 +215,7 @@ pub fn change_person(site: &Site, by: &Actor, name: &AccountName, change: &Perso
         accounts::set_machines(tx, account.row, &change.machines)?;
         keeps_an_admin(tx, &account)?;
         if change.role != account.role || state == AccountState::Off {
-            entry::remove_sessions(tx, account.row, by.session.as_ref().filter(|_| by.is(account.row)))?;
+            shut_out(tx, account.row, by.session.as_ref().filter(|_| by.is(account.row)))?;
         }
         let services: Vec<&str> = change.services.iter().map(|service| service.word()).collect();
         let detail = format!("{} {} {}", change.role.word(), state.word(), services.join(" "));
@@ -248,7 +248,7 @@ pub fn reset_second_factor(site: &Site, by: &Actor, name: &AccountName) -> Resul
     let reset = site.catalog.writer().write(|tx| {
         let account = named(tx, name)?;
         accounts::set_totp(tx, account.row, None, None)?;
-        entry::remove_sessions(tx, account.row, None)?;
+        shut_out(tx, account.row, None)?;
         Ok(record(tx, site, by, Action::SecondFactorReset, name.as_str(), "")?)
     });
     reset.map_err(|e: AccountError| noted(site, e))

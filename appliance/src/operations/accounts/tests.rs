@@ -186,6 +186,71 @@ fn sessions_end_with_the_password_the_role_and_the_account() {
 }
 
 #[test]
+fn tokens_for_network_folders_end_with_the_password_the_second_factor_and_the_role() {
+    let test = TestBox::start();
+    let site = test.site();
+    let by = actor(site, &admin(site, "claire").signed_in);
+    let _invited = invited_person(site, &by, "paul", Role::Member);
+    let change = |role, may_come_in| PersonChange {
+        role,
+        may_come_in,
+        services: vec![Service::Restore, Service::Webdav],
+        machines: BTreeSet::new(),
+    };
+    let accept = || {
+        let link = link_for(site, &by, &name("paul")).expect("link");
+        accept_invitation(site, &origin(), link.expose(), "", PASSWORD).expect("accept")
+    };
+    let own = |what: &str, act: &dyn Fn(&SignedIn)| {
+        change_person(site, &by, &name("paul"), &change(Role::Member, Some(true))).expect("change");
+        let paul = accept();
+        let token = |scope| make_token(site, &actor(site, &paul), "t", scope, Seconds::DAY).expect("token");
+        let (folders, other) = (token(TokenScope::Webdav), token(TokenScope::Read));
+        let opens = || authenticate_folders(site, &origin(), "paul", folders.expose()).is_ok();
+        change_person(site, &by, &name("paul"), &change(Role::Member, None)).expect("nothing new");
+        assert!(opens(), "{what}");
+        act(&paul);
+        // Whoever was shut out comes in again.
+        change_person(site, &by, &name("paul"), &change(Role::Member, Some(true))).expect("change");
+        assert!(!opens(), "{what}");
+        assert!(authenticate_token(site, &origin(), other.expose()).expect("token").is_some(), "{what}");
+    };
+    own("password", &|paul| change_password(site, &actor(site, paul), "quatre bateaux au large").expect("password"));
+    own("link", &|_| drop(accept()));
+    own("reset", &|_| reset_second_factor(site, &by, &name("paul")).expect("reset"));
+    own("shut out", &|_| change_person(site, &by, &name("paul"), &change(Role::Member, Some(false))).expect("out"));
+    own("role", &|_| change_person(site, &by, &name("paul"), &change(Role::Auditor, None)).expect("role"));
+    own("second factor", &|paul| {
+        let now = visitor(site, paul);
+        let secret = begin_second_factor(site, &now).expect("begin").secret.to_string();
+        let code = code_for_tests(&secret, site.clock.now());
+        finish_second_factor(site, &origin(), &now, &secret, &code).expect("finish");
+    });
+}
+
+#[test]
+fn guessing_for_network_folders_gets_slower_whoever_has_a_token_between() {
+    let test = TestBox::start();
+    let site = test.site();
+    let by = actor(site, &admin(site, "claire").signed_in);
+    let paul = invited_person(site, &by, "paul", Role::Member);
+    let token = make_token(site, &actor(site, &paul), "t", TokenScope::Webdav, Seconds::DAY).expect("token");
+    let mut tried = 0;
+    for n in 0..40 {
+        authenticate_folders(site, &origin(), "paul", token.expose()).expect("the right one never waits");
+        let who = if n % 2 == 0 { "claire" } else { "paul" };
+        match authenticate_folders(site, &origin(), who, "guessed") {
+            Err(AccountError::Wrong) => tried += 1,
+            Err(AccountError::Wait { .. }) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!((4..8).contains(&tried), "three cost nothing, the fourth makes wait: {tried}");
+    let log = audit_log(site, &by, None, 50).expect("log");
+    assert_eq!(log.iter().filter(|entry| entry.action == Action::SignInFailed.word()).count(), tried);
+}
+
+#[test]
 fn the_last_admin_stays() {
     let test = TestBox::start();
     let site = test.site();
