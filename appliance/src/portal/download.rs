@@ -1,7 +1,6 @@
 //! Files that are taken out of backups: their names, and parts of them (RFC 9110, 6266, 8187).
 
 use std::io::Write;
-use std::sync::Arc;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{
@@ -115,13 +114,14 @@ pub(super) struct Download {
     pub(super) flow: Option<Flow>,
 }
 
-/// The file at `path` of a snapshot that the visitor may see. `receipt` is written before the first byte leaves the box;
+/// The file at `path` of a snapshot that the visitor may see. `place`: one of those for downloads. `receipt` is written before the first byte leaves the box;
 /// not when nothing does.
-pub(super) fn file(
+pub(super) fn file<P: Send + 'static>(
     visit: &Visit,
     snapshot: &SnapshotId,
     path: &EntryPath,
     wish: &Wish,
+    place: impl FnOnce() -> Option<P>,
     receipt: impl FnOnce() -> Result<(), PageError>,
 ) -> Result<Download, PageError> {
     let scope = visit.scope()?;
@@ -138,7 +138,7 @@ pub(super) fn file(
         // Nothing is taken out.
         None
     } else {
-        let permit = Arc::clone(&visit.portal.downloads).try_acquire_owned().map_err(|_| PageError::Busy)?;
+        let permit = place().ok_or(PageError::Busy)?;
         receipt()?;
         let flow = pipe::start(permit, Some(reader.left()), move |out| {
             while let Some(piece) = reader.next_piece()? {

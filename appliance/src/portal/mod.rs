@@ -90,6 +90,8 @@ pub(crate) struct Portal {
     weighing: Arc<Weighing>,
     /// Downloads that may still begin.
     downloads: Arc<Semaphore>,
+    /// Files of network folders.
+    places: dav::Places,
     /// Network folders that may still be listed.
     listings: Arc<Semaphore>,
     told: dav::Told,
@@ -138,6 +140,7 @@ impl Portal {
             proving: Arc::default(),
             weighing: Arc::default(),
             downloads: Arc::new(Semaphore::new(pipe::AT_A_TIME)),
+            places: dav::Places::default(),
             listings: Arc::new(Semaphore::new(dav::LISTED_AT_A_TIME)),
             told: dav::Told::default(),
         }))

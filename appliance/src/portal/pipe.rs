@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::web::Bytes;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
@@ -83,9 +82,10 @@ pub(super) struct Flow {
     is_over: bool,
 }
 
-/// Starts making an answer of `length` bytes on a thread of its own. `make` writes all of them, or fails.
+/// Starts making an answer of `length` bytes on a thread of its own. `make` writes all of them, or fails. `permit` is held
+/// until then.
 pub(super) fn start(
-    permit: OwnedSemaphorePermit,
+    permit: impl Send + 'static,
     length: Option<u64>,
     make: impl FnOnce(&mut Outlet) -> Result<(), PageError> + Send + 'static,
 ) -> io::Result<Flow> {

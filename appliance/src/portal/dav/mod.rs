@@ -7,6 +7,7 @@
 mod entry;
 mod multistatus;
 mod names;
+mod places;
 mod told;
 mod tree;
 
@@ -27,6 +28,7 @@ use super::visit::Visit;
 use crate::operations::accounts::{Action, Right, log_use};
 pub(super) use entry::{admit, is_within};
 use multistatus::{Item, Multistatus, http_date};
+pub(super) use places::Places;
 pub(super) use told::Told;
 use tree::{Found, Node, SnapshotFile, SnapshotFolder};
 
@@ -34,6 +36,8 @@ use tree::{Found, Node, SnapshotFile, SnapshotFolder};
 const ROOT: &str = "/dav";
 /// What may be asked of it.
 const ALLOWED: &str = "OPTIONS, GET, HEAD, PROPFIND";
+/// The same of folders below the first one.
+const ALLOWED_OF_FOLDERS: &str = "OPTIONS, PROPFIND";
 const XML: &str = "application/xml; charset=utf-8";
 /// RFC 4918, 9.1.1: the answer to whoever wants a tree as a whole.
 const FINITE_DEPTH: &str = "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<D:error xmlns:D=\"DAV:\">\
@@ -41,8 +45,8 @@ const FINITE_DEPTH: &str = "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<D:error
 /// What a request says beside its head is read away, so that the connection can go on; nothing of it counts. In bytes.
 const BODY_MAX: usize = 64 << 10;
 const BODY_PATIENCE: Duration = Duration::from_secs(10);
-/// Folders that are listed at a time: each has a thread. Who comes later waits for so long.
-pub(super) const LISTED_AT_A_TIME: usize = 16;
+/// Folders that are listed at a time: each has a thread, and parts of listings in memory. Who comes later waits for so long.
+pub(super) const LISTED_AT_A_TIME: usize = 4;
 const LISTING_PATIENCE: Duration = Duration::from_secs(30);
 
 /// What can be done here; whoever the gate lets through may ask.
@@ -66,7 +70,8 @@ impl Depth {
     fn of(headers: &HeaderMap) -> Option<Self> {
         match headers.get(HeaderName::from_static("depth")).map(HeaderValue::as_bytes) {
             Some(b"0") => Some(Self::Itself),
-            Some(b"1") => Some(Self::AndBelow),
+            // The second form is what programs of Microsoft say; that the folder itself comes too, they pass over.
+            Some(b"1" | b"1,noroot") => Some(Self::AndBelow),
             Some(_) | None => None,
         }
     }
@@ -145,13 +150,20 @@ pub(super) async fn read(visit: Visit, request: HttpRequest) -> HttpResponse {
 async fn taken(visit: &Visit, request: &HttpRequest) -> Result<HttpResponse, PageError> {
     let found = find(visit, request).await?;
     let Node::File(file) = found.node else {
-        // Whoever has typed the address into a browser.
-        return Ok(answer::plain(StatusCode::OK, visit.locale().word("dav-folder")));
+        // Whoever has typed the address into a browser is told what it is; elsewhere no program may take that for a file.
+        let is_top = found.address.strip_prefix(ROOT) == Some("/");
+        let status = if is_top { StatusCode::OK } else { StatusCode::METHOD_NOT_ALLOWED };
+        let mut told = answer::plain(status, visit.locale().word("dav-folder"));
+        if !is_top {
+            told.headers_mut().insert(ALLOW, HeaderValue::from_static(ALLOWED_OF_FOLDERS));
+        }
+        return Ok(told);
     };
     let (wish, asking) = (Wish::of(request), visit.clone());
     let made = blocking(move || {
         let receipt = || write_receipt(&asking, &file);
-        download::file(&asking, &file.snapshot, &file.path, &wish, receipt)
+        let place = || asking.portal.places.take(asking.actor().ok()?.name());
+        download::file(&asking, &file.snapshot, &file.path, &wish, place, receipt)
     });
     let mut response = made.await?.response().await?;
     let modified = found.item.modified.and_then(http_date);
@@ -166,6 +178,8 @@ fn write_receipt(visit: &Visit, file: &SnapshotFile) -> Result<(), PageError> {
     let actor = visit.actor()?;
     let mut hasher = blake3::Hasher::new();
     hasher.update(file.snapshot.as_bytes()).update(file.path.as_bytes()).update(b"/").update(actor.name().as_bytes());
+    // Somebody elsewhere with the same token is told apart. No name has a slash.
+    hasher.update(b"/").update(visit.origin.address.to_string().as_bytes());
     let taking = *hasher.finalize().as_bytes();
     if visit.portal.told.has(&taking, Instant::now()) {
         return Ok(());

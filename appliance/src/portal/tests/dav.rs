@@ -52,6 +52,8 @@ const WRITING: [&str; 27] = [
     "X-ANYTHING",
 ];
 
+const PEER: &str = "127.0.0.1:40000";
+
 pub(super) fn basic(name: &str, token: &str) -> String {
     format!("Basic {}", BASE64.encode(format!("{name}:{token}").as_bytes()))
 }
@@ -105,12 +107,14 @@ impl Got {
 /// Somebody's drive.
 struct Drive<'f> {
     fixture: &'f Fixture,
+    /// Where it asks from.
+    peer: &'static str,
     credentials: String,
 }
 
 impl<'f> Drive<'f> {
     fn of(fixture: &'f Fixture, actor: &Actor) -> Self {
-        Self { fixture, credentials: basic(actor.name(), &any_token_of(fixture, actor)) }
+        Self { fixture, peer: PEER, credentials: basic(actor.name(), &any_token_of(fixture, actor)) }
     }
 
     fn admins(fixture: &'f Fixture) -> Self {
@@ -122,7 +126,7 @@ impl<'f> Drive<'f> {
         let mut request = TestRequest::default()
             .method(method.parse().expect("method"))
             .uri(path)
-            .peer_addr("127.0.0.1:40000".parse().expect("peer"))
+            .peer_addr(self.peer.parse().expect("peer"))
             .insert_header(("host", "localhost:8443"))
             .insert_header(("authorization", self.credentials.as_str()))
             .set_payload(body.to_vec());
@@ -233,7 +237,21 @@ async fn a_drive_walks_from_the_machine_to_a_file_and_gets_it_whole_or_in_part()
         assert_eq!(drive.get(&format!("{base}{name}")).await.bytes, bytes, "{name}");
     }
     assert!(drive.list(&path).await.below().is_empty(), "a file has nothing below it");
-    assert!(drive.get(&base).await.text().contains("network folder"), "whoever opens it in a browser is told");
+    let top = drive.get("/dav/").await;
+    assert!(
+        top.status == StatusCode::OK && top.text().contains("network folder"),
+        "whoever opens it in a browser is told"
+    );
+    for folder in ["/dav/till-1/", &date, &base] {
+        let got = drive.get(folder).await;
+        assert_eq!(
+            (got.status, got.header("allow")),
+            (StatusCode::METHOD_NOT_ALLOWED, "OPTIONS, PROPFIND"),
+            "{folder}"
+        );
+    }
+    let without_root = drive.send("PROPFIND", &base, &[("depth", "1,noroot")], b"").await;
+    assert_eq!(without_root.below().len(), names.len());
     let options = drive.send("OPTIONS", "/dav/", &[], b"").await;
     assert_eq!((options.header("dav"), options.header("allow")), ("1", "OPTIONS, GET, HEAD, PROPFIND"));
 
@@ -246,6 +264,10 @@ async fn a_drive_walks_from_the_machine_to_a_file_and_gets_it_whole_or_in_part()
         "{first:?}"
     );
     assert_eq!((first.actor.as_str(), first.subject.as_str()), ("somebody-admin", "till-1/system"));
+    // Whoever has stolen the token is elsewhere.
+    let elsewhere = Drive { peer: "127.0.0.2:40000", ..drive };
+    assert_eq!([elsewhere.get(&path).await.status, elsewhere.get(&path).await.status], [StatusCode::OK; 2]);
+    assert_eq!(log_of(&fixture, Action::Restored).len(), 6);
 }
 
 #[actix_web::test]
@@ -256,7 +278,7 @@ async fn nothing_that_writes_gets_through_wherever_it_is_tried() {
     let drive = Drive::admins(&fixture);
     let date = drive.newest("till-1").await;
     let a = format!("{date}a");
-    let stranger = Drive { fixture: &fixture, credentials: "none".to_owned() };
+    let stranger = Drive { fixture: &fixture, peer: PEER, credentials: "none".to_owned() };
     for method in WRITING {
         for path in ["/dav", "/dav/", "/dav/till-1/", "/dav/new", date.as_str(), a.as_str(), "/dav/%00"] {
             let to = [("destination", "https://localhost:8443/dav/b"), ("overwrite", "T")];
@@ -283,7 +305,7 @@ async fn only_a_token_for_network_folders_opens_them_and_it_opens_nothing_else()
     let right = token(TokenScope::Webdav);
     let other_name = fixture.signed_in(Role::Member).1.name().to_owned();
     let status = async |credentials: &str, headers: &[(&str, &str)]| {
-        let drive = Drive { fixture: &fixture, credentials: credentials.to_owned() };
+        let drive = Drive { fixture: &fixture, peer: PEER, credentials: credentials.to_owned() };
         let got = drive.send("PROPFIND", "/dav/", &[headers, &[("depth", "1")]].concat(), b"").await;
         let is_challenge = got.header("www-authenticate").starts_with("Basic realm=\"Datis\"");
         assert_eq!(got.status == StatusCode::UNAUTHORIZED, is_challenge);
@@ -324,7 +346,7 @@ async fn only_a_token_for_network_folders_opens_them_and_it_opens_nothing_else()
     for wrong in &wrong {
         assert_eq!(status(wrong, &[]).await, StatusCode::UNAUTHORIZED, "{wrong}");
     }
-    let drive = Drive { fixture: &fixture, credentials: wrong[0].clone() };
+    let drive = Drive { fixture: &fixture, peer: PEER, credentials: wrong[0].clone() };
     let late = drive.list("/dav/").await;
     assert_eq!(late.status, StatusCode::TOO_MANY_REQUESTS);
     assert!(late.header("retry-after").parse::<u64>().is_ok_and(|seconds| seconds > 0), "{:?}", late.headers);
@@ -418,7 +440,7 @@ async fn hostile_addresses_and_bodies_find_nothing_and_break_nothing() {
     let long = format!("{date}{}", "a/".repeat(20_000));
     assert_eq!(drive.list(&long).await.status, StatusCode::NOT_FOUND);
 
-    for depth in ["infinity", "2", "-1", "1,noroot", ""] {
+    for depth in ["infinity", "2", "-1", "1,root", ""] {
         let headers = [("depth", depth), ("x-litmus", "1")];
         let got = drive.send("PROPFIND", "/dav/", &headers, b"").await;
         assert_eq!(got.status, StatusCode::FORBIDDEN, "{depth}");
@@ -481,6 +503,23 @@ async fn a_folder_of_any_size_comes_whole_and_a_damaged_one_never_looks_whole() 
 }
 
 #[actix_web::test]
+async fn network_folders_and_the_pages_keep_no_place_from_each_other() {
+    let fixture = fixture();
+    let client = Client::enrol(fixture.site(), "till-1");
+    client.back_up_tree(fixture.site(), tree(&[(b"a", file(b"content"))]));
+    let drive = Drive::admins(&fixture);
+    let path = format!("{}a", drive.newest("till-1").await);
+    let all = u32::try_from(pipe::AT_A_TIME).expect("few");
+    let _pages = Arc::clone(&fixture.portal.downloads).acquire_many_owned(all).await.expect("places");
+    assert_eq!(drive.get(&path).await.bytes, b"content");
+    let held: Vec<_> = std::iter::from_fn(|| fixture.portal.places.take("somebody-admin")).collect();
+    let busy = drive.get(&path).await;
+    assert_eq!((busy.status, busy.header("retry-after")), (StatusCode::SERVICE_UNAVAILABLE, "60"));
+    drop(held);
+    assert_eq!(drive.get(&path).await.bytes, b"content");
+}
+
+#[actix_web::test]
 async fn machines_of_one_name_stay_apart() {
     let fixture = fixture();
     let first = Client::enrol(fixture.site(), "till");
@@ -515,7 +554,7 @@ async fn the_own_page_makes_a_token_for_the_folder_and_says_where_it_is() {
     let made = ask(&fixture, post).await.body;
     let token = made.split("id=\"token\"").nth(1).and_then(|rest| rest.split(['>', '<']).nth(1)).expect("a token");
     assert!(made.contains("<code>somebody-admin</code>") && made.contains("/dav/</code>"), "{made}");
-    let drive = Drive { fixture: &fixture, credentials: basic("somebody-admin", token) };
+    let drive = Drive { fixture: &fixture, peer: PEER, credentials: basic("somebody-admin", token) };
     assert_eq!(drive.list("/dav/").await.status, StatusCode::MULTI_STATUS);
     let auditor = fixture.cookie_of(Role::Auditor);
     assert!(!super::get(&fixture, "/account", &auditor, &[]).await.body.contains("/dav/"));

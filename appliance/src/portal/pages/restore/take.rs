@@ -30,7 +30,8 @@ pub(in crate::portal) async fn file(
             let moment = place.moment(&snapshot)?;
             let path = path_of(visit.query("path").as_deref())?.ok_or(PageError::NotFound)?;
             let receipt = || Receipt::of(visit, &place, moment, std::slice::from_ref(&path)).write();
-            let download = download::file(visit, &moment.id, &path, &wish, receipt)?;
+            let free = || Arc::clone(&visit.portal.downloads).try_acquire_owned().ok();
+            let download = download::file(visit, &moment.id, &path, &wish, free, receipt)?;
             Ok(Reply::Download(Box::new(download)))
         })
         .await
