@@ -16,4 +16,8 @@ CREATE TABLE api_token (
 INSERT INTO api_token (id, account, name, digest, scope, created_at, expires_at, used_at)
 SELECT id, account, name, digest, scope, created_at, expires_at, used_at FROM api_token_before;
 
+-- Numbers of tokens that were taken back do not come again.
+DELETE FROM sqlite_sequence WHERE name = 'api_token';
+INSERT INTO sqlite_sequence (name, seq) SELECT 'api_token', seq FROM sqlite_sequence WHERE name = 'api_token_before';
+
 DROP TABLE api_token_before;

@@ -24,7 +24,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("0012_post_order.sql", "50aa6f2a8b1e609465e2b78f4c1f5ff2e784709f13bd5334605ba59177fce9aa"),
     ("0013_report_pdf.sql", "718485cd4c27c8d804529f927f48234e947c21e58ec5e0b68fabc7b3c7a3c949"),
     ("0014_restores.sql", "d85ab0e2ed9946cff0dd169454eb76101b6bcd6abf3aa090dbf70472aee0db03"),
-    ("0015_webdav.sql", "0f9bb85e9b5f88eea15e1713fd5018a8c9781f83c8e9f42ba37a69923888d742"),
+    ("0015_webdav.sql", "2785a50eb56496ff9b551bbd89ca73420ee3793e904d1f3f52f76ce611865ab6"),
     ("0016_bundle.sql", "c0d9b845d42363d4881d2912539695df7ae878f6c4a7484598ed448f1dd90349"),
 ];
 

@@ -194,6 +194,31 @@ mod tests {
     }
 
     #[test]
+    fn tokens_of_before_network_folders_stay_as_they_are_and_no_number_comes_again() {
+        let (_folder, path, vault) = of_version(14);
+        let old = Connection::open(&path).expect("database");
+        let digest = "ab".repeat(32);
+        old.execute_batch(&format!(
+            "INSERT INTO account (id, name, role, state, password, created_at) VALUES (5, 'claire', 'admin', 'active', 'x', 1);
+             INSERT INTO api_token VALUES (3, 5, 'till', x'{digest}', 'manage', 11, 12, 13);
+             INSERT INTO api_token VALUES (9, 5, 'over', zeroblob(32), 'read', 14, 15, NULL);
+             DELETE FROM api_token WHERE id = 9;"
+        ))
+        .expect("tokens");
+        drop(old);
+        Catalog::open(&path, vault).expect("migrated");
+        let now = Connection::open(&path).expect("database");
+        let told = |sql: &str| now.query_row(sql, [], |row| row.get::<_, String>(0)).expect("a row");
+        let all = "SELECT group_concat(id || ' ' || account || ' ' || name || ' ' || lower(hex(digest)) || ' ' || scope || ' '
+                   || created_at || ' ' || expires_at || ' ' || used_at) FROM api_token";
+        assert_eq!(told(all), format!("3 5 till {digest} manage 11 12 13"));
+        let next = "INSERT INTO api_token (account, name, digest, scope, created_at, expires_at)
+                    VALUES (5, 'drive', zeroblob(32), 'webdav', 16, 17) RETURNING id || ''";
+        assert_eq!(told(next), "10");
+        assert_eq!(told("SELECT count(*) || '' FROM sqlite_sequence WHERE name LIKE 'api_token%'"), "1");
+    }
+
+    #[test]
     fn machines_are_salvaged_out_of_every_earlier_version() {
         for version in 1..=MIGRATIONS.len() {
             let (_folder, path, vault) = of_version(version);
