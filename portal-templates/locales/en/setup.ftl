@@ -294,6 +294,6 @@ setup-bundle-signature = A bundle of defaults is not as it was signed, and nothi
 setup-bundle-untrusted = A bundle of defaults was there, but nobody has vouched for its key, so nothing of it was set.
 setup-bundle-other-key = A bundle of defaults is signed with another key than the one this box believes, so nothing of it was set.
 setup-bundle-expired = A bundle of defaults was too old to be taken: its last day is over by the clock of this box.
-setup-bundle-older = A bundle of defaults is older than one that was applied, or has its number and says other things. It was not taken.
+setup-bundle-older = A bundle of defaults was not taken: it is older than one that was applied, has its number and says other things, or was replaced by another one. “datisd bundle show” on the console says which.
 audit-bundle-applied = defaults of a bundle set
 cert-reseller = Prepared by

@@ -294,6 +294,6 @@ setup-bundle-signature = Un lot de réglages n’est pas tel qu’il a été sig
 setup-bundle-untrusted = Un lot de réglages était là, mais personne ne s’est porté garant de sa clé : rien n’en a été repris.
 setup-bundle-other-key = Un lot de réglages est signé avec une autre clé que celle que ce boîtier accepte : rien n’en a été repris.
 setup-bundle-expired = Un lot de réglages était trop ancien pour être repris : son dernier jour est passé, d’après l’horloge du boîtier.
-setup-bundle-older = Un lot de réglages est plus ancien qu’un lot déjà repris, ou porte le même numéro avec un autre contenu. Il n’a pas été repris.
+setup-bundle-older = Un lot de réglages n’a pas été repris : il est plus ancien qu’un lot déjà repris, porte le même numéro avec un autre contenu, ou a été remplacé par un autre. « datisd bundle show » sur la console dit lequel de ces cas.
 audit-bundle-applied = réglages d’un lot appliqués
 cert-reseller = Préparé par
