@@ -479,8 +479,9 @@ impl Config {
         if self.coordinator.more_ports.len() > 16 || self.coordinator.more_ports.contains(&0) {
             return refuse("coordinator.more_ports", "must name no more than 16 ports, and not 0");
         }
-        if self.bundle.url.as_deref().is_some_and(|url| !url.starts_with("https://") || !printable(url, 1_024)) {
-            return refuse("bundle.url", "must be an address that begins with https://");
+        if self.bundle.url.as_deref().is_some_and(|url| !bundle::is_address(url)) {
+            // The address is not repeated: it may have a password.
+            return refuse("bundle.url", "must be https://HOST/PATH, without a user, without spaces and without `#`");
         }
         Ok(())
     }
@@ -541,11 +542,15 @@ mod tests {
             ("[coordinator]\nmore_ports = [0]", "coordinator.more_ports"),
             ("[network]\ntrial_seconds = 4", "network.trial_seconds"),
             ("[bundle]\nurl = \"http://example.org/b.json\"", "bundle.url"),
+            ("[bundle]\nurl = \"https://user:secret@example.org/b.json\"", "bundle.url"),
+            ("[bundle]\nurl = \"https://example.org/b.json#secret\"", "bundle.url"),
+            ("[bundle]\nurl = \"https:///b.json\"", "bundle.url"),
             ("[bundle]\nkey = \"abcd\"", "abcd"),
             ("box_name", "1"),
         ] {
             let message = read(text).expect_err(text).to_string();
             assert!(message.contains(named) && message.contains("datisd.toml"), "{text}: {message}");
+            assert!(!message.contains("secret"), "{message}");
         }
     }
 }

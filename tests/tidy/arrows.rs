@@ -82,7 +82,7 @@ const APPLIANCE: Arrows = &[
         &["catalog", "commissioning", "config", "links", "locale", "meters", "operations", "partner", "reports"],
     ),
     ("reports", &["catalog", "commissioning", "figures", "locale", "operations", "paper", "plain"]),
-    ("bundle", &["config", "files", "links", "locale", "operations"]),
+    ("bundle", &["config", "files", "links", "locale", "operations", "plain"]),
     ("links", &["operations", "partner", "plain"]),
     (
         "commissioning",

@@ -15,9 +15,12 @@ use crate::locale::Language;
 use crate::operations::{
     self, BundleSettings, MailSecurity, MailSetting, PolicyChange, QuietHours, RetentionPreset, Severity,
 };
+use crate::plain::{is_direction, plain};
 
 /// No content is longer, in bytes.
 pub(super) const CONTENT_MAX: usize = 16 << 10;
+/// What is told of what cannot be read is cut there, in characters.
+pub(super) const WORDS_MAX: usize = 300;
 /// The only format there is.
 const FORMAT: u64 = 1;
 /// Of a reseller's name, in characters.
@@ -37,9 +40,16 @@ pub(crate) enum ContentError {
     #[error("what the bundle says is of format {found}, and this box knows format {FORMAT}; it needs a later version")]
     Format { found: u64 },
     #[error("what the bundle says is not accepted: {0}")]
-    Json(#[from] serde_json::Error),
+    Json(String),
     #[error("what the bundle says is not accepted: `{key}` {reason}")]
     Value { key: &'static str, reason: &'static str },
+}
+
+impl From<serde_json::Error> for ContentError {
+    /// Its words are in part the file's own.
+    fn from(error: serde_json::Error) -> Self {
+        Self::Json(plain(&error.to_string(), WORDS_MAX))
+    }
 }
 
 /// What a bundle says.
@@ -242,7 +252,7 @@ impl<const MAX: usize> TryFrom<String> for Line<MAX> {
 
     fn try_from(raw: String) -> Result<Self, String> {
         let text = raw.trim();
-        if (1..=MAX).contains(&text.chars().count()) && !text.chars().any(char::is_control) {
+        if (1..=MAX).contains(&text.chars().count()) && !text.chars().any(|c| c.is_control() || is_direction(c)) {
             Ok(Self(text.to_owned()))
         } else {
             Err(format!("a text must be one line of 1 to {MAX} characters"))

@@ -5,8 +5,9 @@ use datis_engine::keys::{KeyError, PublicKey, Signature, SigningContext, Signing
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::content::CONTENT_MAX;
+use super::content::{CONTENT_MAX, WORDS_MAX};
 use crate::config::KeyPrint;
+use crate::plain::plain;
 
 /// No file is longer, in bytes.
 pub(crate) const ENVELOPE_MAX: usize = 32 << 10;
@@ -23,13 +24,20 @@ pub(crate) enum EnvelopeError {
     #[error("the file is longer than {ENVELOPE_MAX} bytes, so it is no bundle")]
     TooLong,
     #[error("the file is no signed bundle: {0}")]
-    Json(#[from] serde_json::Error),
+    Json(String),
     #[error("the bundle is of form {found}, and this box knows form {FORM}; it needs a later version of the program")]
     Form { found: u64 },
     #[error("the file is no signed bundle: `{key}` {reason}")]
     Value { key: &'static str, reason: &'static str },
     #[error("the bundle is not as it was signed: the signature does not fit; get the file again")]
     Signature,
+}
+
+impl From<serde_json::Error> for EnvelopeError {
+    /// Its words are in part the file's own.
+    fn from(error: serde_json::Error) -> Self {
+        Self::Json(plain(&error.to_string(), WORDS_MAX))
+    }
 }
 
 /// The file's fields.

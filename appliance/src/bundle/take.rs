@@ -93,17 +93,19 @@ pub(crate) fn apply(
     }
     let envelope = Envelope::open(bytes)?;
     let found = envelope.key_print();
+    // What a box has taken stays taken: whoever vouched for it then, and however late it is now.
+    let before = operations::applied_bundle(site)?;
+    if before.is_some_and(|before| before.key == envelope.key && before.content.as_bytes() == envelope.content) {
+        let content = Content::parse(&envelope.content)?;
+        operations::forget_refused_bundle(site)?;
+        return Ok(Taken { content, is_new: false });
+    }
     match trusted {
         None => return Err(BundleError::Untrusted { found }),
         Some(trusted) if trusted != found => return Err(BundleError::OtherKey { found, trusted }),
         Some(_) => {}
     }
     let content = Content::parse(&envelope.content)?;
-    // What a box has taken in time stays taken, and is no fault afterwards.
-    let before = operations::applied_bundle(site)?;
-    if before.is_some_and(|before| before.key == envelope.key && before.content.as_bytes() == envelope.content) {
-        return Ok(Taken { content, is_new: false });
-    }
     if content.not_after.is_over(site.clock.now()) {
         return Err(BundleError::Expired { last: content.not_after.to_string() });
     }
@@ -178,7 +180,10 @@ pub(crate) fn looked(dir: &DataDir, config: &BundleConfig, site: &Site) -> bool 
         }
         Err(error) => {
             let noted = match error {
-                BundleError::None { .. } => operations::forget_refused_bundle(site),
+                // One that was taken, and then another one by hand, is left where it lies.
+                BundleError::None { .. } | BundleError::Apply(ApplyBundleError::Replaced { .. }) => {
+                    operations::forget_refused_bundle(site)
+                }
                 error => refused(site, &error),
             };
             if let Err(e) = noted {

@@ -90,13 +90,11 @@ fn the_example_of_the_document_is_signed_and_applied() {
 fn new_machines_begin_with_what_the_bundle_says_and_it_can_be_changed() {
     let (test, key) = (TestBox::start(), key());
     let site = test.site();
-    let early = Client::enrol(site, "early");
     apply(site, &Actor::console(), &sealed(&example(), &key), Some(print(&key)), false).expect("applied");
     let policy = |name: &str| operations::policy(site, &name.parse::<MachineName>().expect("name")).expect("policy");
     let late = Client::enrol(site, "late");
     assert_eq!(policy("late").every.to_string(), "30m");
     assert_eq!(policy("late").external, operations::RetentionPreset::Years.policy());
-    assert_eq!(policy("early").every.to_string(), "1h", "{:?}", early.machine.id);
     let change = operations::PolicyChange { every: Some("2h".parse().expect("length")), ..Default::default() };
     let set = operations::set_default_policy(site, &Actor::console(), late.machine.profile, &change).expect("set");
     assert_eq!((set.every.to_string().as_str(), set.local), ("2h", policy("late").local));
@@ -179,6 +177,17 @@ fn an_activated_box_takes_nothing() {
 }
 
 #[test]
+fn a_box_with_machines_takes_nothing_though_its_accounts_are_lost() {
+    let (test, key) = (TestBox::start(), key());
+    let site = test.site();
+    let _machine = Client::enrol(site, "early");
+    let untouched = settings(site);
+    let refused = apply(site, &Actor::console(), &sealed(&example(), &key), Some(print(&key)), false);
+    assert!(matches!(refused, Err(BundleError::Apply(ApplyBundleError::Activated))), "{refused:?}");
+    assert_eq!(settings(site), untouched);
+}
+
+#[test]
 fn who_may_not_change_the_box_sets_no_bundle() {
     let (test, key) = (TestBox::start(), key());
     let bytes = sealed(&example(), &key);
@@ -230,6 +239,57 @@ fn the_start_looks_into_the_folder_and_goes_on_whatever_is_there() {
     std::fs::remove_dir(dir.bundle_file()).expect("remove");
     assert!(!looked(&dir, &config(Some(&key)), site));
     assert!(operations::refused_bundle(site).expect("read").is_none(), "it is not there any more");
+}
+
+#[test]
+fn what_a_technician_has_taken_by_hand_is_no_fault_at_the_next_start() {
+    let (test, key, other) = (TestBox::start(), key(), key());
+    let (site, dir, nobody) = (test.site(), test.dir(), BundleConfig::default());
+    let refused = || operations::refused_bundle(site).expect("read").map(|refused| refused.reason);
+    let bytes = sealed(&example(), &key);
+    std::fs::write(dir.bundle_file(), &bytes).expect("file");
+    assert!(!looked(&dir, &nobody, site));
+    assert_eq!(refused(), Some(BundleRefusal::Untrusted));
+    assert!(apply(site, &Actor::console(), &bytes, Some(print(&key)), false).expect("by hand").is_new);
+    assert!(!looked(&dir, &nobody, site));
+    assert_eq!(refused(), None);
+    // One that could not be taken in between is over, too, when this one lies there again.
+    operations::note_refused_bundle(site, BundleRefusal::Unreachable, "x").expect("noted");
+    assert!(!looked(&dir, &nobody, site));
+    assert_eq!(refused(), None);
+    let by_hand = sealed(&with("/serial", json!(1)), &other);
+    assert!(apply(site, &Actor::console(), &by_hand, Some(print(&other)), false).expect("by hand").is_new);
+    assert!(!looked(&dir, &BundleConfig { key: Some(print(&key)), url: None }, site));
+    assert_eq!(refused(), None, "it was replaced by hand, and that is no fault");
+    assert_eq!(operations::applied_bundle(site).expect("read").expect("applied").key, other.public_key());
+}
+
+#[test]
+fn words_from_the_file_move_no_cursor_and_fill_no_log() {
+    let key = key();
+    let long = "x".repeat(5_000);
+    for name in ["\\u001b]0;owned\\u0007\\u009b2J", &long] {
+        let outside = format!("{{\"datis_bundle\":1,\"{name}\":1}}");
+        let mut inside = example();
+        let fields = inside.as_object_mut().expect("an object");
+        fields.insert(serde_json::from_str(&format!("\"{name}\"")).expect("text"), json!(1));
+        let envelope = Envelope::open(outside.as_bytes()).expect_err("a field too many").to_string();
+        let content = Content::parse(inside.to_string().as_bytes()).expect_err("a field too many");
+        let content = operations::chain(&content);
+        let sealed = Envelope::open(&sealed(&inside, &key)).expect("signed");
+        assert!(Content::parse(&sealed.content).is_err());
+        for told in [envelope, content] {
+            assert!(!told.chars().any(char::is_control) && told.chars().count() < 400, "{told:?}");
+        }
+    }
+}
+
+#[test]
+fn a_reseller_turns_no_writing_around() {
+    for mark in ['\u{61c}', '\u{202e}', '\u{2066}'] {
+        let content = with("/reseller/name", json!(format!("Tills{mark}sllit")));
+        assert!(Content::parse(content.to_string().as_bytes()).is_err(), "{mark:?}");
+    }
 }
 
 #[test]

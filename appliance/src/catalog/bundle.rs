@@ -82,6 +82,15 @@ pub fn applied_of(c: &Connection, key: &PublicKey) -> Result<Option<AppliedBundl
     Ok(c.prepare_cached(&sql)?.query_row([key.as_bytes()], bundle_from).optional()?)
 }
 
+/// Whether there are machines or backups: somebody has put the box into service, whoever may sign in.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn is_in_use(c: &Connection) -> Result<bool, CatalogError> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM machine) OR EXISTS (SELECT 1 FROM snapshot)";
+    Ok(c.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
+}
+
 /// Keeps what was applied, in place of the one before of this key; nothing is refused any more.
 ///
 /// # Errors

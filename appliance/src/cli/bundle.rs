@@ -1,8 +1,8 @@
 //! `datisd bundle`: what resellers do on their own computer, and what is asked of a box.
 
-use std::fs::File;
+use std::fs::OpenOptions;
 use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -98,7 +98,10 @@ fn ask(dir: &DataDir, what: BundleCommand, form: Form) -> ExitCode {
 fn make_key(path: &Path) -> Result<Answer, Failed> {
     let pem = bundle::new_key_pem().map_err(|e| failed(&e))?;
     let key = bundle::key_from_pem(pem.as_bytes()).map_err(|e| failed(&e))?;
-    files::put_new(path, pem.as_bytes()).map_err(|e| failed(&e))?;
+    // The file itself, and nothing beside it: no leftover holds a key.
+    let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    made.and_then(|mut file| file.write_all(pem.as_bytes()).and_then(|()| file.sync_all()))
+        .map_err(|e| at(path, &e))?;
     let print = KeyPrint::of(&key.public_key());
     let text = format!(
         "The key is in {}. Keep it away from boxes, and a copy of it elsewhere.\nIts fingerprint, for datisd.toml or for \
@@ -109,18 +112,41 @@ fn make_key(path: &Path) -> Result<Answer, Failed> {
 }
 
 fn sign(content: &Path, key: &Path, out: &Path) -> Result<Answer, Failed> {
+    for input in [content, key] {
+        if is_same(input, out) {
+            let sentence = format!("{} is what is read; choose another name for the bundle", out.display());
+            return Err(Failed { sentence, kind: FailedKind::Failed });
+        }
+    }
     let bytes = read(content)?;
     let parsed = Content::parse(&bytes).map_err(|e| at(content, &e))?;
     in_time(content, &parsed)?;
     let key = bundle::key_from_pem(&Zeroizing::new(read(key)?)).map_err(|e| at(key, &e))?;
     let sealed = Envelope::seal(&bytes, &key).map_err(|e| failed(&e))?;
-    let written = File::create(out).and_then(|mut file| {
-        // It holds no secret, and whoever puts it onto boxes has to read it.
-        file.set_permissions(PermissionsExt::from_mode(0o644))?;
-        file.write_all(&sealed).and_then(|()| file.sync_all())
-    });
-    written.map_err(|e| at(out, &e))?;
+    put(out, &sealed).map_err(|e| at(out, &e))?;
     Ok(said(&parsed, KeyPrint::of(&key.public_key()), &format!("Signed: {}", out.display())))
+}
+
+/// Whether both lead to one file.
+fn is_same(one: &Path, other: &Path) -> bool {
+    let file = |path: &Path| std::fs::metadata(path).map(|file| (file.dev(), file.ino())).ok();
+    file(one).is_some_and(|one| file(other) == Some(one))
+}
+
+/// Beside it first: a link in its place is replaced and not followed, and the one before stays until this one is whole.
+fn put(out: &Path, sealed: &[u8]) -> std::io::Result<()> {
+    let mut name = out.file_name().ok_or(std::io::ErrorKind::InvalidInput)?.to_owned();
+    name.push(format!(".{}.new", std::process::id()));
+    let beside = out.with_file_name(name);
+    let mut file = OpenOptions::new().write(true).create_new(true).open(&beside)?;
+    // It holds no secret, and whoever puts it onto boxes has to read it.
+    let written = file.set_permissions(PermissionsExt::from_mode(0o644)).and_then(|()| file.write_all(sealed));
+    let put = written.and_then(|()| file.sync_all()).and_then(|()| std::fs::rename(&beside, out));
+    if put.is_err() {
+        // What was refused says more than what cannot be removed.
+        let _ = std::fs::remove_file(&beside);
+    }
+    put
 }
 
 fn check(path: &Path, wanted: Option<KeyPrint>) -> Result<Answer, Failed> {
@@ -167,4 +193,43 @@ fn at(path: &Path, error: &dyn std::error::Error) -> Failed {
 
 fn failed(error: &dyn std::error::Error) -> Failed {
     Failed { sentence: with_causes(error), kind: FailedKind::Failed }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bundle_replaces_neither_what_it_is_made_of_nor_what_a_link_leads_to() {
+        let dir = tempfile::tempdir().expect("dir");
+        let path = |name: &str| dir.path().join(name);
+        make_key(&path("key.pem")).map_err(|e| e.sentence).expect("key");
+        let mode = |name: &str| std::fs::symlink_metadata(path(name)).expect("there").mode() & 0o7777;
+        assert_eq!(mode("key.pem"), 0o600);
+        assert!(make_key(&path("key.pem")).is_err(), "nothing is replaced");
+        std::os::unix::fs::symlink(path("nowhere"), path("dangling")).expect("link");
+        assert!(make_key(&path("dangling")).is_err() && !path("nowhere").exists());
+        let content =
+            "{\"format\":1,\"reseller\":{\"name\":\"x\",\"contact\":\"y\"},\"serial\":1,\"not_after\":\"2099-12-31\"}";
+        std::fs::write(path("content.json"), content).expect("content");
+        std::os::unix::fs::symlink(path("key.pem"), path("link")).expect("link");
+        let key = std::fs::read(path("key.pem")).expect("key");
+        for out in ["content.json", "key.pem", "link"] {
+            assert!(sign(&path("content.json"), &path("key.pem"), &path(out)).is_err(), "{out}");
+        }
+        assert_eq!(std::fs::read(path("key.pem")).expect("key"), key);
+        std::fs::write(path("precious"), "precious").expect("file");
+        std::os::unix::fs::symlink(path("precious"), path("out")).expect("link");
+        let signed = sign(&path("content.json"), &path("key.pem"), &path("out"));
+        signed.map_err(|e| e.sentence).expect("signed");
+        assert_eq!((mode("out"), std::fs::read(path("precious")).expect("file")), (0o644, b"precious".to_vec()));
+        assert!(Envelope::open(&std::fs::read(path("out")).expect("bundle")).is_ok());
+        assert!(
+            std::fs::read_dir(dir.path()).expect("dir").all(|e| !e
+                .expect("entry")
+                .file_name()
+                .to_string_lossy()
+                .ends_with(".new"))
+        );
+    }
 }

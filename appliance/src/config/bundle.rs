@@ -6,6 +6,9 @@ use std::str::FromStr;
 use datis_engine::keys::PublicKey;
 use serde::{Deserialize, Serialize};
 
+/// No address is longer, in bytes.
+const URL_MAX: usize = 1_024;
+
 /// Section `bundle`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -14,6 +17,15 @@ pub struct BundleConfig {
     pub key: Option<KeyPrint>,
     /// Where a bundle is fetched when the folder has none, `https://…`; default: nowhere.
     pub url: Option<String>,
+}
+
+/// Whether text is an address that can be asked: with a host, and without a user, whose password would lie about.
+pub(super) fn is_address(url: &str) -> bool {
+    let is_plain = url.len() <= URL_MAX
+        && url.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'#' | b'\\' | b'"' | b'<' | b'>'));
+    let host = url.strip_prefix("https://").and_then(|rest| rest.split(['/', '?']).next()).unwrap_or_default();
+    let is_of_host = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '[' | ']');
+    is_plain && !host.is_empty() && host.chars().all(is_of_host)
 }
 
 /// What people compare of a key: the first half of its SHA-256, in eight groups of four digits.

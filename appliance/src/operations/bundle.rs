@@ -50,8 +50,8 @@ pub struct NewBundle<'b> {
 pub enum ApplyBundleError {
     /// Somebody owns the box.
     #[error(
-        "the box has an admin, and bundles are for boxes that have none yet; change what you want to change in the portal \
-         (reports, alerts, policies of machines) and in datisd.toml"
+        "the box has an admin, a machine or a backup, and bundles are for boxes that have none yet; change what you want to \
+         change in the portal (reports, alerts, policies of machines) and in datisd.toml"
     )]
     Activated,
     /// There was a newer one.
@@ -88,12 +88,17 @@ impl From<CatalogError> for ApplyBundleError {
     }
 }
 
-/// Whether somebody owns the box: an admin who may sign in.
+/// Whether somebody owns the box: an admin who may sign in, or whoever has put machines into it. After a rebuild out of the
+/// store alone there is no account left, and the box is nobody's to prepare all the same.
 ///
 /// # Errors
 /// [`OperationError`].
 pub fn is_activated(site: &Site) -> Result<bool, OperationError> {
-    Ok(site.catalog.reader().read(|tx| accounts::count_active_admins(tx))? > 0)
+    Ok(site.catalog.reader().read(|tx| is_owned(tx))?)
+}
+
+fn is_owned(c: &rusqlite::Connection) -> Result<bool, CatalogError> {
+    Ok(accounts::count_active_admins(c)? > 0 || bundle::is_in_use(c)?)
 }
 
 /// Sets all that the bundle says, in one step, in place of what an earlier one said. Whether anything was set: the same
@@ -105,11 +110,12 @@ pub fn apply_bundle(site: &Site, by: &Actor, new: &NewBundle<'_>) -> Result<bool
     by.may(Right::ChangeBox)?;
     let applied = site.catalog.writer().write(|tx| {
         // In this transaction: somebody may become the admin at this moment.
-        if accounts::count_active_admins(tx)? > 0 {
+        if is_owned(tx)? {
             return Err(ApplyBundleError::Activated);
         }
         let is_it = |known: &AppliedBundle| known.key == new.key && known.content == new.content;
         if bundle::applied(tx)?.is_some_and(|last| is_it(&last)) {
+            bundle::forget_refused(tx)?;
             return Ok(false);
         }
         // Numbers are counted by each key for itself, whoever came in between.

@@ -16,6 +16,7 @@ use super::pages::shown_name;
 use super::pipe::{self, Flow, Lengthy};
 use super::visit::Visit;
 use crate::operations::browse;
+use crate::plain::is_direction;
 
 /// No browser shows it, or runs anything in it, whatever it is.
 const ANY_BYTES: &str = "application/octet-stream";
@@ -197,11 +198,6 @@ fn disposition(name: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, ' ' | '.' | '_' | '-' | '(' | ')' | '+' | ',');
     let plain: String = name.chars().map(|c| if is_plain(c) { c } else { '_' }).collect();
     format!("attachment; filename=\"{plain}\"; filename*=UTF-8''{}", encoded(&name))
-}
-
-/// Marks of the direction of writing: they make `exe.fdp` out of `pdf.exe` for whoever reads it.
-pub(super) fn is_direction(c: char) -> bool {
-    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 
 use data_encoding::HEXUPPER;
 
-use super::super::download::is_direction;
+use crate::plain::is_direction;
 
 /// What a name begins with, before its first dot, that means a device to Windows (Microsoft, "Naming Files, Paths, and
 /// Namespaces").
