@@ -51,6 +51,7 @@ const APPLIANCE: Arrows = &[
             "meters",
             "operations",
             "partner",
+            "plain",
             "reports",
             "sheets",
             "vault",

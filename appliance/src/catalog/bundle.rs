@@ -6,6 +6,7 @@ use datis_engine::units::UnixMillis;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::CatalogError;
+use super::accounts;
 use super::machines::{self, MachinePolicy};
 use super::values::{bytes_at, state_words, time_at, word_at};
 
@@ -82,13 +83,15 @@ pub fn applied_of(c: &Connection, key: &PublicKey) -> Result<Option<AppliedBundl
     Ok(c.prepare_cached(&sql)?.query_row([key.as_bytes()], bundle_from).optional()?)
 }
 
-/// Whether there are machines or backups: somebody has put the box into service, whoever may sign in.
+/// Whether there is an admin, or there are machines or backups: somebody has put the box into service, whoever may sign in
+/// now.
 ///
 /// # Errors
 /// [`CatalogError`].
-pub fn is_in_use(c: &Connection) -> Result<bool, CatalogError> {
+pub fn is_owned(c: &Connection) -> Result<bool, CatalogError> {
     let sql = "SELECT EXISTS (SELECT 1 FROM machine) OR EXISTS (SELECT 1 FROM snapshot)";
-    Ok(c.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
+    let is_in_use: bool = c.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
+    Ok(is_in_use || accounts::count_active_admins(c)? > 0)
 }
 
 /// Keeps what was applied, in place of the one before of this key; nothing is refused any more.

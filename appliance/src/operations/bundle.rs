@@ -12,7 +12,7 @@ use super::{OperationError, Site};
 use crate::catalog::alerts::{self, AlertSetting, Channel, QuietHours, Severity};
 use crate::catalog::bundle::{self, AppliedBundle, BundleRefusal, RefusedBundle};
 use crate::catalog::mail::{self, MailSetting};
-use crate::catalog::{CatalogError, accounts, machines};
+use crate::catalog::{CatalogError, machines};
 use crate::config::KeyPrint;
 
 /// What is set in the catalog. What a bundle does not name is as the program has it.
@@ -94,11 +94,7 @@ impl From<CatalogError> for ApplyBundleError {
 /// # Errors
 /// [`OperationError`].
 pub fn is_activated(site: &Site) -> Result<bool, OperationError> {
-    Ok(site.catalog.reader().read(|tx| is_owned(tx))?)
-}
-
-fn is_owned(c: &rusqlite::Connection) -> Result<bool, CatalogError> {
-    Ok(accounts::count_active_admins(c)? > 0 || bundle::is_in_use(c)?)
+    Ok(site.catalog.reader().read(|tx| bundle::is_owned(tx))?)
 }
 
 /// Sets all that the bundle says, in one step, in place of what an earlier one said. Whether anything was set: the same
@@ -110,7 +106,7 @@ pub fn apply_bundle(site: &Site, by: &Actor, new: &NewBundle<'_>) -> Result<bool
     by.may(Right::ChangeBox)?;
     let applied = site.catalog.writer().write(|tx| {
         // In this transaction: somebody may become the admin at this moment.
-        if is_owned(tx)? {
+        if bundle::is_owned(tx)? {
             return Err(ApplyBundleError::Activated);
         }
         let is_it = |known: &AppliedBundle| known.key == new.key && known.content == new.content;
