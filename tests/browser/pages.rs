@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use harness::browser::Browser;
+use harness::browser::{Browser, eventually};
 use harness::portal::{COOKIE, Visitor};
 use harness::{Invocation, TestBox, repository};
 use serde_json::json;
@@ -159,7 +159,8 @@ fn the_disk_over_a_year_can_be_looked_at_closer() {
         browser.open(&the_box.url("/system/storage"));
         let _drawn = browser.select(".chart .uplot canvas");
         let place = browser.run(
-            "const r = document.querySelector('.u-over').getBoundingClientRect(); return [r.left, r.top, r.width];",
+            "const over = document.querySelector('.u-over'); over.scrollIntoView({ block: 'center', behavior: 'instant' });
+             const at = over.getBoundingClientRect(); return [at.left, at.top, at.width];",
             &[],
         );
         let [left, top, width] = [0, 1, 2].map(|side| place[side].as_f64().expect("a number"));
@@ -169,8 +170,10 @@ fn the_disk_over_a_year_can_be_looked_at_closer() {
         };
         mouse("mousePressed", 0.3);
         mouse("mouseMoved", 0.5);
-        let chosen = browser.run("return document.querySelector('.u-select').offsetWidth", &[]);
-        assert!(chosen.as_f64().is_some_and(|chosen| chosen > width * 0.1), "{chosen} of {width}");
+        eventually("the part that is dragged over", || {
+            let chosen = browser.run("return document.querySelector('.u-select').offsetWidth", &[]);
+            chosen.as_f64().filter(|chosen| *chosen > width * 0.1)
+        });
         mouse("mouseReleased", 0.5);
         assert_eq!(browser.complaints(), [""; 0]);
         let rows = browser.run("return document.querySelectorAll('.chart tr[data-at]').length", &[]);
