@@ -44,7 +44,7 @@ document.querySelectorAll("[data-chart]").forEach((figure) => {
     ],
     axes: [
       { ...lines, values: shortDates },
-      { ...lines, size: 84, values: (_, all) => all.map(size) },
+      { ...lines, size: 84, incrs: Array.from({ length: 60 }, (_, power) => 2 ** power), values: (_, all) => all.map(size) },
     ],
     scales: { y: { range: (_, __, most) => [0, most * 1.05 || 1] } },
     cursor: { drag: { x: true, y: false } },

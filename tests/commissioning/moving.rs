@@ -108,7 +108,8 @@ impl Moving {
     }
 
     fn kill_everything(&mut self) {
-        // The helper first, so that it does not see its daemon go.
+        // The daemon must not see its helper go, and have another one take the address back; nor the helper its daemon.
+        self.daemon.as_ref().expect("it runs").signal(Signal::STOP);
         let helpers = self.lab.inside("box", "sh").args(["-c", "pidof datis-hand || true"]).run().text();
         let ours = helpers.split_whitespace().filter_map(|pid| pid.parse::<i32>().ok()).filter(|pid| {
             let state = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();

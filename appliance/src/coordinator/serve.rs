@@ -120,6 +120,7 @@ fn receive(tls: &mut Tls) -> io::Result<Measured> {
 
 fn send(tls: &mut Tls) -> io::Result<Measured> {
     tls.sock.extend(RATE_TIME_MAX * 3);
+    tls.sock.pace_writes()?;
     let (piece, began, mut bytes) = (vec![0xA5; CHUNK_MAX], Instant::now(), 0);
     while bytes < RATE_BYTES_MAX && began.elapsed() < RATE_TIME_MAX {
         tls.write_all(&(CHUNK_MAX as u16).to_be_bytes())?;

@@ -73,6 +73,7 @@ impl Link {
     }
 
     fn send(&mut self) -> io::Result<()> {
+        self.tls.sock.pace_writes()?;
         write_message(&mut self.tls, &Request::Upload)?;
         let (piece, began, mut sent) = (vec![0x5A; CHUNK_MAX], Instant::now(), 0);
         while sent < RATE_BYTES_MAX && began.elapsed() < RATE_TIME_MAX {

@@ -4,6 +4,11 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
+use socket2::SockRef;
+
+/// Bytes under way at most, where writes are paced. They take 2.6 s at 0.8 Mb/s, and fill 40 Mb/s at 50 ms.
+const UNDER_WAY_MAX: usize = 256 << 10;
+
 /// A stream whose reads and writes fail once the time is over.
 #[derive(Debug)]
 pub(crate) struct Timed {
@@ -19,6 +24,12 @@ impl Timed {
     /// Sets a new end.
     pub(crate) fn extend(&mut self, patience: Duration) {
         self.until = Instant::now() + patience;
+    }
+
+    /// Has writes go at the pace of the line: what the system would take for sending later stands on a slow line for longer
+    /// than a measurement lasts.
+    pub(crate) fn pace_writes(&self) -> io::Result<()> {
+        SockRef::from(&self.stream).set_send_buffer_size(UNDER_WAY_MAX)
     }
 
     pub(crate) fn stream(&self) -> &TcpStream {

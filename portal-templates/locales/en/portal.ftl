@@ -42,6 +42,7 @@ disk-chart = Disk over time
 disk-chart-sentence = From { $from } until { $until } what is used went from { $before } to { $now }.
 chart-zoom = Drag over the picture to look closer; double-click to see everything again.
 chart-table = As a table
+chart-day = Day
 disk-used = Used
 of = of
 stored = Stored

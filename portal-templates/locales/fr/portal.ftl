@@ -42,6 +42,7 @@ disk-chart = Le disque au fil du temps
 disk-chart-sentence = Du { $from } au { $until }, l’espace utilisé est passé de { $before } à { $now }.
 chart-zoom = Glissez sur l’image pour voir de plus près ; double-cliquez pour tout revoir.
 chart-table = Sous forme de tableau
+chart-day = Jour
 disk-used = Utilisé
 of = sur
 stored = Stocké

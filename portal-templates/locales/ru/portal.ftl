@@ -46,6 +46,7 @@ disk-chart = Заполнение диска
 disk-chart-sentence = С { $from } по { $until } занятое место изменилось с { $before } до { $now }.
 chart-zoom = Проведите мышью по картинке, чтобы приблизить; двойной щелчок покажет всё снова.
 chart-table = Таблицей
+chart-day = День
 disk-used = Занято
 of = из
 stored = Хранится
