@@ -14,10 +14,11 @@ use datis_engine::keys::{ChunkKeys, SigningKey, random_bytes};
 use datis_engine::pack::{FinishedPack, PackWriter};
 use datis_engine::units::{FileTime, UnixMillis};
 use datis_engine::wire::{
-    Begin, Begun, Commit, Have, ListSnapshots, Locate, ReadSegment, Refusal, SessionId, put_body_head,
+    Begin, Begun, Commit, Have, ListSnapshots, Locate, ReadSegment, Refusal, SessionId, SnapshotState, put_body_head,
 };
 
 use super::accounts::Actor;
+use super::browse::Moment;
 use super::{
     Limits, Machine, MailSecurity, MailSetting, Site, begin, commit, create_enrolment_code, have, locate, read_segment,
     receive_pack, redeem_enrolment_code,
@@ -38,6 +39,18 @@ pub(crate) fn mail_setting_for_tests() -> MailSetting {
         language: "en".to_owned(),
         report_minute: 420,
         weekends: false,
+    }
+}
+
+/// One date of a source, received `at`.
+pub(crate) fn moment(id: u8, at: i64) -> Moment {
+    Moment {
+        id: SnapshotId::from_bytes([id; 32]),
+        received_at: UnixMillis(at),
+        state: SnapshotState::Complete,
+        entries: 1,
+        bytes: 1,
+        problems: 0,
     }
 }
 

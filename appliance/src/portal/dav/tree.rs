@@ -250,20 +250,8 @@ fn moment_of<'m>(moments: &'m [Moment], name: &str) -> Option<&'m Moment> {
 
 #[cfg(test)]
 mod tests {
-    use datis_engine::wire::SnapshotState;
-
     use super::*;
-
-    fn moment(id: u8, at: i64) -> Moment {
-        Moment {
-            id: SnapshotId::from_bytes([id; 32]),
-            received_at: UnixMillis(at),
-            state: SnapshotState::Complete,
-            entries: 1,
-            bytes: 1,
-            problems: 0,
-        }
-    }
+    use crate::operations::testing::moment;
 
     #[test]
     fn dates_read_well_and_two_of_one_second_stay_two() {

@@ -105,21 +105,8 @@ fn dots(moments: &[Moment], here: &SnapshotId, address: &dyn Fn(&Moment) -> Stri
 
 #[cfg(test)]
 mod tests {
-    use datis_engine::units::UnixMillis;
-    use datis_engine::wire::SnapshotState;
-
     use super::*;
-
-    fn moment(id: u8, at: i64) -> Moment {
-        Moment {
-            id: SnapshotId::from_bytes([id; 32]),
-            received_at: UnixMillis(at),
-            state: SnapshotState::Complete,
-            entries: 1,
-            bytes: 1,
-            problems: 0,
-        }
-    }
+    use crate::operations::testing::moment;
 
     #[test]
     fn the_strip_has_every_date_or_one_beside_it_and_the_one_that_is_looked_at() {
