@@ -155,6 +155,21 @@ byte_id! {
 }
 
 byte_id! {
+    /// Name of a shard: BLAKE3 (no key) of the whole shard file, which is also the root that ranges of it are proved against.
+    ShardId, 32, "a shard id"
+}
+
+byte_id! {
+    /// Name of a member of a community: BLAKE3 (no key) of the public recovery key, which outlives every box of the member.
+    MemberId, 32, "a member id"
+}
+
+byte_id! {
+    /// Name of a community: BLAKE3 (no key) of the first entry of its log.
+    CommunityId, 32, "a community id"
+}
+
+byte_id! {
     /// SHA-256 of a certificate's subject public key info (RFC 7469, section 2.4).
     SpkiPin, 32, "a key pin"
 }
