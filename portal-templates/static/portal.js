@@ -4,9 +4,12 @@
 // Parts that change by themselves: fetched again as a page, and put in place if nothing in them has the focus.
 const ASK_EVERY = 10000;
 let asking = false;
+let again = false;
 
 async function refresh() {
   const parts = [...document.querySelectorAll("[data-live]")].filter((part) => !part.contains(document.activeElement));
+  // What changes while an answer is on its way may not be in it.
+  again = asking;
   if (asking || document.hidden || parts.length === 0) return;
   asking = true;
   try {
@@ -23,12 +26,15 @@ async function refresh() {
   } finally {
     asking = false;
   }
+  if (again) refresh();
 }
 
-// The box says when something has changed; a page that cannot hear it asks from time to time.
-if (document.querySelector("[data-live]")) {
+// The box says when something has changed; a page that cannot hear it asks from time to time. The answer to a form stays as it is.
+if ("fresh" in document.body.dataset && document.querySelector("[data-live]")) {
   const events = new EventSource("/events");
   events.addEventListener("box", refresh);
+  // What changed between this page and the first event, or while the connection was gone, is not told.
+  events.addEventListener("open", refresh);
   document.addEventListener("visibilitychange", refresh);
   setInterval(() => events.readyState !== EventSource.OPEN && refresh(), ASK_EVERY);
 }

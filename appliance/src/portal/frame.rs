@@ -9,6 +9,8 @@ use crate::operations::accounts::{Actor, Right, Role, Visitor};
 pub(super) struct Frame<'p> {
     pub(super) locale: &'p Locale,
     pub(super) title: String,
+    /// Whether the page can be asked for again under its address, to keep it fresh.
+    pub(super) is_fresh: bool,
     pub(super) box_name: &'p str,
     pub(super) version: &'static str,
     pub(super) style: &'static str,
@@ -88,6 +90,7 @@ impl<'p> Frame<'p> {
         Self {
             locale,
             title: title.to_owned(),
+            is_fresh: !visit.is_change,
             box_name: &visit.portal.site.vault.box_name,
             version: env!("CARGO_PKG_VERSION"),
             style: Asset::Style.path(),

@@ -22,7 +22,7 @@ use super::access::{Access, is_from_here, is_near};
 use super::answer::{self, COOKIE};
 use super::dav;
 use super::routes::{self, Route};
-use super::visit::{Bearer, Visit};
+use super::visit::{Asked, Bearer, Visit};
 use crate::locale::Language;
 use crate::operations::accounts::{self, Origin, Right, Stage, TokenScope, Visitor};
 use crate::operations::{self, OperationError};
@@ -120,7 +120,7 @@ async fn admit_in(
     request: &ServiceRequest,
     portal: &web::Data<Portal>,
     language: Language,
-    asked: Option<Language>,
+    chosen: Option<Language>,
 ) -> Result<Visit, HttpResponse> {
     let locale = portal.locales.of(language);
     let Some(peer) = request.peer_addr().map(|peer| peer.ip().to_canonical()) else {
@@ -137,27 +137,27 @@ async fn admit_in(
     }
     let origin = Origin { address: peer, agent: header(USER_AGENT).unwrap_or_default().to_owned() };
     let arrived_on = local.map(|address| address.to_canonical());
-    let path_and_query = request.uri().path_and_query().map_or("/", |path| path.as_str()).to_owned();
+    let path = request.uri().path_and_query().map_or("/", |path| path.as_str()).to_owned();
+    let is_change = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    let asked = Asked { host: host.clone(), path, is_change };
     if dav::is_within(request.path()) {
         let actor = dav::admit(portal, request, &origin, locale).await?;
         let language = actor.language().and_then(Language::of_code).unwrap_or(language);
         let who = (Visitor::Known(actor), 0);
-        return Ok(Visit::new(portal.clone(), who, origin, language, (host, path_and_query), arrived_on));
+        return Ok(Visit::new(portal.clone(), who, origin, language, asked, arrived_on));
     }
     let bearer = header(AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer ")).map(str::to_owned);
     let Caller { visitor, scope, unseen_alerts } = who(portal, &origin, request, bearer).await?;
-    let language = match (&visitor, asked) {
-        (_, Some(asked)) => asked,
+    let language = match (&visitor, chosen) {
+        (_, Some(chosen)) => chosen,
         (Visitor::Known(actor), None) => actor.language().and_then(Language::of_code).unwrap_or(language),
         (Visitor::Pending(pending), None) => {
             pending.language.as_deref().and_then(Language::of_code).unwrap_or(language)
         }
         (Visitor::Stranger, None) => language,
     };
-    let asked = (host.clone(), path_and_query);
     let visit = Visit::new(portal.clone(), (visitor, unseen_alerts), origin, language, asked, arrived_on);
-    let changes = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    if changes && scope.is_none() && !is_from_here(request.headers(), &host) {
+    if is_change && scope.is_none() && !is_from_here(request.headers(), &host) {
         return Err(answer::plain(StatusCode::FORBIDDEN, visit.locale().word("err-other-page")));
     }
     let Some(route) = request.match_pattern().and_then(|pattern| routes::find(request.method(), &pattern)) else {

@@ -30,8 +30,18 @@ pub(super) struct Visit {
     pub(super) arrived_on: Option<IpAddr>,
     /// How many alerts are open that nobody has seen to; nothing for those who may not look at the box.
     pub(super) unseen_alerts: u64,
+    /// Whether it is a form that was sent, so that asking for the same address again gives something else.
+    pub(super) is_change: bool,
     /// The host, and perhaps port, that was asked.
     host: String,
+}
+
+/// What was asked for.
+pub(super) struct Asked {
+    pub(super) host: String,
+    /// With the query.
+    pub(super) path: String,
+    pub(super) is_change: bool,
 }
 
 impl FromRequest for Visit {
@@ -50,10 +60,11 @@ impl Visit {
         (visitor, unseen_alerts): (Visitor, u64),
         origin: Origin,
         language: Language,
-        (host, path): (String, String),
+        asked: Asked,
         arrived_on: Option<IpAddr>,
     ) -> Self {
-        Self { portal, visitor, origin, language, path, arrived_on, unseen_alerts, host }
+        let Asked { host, path, is_change } = asked;
+        Self { portal, visitor, origin, language, path, arrived_on, unseen_alerts, is_change, host }
     }
 
     pub(super) fn locale(&self) -> &Locale {

@@ -9,7 +9,7 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::rt::time::sleep;
 use actix_web::web::{self, Bytes};
-use futures_util::stream;
+use futures_util::stream::{self, StreamExt};
 
 use super::super::visit::Visit;
 use super::super::{Portal, answer};
@@ -82,9 +82,10 @@ pub(in crate::portal) async fn stream(visit: Visit) -> HttpResponse {
     let now = Instant::now();
     let seen = Seen::now(&portal);
     let stream = Stream { portal, _place: place, opened: now, said: now, seen };
-    HttpResponse::Ok()
-        .content_type("text/event-stream")
-        .streaming(stream::unfold(stream, |stream| async { stream.next().await }))
+    // Changes are told from here on. The page hears at once that it is so, and asks for what it has missed.
+    let greeting = stream::iter([Ok(Bytes::from_static(b": here\n\n"))]);
+    let changes = stream::unfold(stream, |stream| async { stream.next().await });
+    HttpResponse::Ok().content_type("text/event-stream").streaming(greeting.chain(changes))
 }
 
 impl Stream {
