@@ -1,23 +1,11 @@
 //! The whole first run, as people click it: from the link on the console to the first backup, and everybody's way in.
 
 use harness::browser::Browser;
-use harness::{Random, TestBox, repository};
+use harness::clicks::{invite, picture, prove_the_kit, see_the_checks_end, tick};
+use harness::{Random, TestBox};
 use serde_json::json;
 
 use crate::{inspect, scene};
-
-/// With `DATIS_PICTURES` set, the guides get their pictures from here.
-fn picture(browser: &Browser, name: &str) {
-    if std::env::var_os("DATIS_PICTURES").is_none() {
-        return;
-    }
-    let folder = repository().join("docs/images");
-    std::fs::create_dir_all(&folder).expect("a folder");
-    browser.set_width(1280);
-    let picture = browser.picture();
-    assert!(picture.len() < 160_000, "{name} has {} bytes", picture.len());
-    std::fs::write(folder.join(name).with_extension("png"), picture).expect("a picture");
-}
 
 /// The page that is shown keeps what every page is held to.
 #[track_caller]
@@ -103,7 +91,7 @@ fn goes_through_the_setup(browser: &Browser, the_box: &TestBox) {
     picture(browser, "setup");
     is_whole(browser);
     browser.open(&the_box.url("/setup/place"));
-    for answer in [
+    let answers = [
         "It is dry",
         "The sun does not get to it",
         "It is free of dust",
@@ -114,9 +102,8 @@ fn goes_through_the_setup(browser: &Browser, the_box: &TestBox) {
         "Fibre",
         "Yes, others use it too",
         "Yes, without a dedicated address",
-    ] {
-        browser.field(answer).click();
-    }
+    ];
+    tick(browser, &answers);
     browser.fill("Who runs that network: name and telephone number", "Paul <b>, 555");
     browser.press("Save");
     browser.see("Saved.");
@@ -127,7 +114,6 @@ fn goes_through_the_setup(browser: &Browser, the_box: &TestBox) {
     browser.field("By a UPS").click();
     browser.press("Save");
     browser.see("The power of the box is protected.");
-    picture(browser, "setup-place");
     is_whole(browser);
 
     browser.open(&the_box.url("/setup/kit"));
@@ -136,16 +122,7 @@ fn goes_through_the_setup(browser: &Browser, the_box: &TestBox) {
     browser.press("To the recovery kit");
     browser.see("Do you still have it?");
     assert!(!kit.lines().any(|line| line.starts_with("AGE-") && browser.text().contains(line)), "the kit is not shown");
-    let labels = "return [...document.querySelectorAll('form[action=\"/system/kit/proof\"] label')]\
-                  .map((label) => label.textContent.trim())";
-    let asked: Vec<String> = serde_json::from_value(browser.run(labels, &[])).expect("two labels");
-    for label in &asked {
-        let number = label.strip_prefix("Group ").expect("a group");
-        let group = kit.split(&format!(" {number}: ")).nth(1).and_then(|rest| rest.get(..4)).expect("its letters");
-        browser.fill(label, group);
-    }
-    browser.press("I have it");
-    browser.see("The kit is there.");
+    prove_the_kit(browser, &kit);
     browser.open(&the_box.url("/setup/kit"));
     browser.see("The recovery kit is in somebody’s hands");
 
@@ -202,12 +179,7 @@ fn changes_the_policy(browser: &Browser) {
 
 fn invites_a_technician(browser: &Browser) -> String {
     browser.press("Accounts");
-    browser.press("Invite somebody");
-    browser.fill("Name", "Théo@example.org");
-    browser.field("technician").click();
-    assert!(browser.field("technician").is_ticked());
-    browser.press("Make the link");
-    let link = browser.select("#link").content();
+    let link = invite(browser, "Théo@example.org", "technician");
     is_whole(browser);
     browser.press("To the accounts");
     browser.see("théo@example.org");
@@ -247,11 +219,7 @@ fn works_as_technician(browser: &Browser, the_box: &TestBox, link: &str) {
     browser.see("The site has not been checked yet.");
     browser.press("Check now");
     browser.see("The checks have been started.");
-    // Nobody presses anything any more: the page gets to the end by itself.
-    let ended = "return !document.querySelector('[data-busy]') && document.querySelectorAll('.checks > li').length";
-    harness::wait_for("the end of the checks", harness::PATIENCE, || {
-        (browser.run(ended, &[]).as_u64()? > 10).then_some(())
-    });
+    see_the_checks_end(browser);
     browser.see("What to do");
     picture(browser, "site");
     is_whole(browser);

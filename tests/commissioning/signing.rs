@@ -1,15 +1,18 @@
-//! The whole way to a signature, with the real box at a good site: everything outside is found, and people do what is theirs
-//! to do in the portal, by HTTP as a browser would.
+//! The whole first day at a good site, as people click it: the admin comes in, the technician answers, mends and lets the
+//! first machine in, the admin shows the kit and restores the first file, the technician signs. The box, its router, its
+//! partners outside, the UPS and the mail server are real; the checks find all of them.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
+use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
-use harness::people::{PASSWORD, code, path_of};
-use harness::portal::{Answer, Visitor};
-use harness::{Finished, Programs, repository, wait_for};
+use harness::browser::Browser;
+use harness::clicks::{become_admin, invite, picture, prove_the_kit, see_the_checks_end, tick};
+use harness::people::{PASSWORD, path_of};
+use harness::{Finished, Programs, repository};
 use serde_json::Value;
 
 use crate::routers::ANY_PORT;
@@ -49,11 +52,11 @@ const DONE: [&str; 10] = [
     "site.operator",
 ];
 
-/// A good site whose box runs, its mail server, and somebody at the portal.
+/// A good site whose box runs, and its mail server.
 struct Office {
     site: Site,
-    visitor: Visitor,
-    mails: Receiver<String>,
+    portal: String,
+    mails: Mutex<Receiver<String>>,
 }
 
 impl Office {
@@ -75,37 +78,19 @@ impl Office {
         site.run();
         let told = std::fs::read_to_string(site.data().join("run.json")).expect("the box runs");
         let told: Value = serde_json::from_str(&told).expect("JSON");
-        let port = told["portal"].as_str().and_then(|address| address.rsplit(':').next()?.parse().ok());
-        let authority = std::fs::read(site.data().join("keys/portal-ca.der")).expect("the portal's authority");
-        let visitor = Visitor::new(port.expect("a port"), authority);
-        Self { site, visitor, mails }
+        let port = told["portal"].as_str().and_then(|address| address.rsplit(':').next()).expect("a port");
+        let portal = format!("https://127.0.0.1:{port}");
+        Self { site, portal, mails: Mutex::new(mails) }
     }
 
-    /// Does something at the portal, within the network of the box.
-    fn at_portal(&mut self, act: impl FnOnce(&mut Visitor) -> Answer + Send + 'static) -> Answer {
-        let mut visitor = self.visitor.clone();
-        let asked = self.site.lab.thread("box", move || {
-            let answer = act(&mut visitor);
-            (visitor, answer)
-        });
-        let answer;
-        (self.visitor, answer) = asked.join().expect("the portal answers");
-        answer
+    /// A browser at the site that has the box's authority.
+    fn browser(&self) -> Browser {
+        Browser::start(Some(&self.site.data().join("keys/portal-ca.der")), "en")
     }
 
-    fn get(&mut self, path: &'static str) -> Answer {
-        self.at_portal(move |visitor| visitor.get(path))
-    }
-
-    #[track_caller]
-    fn post(&mut self, path: &str, form: &[(&'static str, &str)], location: &str) {
-        let path = path.to_owned();
-        let form: Vec<(&str, String)> = form.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
-        let answer = self.at_portal(move |visitor| {
-            let form: Vec<(&str, &str)> = form.iter().map(|(name, value)| (*name, value.as_str())).collect();
-            visitor.post(&path, &form)
-        });
-        assert_eq!(answer.location, location, "{} {}", answer.status, answer.body);
+    /// The address of a page.
+    fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.portal)
     }
 
     /// `datisd`, at the running box.
@@ -121,93 +106,156 @@ impl Office {
         datis.args(words).env("HOME", self.site.lab.folder()).run().expect_success()
     }
 
-    fn becomes_admin(&mut self) {
-        let link = path_of(&self.datisd(&["auth", "admin-link"]).text());
-        self.post(&link, &[("name", "claire"), ("password", PASSWORD)], "/welcome/second-factor");
-        let page = self.get("/welcome/second-factor").body;
-        let secret = page.split("name=\"secret\" value=\"").nth(1).and_then(|rest| rest.split('"').next());
-        let secret = secret.expect("a secret").to_owned();
-        let set = self.at_portal(move |visitor| {
-            visitor.post("/welcome/second-factor", &[("secret", &secret), ("code", &code(&secret))])
-        });
-        assert_eq!(set.status, 200, "{}", set.body);
+    /// What is worth a backup.
+    fn papers(&self) -> PathBuf {
+        let papers = self.site.lab.folder().join("papers");
+        std::fs::create_dir(&papers).expect("a folder");
+        std::fs::write(papers.join("contract.txt"), "in writing").expect("a file");
+        papers
     }
 
-    fn has_the_kit(&mut self) {
-        let kit = self.datisd(&["kit"]).text();
-        let page = self.get("/system").body;
-        let form = page.split("action=\"/system/kit/proof\"").nth(1).expect("a form");
-        let groups: Vec<String> = form
-            .split("Group ")
-            .skip(1)
-            .take(2)
-            .map(|rest| {
-                let number: String = rest.chars().take_while(char::is_ascii_digit).collect();
-                kit.split(&format!(" {number}: "))
-                    .nth(1)
-                    .and_then(|rest| rest.get(..4))
-                    .expect("its letters")
-                    .to_owned()
-            })
-            .collect();
-        self.post("/system/kit/proof", &[("first", &groups[0]), ("second", &groups[1])], "/system?said=kit-proved");
+    fn admin_comes_in(&self, admin: &Browser) {
+        let link = self.url(&path_of(&self.datisd(&["auth", "admin-link"]).text()));
+        become_admin(admin, &link, "claire");
+        admin.see("The box is ready. Add the first machine.");
     }
 
-    fn reads_the_mail(&mut self) {
-        let setting = [
-            ("host", TIME),
-            ("port", "2525"),
-            ("security", "none"),
-            ("user", ""),
-            ("password", ""),
-            ("sender", "box@example.org"),
-            ("recipients", "claire@example.org"),
-            ("language", "en"),
-            ("at", "07:00"),
-        ];
-        self.post("/reports", &setting, "/reports?said=saved");
-        self.post("/reports/test", &[], "/reports?said=queued");
-        let mail = self.mails.recv_timeout(Duration::from_secs(60)).expect("a mail");
+    fn technician_comes_in(&self, admin: &Browser, technician: &Browser) {
+        admin.press("Accounts");
+        let link = invite(admin, "Théo", "technician");
+        technician.open(&self.url(&path_of(&link)));
+        technician.fill("New password", PASSWORD);
+        technician.press("Continue");
+        technician.see("This box is not signed for yet.");
+        technician.open(&self.url("/setup/sign-off"));
+        technician.see("Nobody can sign for this box yet");
+    }
+
+    fn technician_answers_about_the_place(&self, technician: &Browser) {
+        technician.open(&self.url("/setup/place"));
+        tick(technician, &PLACE);
+        technician.press("Save");
+        technician.see("Saved.");
+        technician.see("The place is dry, out of the sun, free of dust, and has a network and a power socket.");
+        picture(technician, "setup-place");
+    }
+
+    fn technician_sets_up_the_mail(&self, technician: &Browser) {
+        technician.open(&self.url("/setup/mail"));
+        technician.see("Nobody gets mail from this box");
+        technician.press("To mail and reports");
+        technician.fill("Addresses, one a line", "claire@example.org");
+        technician.fill("Mail server (SMTP)", TIME);
+        technician.fill("Port", &MAIL.to_string());
+        technician.choose("Protection", "none (own network only)");
+        technician.fill("Sender's address", "box@example.org");
+        technician.press("Save");
+        technician.see("Saved.");
+        technician.press("Send a test");
+        technician.see("The mail is on its way.");
+        let mails = self.mails.lock().expect("nobody else reads mail");
+        let mail = mails.recv_timeout(Duration::from_secs(60)).expect("a mail");
         let told = mail.replace("=\n", "");
         let code = told.split("The code of this mail is ").nth(1).and_then(|rest| rest.get(..6)).expect("a code");
-        self.post("/reports/code", &[("code", code)], "/reports?said=mail-proved");
+        technician.see("taken by the server");
+        technician.fill("Code of the mail", code);
+        technician.press("Check the code");
+        technician.see("The mail has arrived and was read.");
+        picture(technician, "reports");
     }
 
-    fn answers_about_the_place(&mut self) {
-        let answers = [
-            ("place_dry", "yes"),
-            ("place_shade", "yes"),
-            ("place_clean", "yes"),
-            ("place_network", "yes"),
-            ("place_socket", "yes"),
-            ("power", "ups"),
-            ("access", "all"),
-            ("line", "fibre"),
-            ("shared", "alone"),
-            ("contact", ""),
-            ("operator", "other"),
-        ];
-        self.post("/setup/place", &answers, "/setup/place?said=saved");
-    }
-
-    /// Gives the folder with what came back.
-    fn saves_a_machine_and_restores_a_file(&self) -> PathBuf {
-        let (papers, back) = (self.site.lab.folder().join("papers"), self.site.lab.folder().join("back"));
-        std::fs::create_dir(&papers).expect("a folder");
-        std::fs::write(papers.join("contract"), "in writing").expect("a file");
-        let uri = self.datisd(&["enrol-code", "--machine", "till", "--profile", "desktop"]).text();
-        let _enrolled = self.datis(&["enrol", uri.trim()]);
+    fn technician_lets_the_first_machine_in(&self, technician: &Browser) {
+        technician.open(&self.url("/setup/first-machine"));
+        technician.press("Add the first machine");
+        technician.fill("Name of the machine", "till");
+        technician.choose("What it is", "server");
+        technician.press("Make the line");
+        let command = technician.select("#command").content();
+        let uri = command.split('\'').nth(1).unwrap_or_else(|| panic!("no address in {command}"));
+        let papers = self.papers();
+        let _enrolled = self.datis(&["enrol", uri]);
         let _saved = self.datis(&["backup", papers.to_str().expect("a path")]);
-        let state = |office: &Self| {
-            let told = office.site.commission(&["--json", "--only", "client.first"]).json();
-            outcome(&told, "client.first")["finding"].clone()
+        technician.press("Overview");
+        technician.see("All is well: every machine has a recent backup.");
+    }
+
+    fn admin_shows_the_kit(&self, admin: &Browser) {
+        admin.open(&self.url("/setup/kit"));
+        admin.press("To the recovery kit");
+        prove_the_kit(admin, &self.datisd(&["kit"]).text());
+    }
+
+    fn admin_restores_the_first_file(&self, admin: &Browser) {
+        admin.press("Restore");
+        admin.press("till: papers");
+        // A search finds it too, once the box has entered the new names: the folders are there at once.
+        let papers = self.site.lab.folder().join("papers");
+        for folder in papers.components().skip(1) {
+            admin.press(folder.as_os_str().to_str().expect("a name"));
+        }
+        admin.see("contract.txt");
+        picture(admin, "restore");
+        admin.press("Download: contract.txt");
+        assert_eq!(admin.downloaded("contract.txt"), b"in writing");
+    }
+
+    /// The checks in the portal, and all of them again on the console, which tells more.
+    fn technician_checks_the_site(&self, technician: &Browser) {
+        technician.press("The site");
+        let began = Instant::now();
+        technician.press("Check now");
+        technician.see("The checks have been started.");
+        see_the_checks_end(technician);
+        let took = began.elapsed();
+        println!("all checks took {took:?}");
+        assert!(took < Duration::from_secs(30), "{took:?}");
+        picture(technician, "site-good");
+
+        let printed = self.site.commission(&["--json"]).expect_success().json();
+        let with_state = |state: &str| -> Vec<String> {
+            let all = printed.as_array().expect("an array").iter().filter(|outcome| outcome["state"] == state);
+            all.map(|outcome| format!("{} {}", outcome["id"], outcome["finding"])).collect()
         };
-        assert_eq!(state(self), "machine-saved");
-        let _restored = self.datis(&["restore", "latest", "--to", back.to_str().expect("a path")]);
-        assert_eq!(state(self), "machine-restored");
-        back.join(papers.strip_prefix("/").expect("below the root"))
+        for id in OUTSIDE.iter().chain(&DONE).chain(&["hw.smart", "hw.ups", "hw.room", "time.ntp"]) {
+            assert_eq!(outcome(&printed, id)["state"], "pass", "{:#}", outcome(&printed, id));
+        }
+        assert_eq!((with_state("fail"), with_state("skip")), (Vec::new(), Vec::new()));
+        println!("warned: {:?}", with_state("warn"));
+    }
+
+    fn technician_signs(&self, technician: &Browser) {
+        technician.open(&self.url("/setup/sign-off"));
+        picture(technician, "setup-sign-off");
+        technician.press("Sign for this box");
+        technician.see("théo");
+        technician.open(&self.url("/setup/sign-off"));
+        technician.see("This box is signed for.");
+        let script = "return fetch('/site/signed.pdf').then((answer) => answer.arrayBuffer())\
+                      .then((bytes) => new TextDecoder('latin1').decode(bytes))";
+        let sheet = technician.run(script, &[]);
+        let sheet = sheet.as_str().expect("a document");
+        // Only a document with the verdict that the box has passed has this title.
+        assert!(sheet.starts_with("%PDF-") && sheet.contains("Commissioning certificate"), "{} bytes", sheet.len());
+        assert!(!sheet.contains("Not in order") && !sheet.contains("not signed"));
+        technician.press("Overview");
+        technician.see("All is well: every machine has a recent backup.");
+        assert!(!technician.text().contains("not signed for"), "{}", technician.text());
     }
 }
+
+/// What is true of a good place, in the words of the page.
+const PLACE: [&str; 10] = [
+    "It is dry",
+    "The sun does not get to it",
+    "It is free of dust",
+    "It has a network socket",
+    "It has a power socket",
+    "By a UPS",
+    "All of them",
+    "Fibre",
+    "No, it is this site’s alone",
+    "No",
+];
 
 /// A mail server that takes everything and passes it on.
 fn take_mail(stream: TcpStream, told: &Sender<String>) {
@@ -237,40 +285,40 @@ fn take_mail(stream: TcpStream, told: &Sender<String>) {
 }
 
 #[test]
-fn a_good_site_is_checked_and_signed_for_to_the_end() {
-    let mut office = Office::open();
-    office.becomes_admin();
-    let refused = office.at_portal(|visitor| visitor.post("/site/sign", &[]));
-    assert_eq!(refused.status, 422, "nothing is in order yet: {}", refused.body);
-    office.has_the_kit();
-    office.reads_the_mail();
-    office.answers_about_the_place();
-    let back = office.saves_a_machine_and_restores_a_file();
-    assert_eq!(std::fs::read_to_string(back.join("contract")).expect("it is back"), "in writing");
-
-    let began = Instant::now();
-    let printed = office.site.commission(&["--json"]).expect_success().json();
-    let took = began.elapsed();
-    println!("all checks took {took:?}");
-    assert!(took < Duration::from_secs(30), "{took:?}");
-    let with_state = |state: &str| -> Vec<String> {
-        let all = printed.as_array().expect("an array").iter().filter(|outcome| outcome["state"] == state);
-        all.map(|outcome| format!("{} {}", outcome["id"], outcome["finding"])).collect()
-    };
-    for id in OUTSIDE.iter().chain(&DONE).chain(&["hw.smart", "hw.ups", "hw.room", "time.ntp"]) {
-        assert_eq!(outcome(&printed, id)["state"], "pass", "{:#}", outcome(&printed, id));
-    }
-    assert_eq!((with_state("fail"), with_state("skip")), (Vec::new(), Vec::new()));
-    println!("warned: {:?}", with_state("warn"));
-
-    let unsigned = office.get("/site/certificate.pdf");
-    assert!(unsigned.body.contains("Commissioning report, not signed"), "the title of the document");
-    office.post("/site/sign", &[], "/site?said=signed");
-    let signed = wait_for("the certificate", Duration::from_secs(10), || {
-        Some(office.get("/site/signed.pdf")).filter(|answer| answer.status == 200)
+fn the_first_day_at_a_good_site_is_clicked_from_the_link_to_the_signature() {
+    let office = Office::open();
+    office.site.lab.within("box", || {
+        let (admin, technician) = (office.browser(), office.browser());
+        office.admin_comes_in(&admin);
+        office.technician_comes_in(&admin, &technician);
+        office.technician_answers_about_the_place(&technician);
+        office.technician_sets_up_the_mail(&technician);
+        office.technician_lets_the_first_machine_in(&technician);
+        office.admin_shows_the_kit(&admin);
+        office.admin_restores_the_first_file(&admin);
+        office.technician_checks_the_site(&technician);
+        office.technician_signs(&technician);
+        for browser in [&admin, &technician] {
+            assert_eq!(browser.complaints(), Vec::<String>::new());
+        }
     });
-    // Only a document with the verdict that the box has passed has this title.
-    assert!(signed.body.starts_with("%PDF-") && signed.body.contains("Commissioning certificate"), "{}", signed.status);
-    assert!(!signed.body.contains("Not in order") && !signed.body.contains("not signed"));
-    assert!(office.get("/setup/sign-off").body.contains("claire"), "who has signed is shown");
+}
+
+#[test]
+fn what_a_machine_has_restored_by_itself_counts_as_the_first_restore() {
+    let office = Office::open();
+    let papers = office.papers();
+    let uri = office.datisd(&["enrol-code", "--machine", "till", "--profile", "desktop"]).text();
+    let _enrolled = office.datis(&["enrol", uri.trim()]);
+    let _saved = office.datis(&["backup", papers.to_str().expect("a path")]);
+    let finding = || {
+        let told = office.site.commission(&["--json", "--only", "client.first"]).json();
+        outcome(&told, "client.first")["finding"].clone()
+    };
+    assert_eq!(finding(), "machine-saved");
+    let back = office.site.lab.folder().join("back");
+    let _restored = office.datis(&["restore", "latest", "--to", back.to_str().expect("a path")]);
+    let file = back.join(papers.strip_prefix("/").expect("below the root")).join("contract.txt");
+    assert_eq!(std::fs::read_to_string(file).expect("it is back"), "in writing");
+    assert_eq!(finding(), "machine-restored");
 }

@@ -7,7 +7,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::DirBuilderExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -29,7 +29,7 @@ const LISTEN: &str = "window.refusedByPolicy = []; document.addEventListener('se
 
 /// Finds a button or link by its words, as they are seen or read out.
 const BUTTON: &str = "return [...document.querySelectorAll('button, a, summary')].find((e) => e.checkVisibility() && \
-                      (e.innerText.trim() === arguments[0] || e.getAttribute('aria-label') === arguments[0])) || null";
+                      ((e.innerText || '').trim() === arguments[0] || e.getAttribute('aria-label') === arguments[0])) || null";
 
 /// Finds the field that a label belongs to. Labels may hold a second, small line that says more.
 const FIELD: &str = "const words = (label) => (label.querySelector('span') || label).firstChild.textContent.trim();\
@@ -43,7 +43,7 @@ pub struct Browser {
     port: u16,
     session: String,
     // The last to go: the browser writes into it as long as it runs.
-    _home: tempfile::TempDir,
+    home: tempfile::TempDir,
 }
 
 /// Something in a page.
@@ -77,7 +77,7 @@ impl Browser {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut driver = command.spawn().expect("unshare starts");
         let stdout = driver.stdout.take().expect("a pipe was asked for");
-        let mut browser = Self { driver, port: 0, session: String::new(), _home: home };
+        let mut browser = Self { driver, port: 0, session: String::new(), home };
         browser.port = port_in(stdout);
         browser.begin(language);
         browser
@@ -101,7 +101,7 @@ impl Browser {
         let options = json!({
             "binary": "/usr/bin/chromium",
             "args": arguments,
-            "prefs": { "intl.accept_languages": language },
+            "prefs": { "intl.accept_languages": language, "download.default_directory": self.downloads() },
         });
         let wanted = json!({
             "browserName": "chrome",
@@ -323,6 +323,22 @@ impl Browser {
     #[track_caller]
     pub fn forget_cookies(&self) {
         let _done = self.told("DELETE", "cookie", &Value::Null);
+    }
+
+    fn downloads(&self) -> PathBuf {
+        self.home.path().join("downloads")
+    }
+
+    /// What was downloaded under this name.
+    ///
+    /// # Panics
+    /// When it does not come in time.
+    #[track_caller]
+    #[must_use]
+    pub fn downloaded(&self, name: &str) -> Vec<u8> {
+        // Until all of it is there, it has another name.
+        let file = self.downloads().join(name);
+        wait_for(&format!("the download of {name}"), PATIENCE, || std::fs::read(&file).ok())
     }
 
     /// What is seen, as PNG.

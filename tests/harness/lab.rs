@@ -149,6 +149,22 @@ impl Lab {
         })
     }
 
+    /// Does something within a namespace, and waits for it. What it starts lives there too.
+    ///
+    /// # Panics
+    /// When there is no such namespace, or with what `work` panics.
+    pub fn within<T: Send>(&self, space: &str, work: impl FnOnce() -> T + Send) -> T {
+        let space = File::open(self.path(space)).expect("the namespace is there");
+        let done = std::thread::scope(|scope| {
+            let inside = scope.spawn(|| {
+                move_into_link_name_space(space.as_fd(), Some(LinkNameSpaceType::Network)).expect("a thread can move");
+                work()
+            });
+            inside.join()
+        });
+        done.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    }
+
     /// A service that answers datagrams at an address of a namespace. It ends a minute after the last question: its
     /// test is over then.
     ///

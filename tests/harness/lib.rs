@@ -4,6 +4,7 @@
 //! A helper that cannot do its work panics with a sentence, because the test is then worth nothing.
 
 pub mod browser;
+pub mod clicks;
 mod lab;
 mod machine;
 mod networkd;
