@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | [`DedupSecret`] | box, its machines, vault file | names chunks, cuts them, derives [`ChunkKeys`] |
 //! | [`PackKey`] | only inside a pack's age header | seals the segments and the directory of one pack |
+//! | [`DispersalSecret`] | box, head | seals shards once more before they leave for peers |
 //! | [`VaultIdentity`] | box; another one on the recovery kit | opens pack keys, snapshot files, the vault file |
 //! | [`SigningKey`] | one on each machine, one on the box; resellers | snapshot records; receipts; bundles |
 //!
@@ -106,6 +107,12 @@ secret_bytes! {
 secret_bytes! {
     /// Seals one pack. Random, used for this pack only, so that a counter is a safe nonce.
     PackKey
+}
+
+secret_bytes! {
+    /// Seals what leaves the box for peers: the headers and bodies of shards. One a vault; machines and peers never get it, and
+    /// the recovery kit reaches it through the head.
+    DispersalSecret
 }
 
 /// Keys derived from the [`DedupSecret`], ready for use: naming, cutting, and the cuts between listing nodes.

@@ -167,6 +167,7 @@ const ENGINE: Arrows = &[
     ("store", &["format", "ids", "keys", "units"]),
     ("retention", &["units"]),
     ("enrolment", &["ids", "keys", "units"]),
+    ("erasure", &["format", "ids", "keys", "units"]),
     ("format", &["chunk", "ids", "keys", "units"]),
     ("chunk", &["ids", "keys", "units"]),
     ("keys", &["ids"]),
