@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use datis_engine::chunk::cut::{CHUNK_MAX, CutProfile, WHOLE_FILE_MAX};
 use datis_engine::chunk::seal::SEGMENT_PLAIN_MAX;
+use datis_engine::erasure;
 use datis_engine::format::{content, directory, listing, path, snapshot};
 use datis_engine::ids::SourceKind;
 use datis_engine::pack::{PACK_MAX, PACK_TARGET};
@@ -111,12 +112,16 @@ fn the_numbers_of_the_format_document_are_the_engine_s() {
         ("bytes of an entry's body", listing::BODY_MAX as u64),
         ("paths that were asked for", snapshot::ROOTS_MAX as u64),
         ("bytes of a snapshot file or record", snapshot::SNAPSHOT_FILE_MAX as u64),
+        ("bytes of a pack that becomes a stripe", erasure::layout::PACK_LEN_MAX as u64),
+        ("shards of a stripe", u64::from(erasure::scheme::WIDTH_MAX)),
+        ("groups of a range proof", erasure::proof::PROOF_GROUPS_MAX as u64),
     ];
     for (what, limit) in limits {
         let row = format!("| {what} | {} |", grouped(limit));
         assert!(text.contains(&row), "docs/FORMAT.md should say {row}");
     }
-    for number in [WHOLE_FILE_MAX, PACK_TARGET, listing::NODE_MAX] {
+    let parts = [erasure::layout::BLOCK_LEN, erasure::layout::BLOCK_PLAIN, erasure::proof::GROUP_LEN];
+    for number in [WHOLE_FILE_MAX, PACK_TARGET, listing::NODE_MAX].into_iter().chain(parts) {
         assert!(text.contains(&grouped(number as u64)), "docs/FORMAT.md should say {number}");
     }
 }

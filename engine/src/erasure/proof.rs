@@ -375,7 +375,7 @@ mod tests {
     #[test]
     fn ranges_that_are_not_there_or_too_long_are_refused() {
         let len = 10 << 20;
-        for range in [0..0, 5..4, 640..641, 0..257, 0..usize::MAX, usize::MAX - 1..usize::MAX] {
+        for range in [0..0, 5..5, 640..641, 0..257, 0..usize::MAX, usize::MAX - 1..usize::MAX] {
             assert!(matches!(proof_len(len, &range), Err(ProofError::Range { .. })), "{range:?}");
         }
         assert!(proof_len(len, &(0..256)).is_ok() && proof_len(0, &(0..1)).is_err());
