@@ -130,7 +130,8 @@ byte_id! {
 }
 
 byte_id! {
-    /// Name of a pack: BLAKE3 (no key) of the whole file, so that anyone can check a pack without being able to open it.
+    /// Name of a pack: BLAKE3 (no key) of the whole file, so that anyone can check a pack without being able to open
+    /// it.
     PackId, 32, "a pack id"
 }
 
@@ -155,18 +156,35 @@ byte_id! {
 }
 
 byte_id! {
-    /// Name of a shard: BLAKE3 (no key) of the whole shard file, which is also the root that ranges of it are proved against.
+    /// Name of a shard: BLAKE3 (no key) of the whole shard file, which is also the root that ranges of it are proved
+    /// against.
     ShardId, 32, "a shard id"
 }
 
 byte_id! {
-    /// Name of a member of a community: BLAKE3 (no key) of the public recovery key, which outlives every box of the member.
+    /// Name of a member of a community: BLAKE3 (no key) of the public recovery key, which outlives every box of the
+    /// member.
     MemberId, 32, "a member id"
 }
 
 byte_id! {
     /// Name of a community: BLAKE3 (no key) of the first entry of its log.
     CommunityId, 32, "a community id"
+}
+
+byte_id! {
+    /// Name of an entry of a community's log: BLAKE3 (no key) of the signed bytes, without the signatures.
+    EntryHash, 32, "an entry hash"
+}
+
+byte_id! {
+    /// Name of a head record: BLAKE3 (no key) of the signed bytes, without the signature.
+    HeadHash, 32, "a head hash"
+}
+
+byte_id! {
+    /// Names an open invitation to a community without giving it away: derived from its secret.
+    InvitationId, 16, "an invitation id"
 }
 
 byte_id! {
@@ -224,6 +242,21 @@ name_type! {
 name_type! {
     /// What people call a source of one machine: the same rule as [`MachineName`].
     SourceName, "a source name"
+}
+
+name_type! {
+    /// What people call a member of a community: the same rule as [`MachineName`].
+    MemberName, "a member name"
+}
+
+name_type! {
+    /// What people call a community: the same rule as [`MachineName`].
+    CommunityName, "a community name"
+}
+
+name_type! {
+    /// What members of one failure domain have in common (a customer, a site): the same rule as [`MachineName`].
+    DomainLabel, "a failure domain"
 }
 
 fn is_name(raw: &str) -> bool {

@@ -6,7 +6,8 @@
 //! | [`PackKey`] | only inside a pack's age header | seals the segments and the directory of one pack |
 //! | [`DispersalSecret`] | box, head | seals shards once more before they leave for peers |
 //! | [`VaultIdentity`] | box; another one on the recovery kit | opens pack keys, snapshot files, the vault file |
-//! | [`SigningKey`] | one on each machine, one on the box; resellers | snapshot records; receipts; bundles |
+//! | [`SigningKey`] | one on each machine, one on the box; resellers | snapshot records; receipts; bundles; a community |
+//! | [`recovery_key`] | derived from the kit's identity | proves a member of a community that lost its box |
 //!
 //! Nothing here prints a secret: `Debug` says only the type.
 
@@ -19,7 +20,7 @@ use ring::rand::SecureRandom;
 use ring::signature::KeyPair;
 use zeroize::Zeroizing;
 
-use crate::ids::{ChunkId, Witness};
+use crate::ids::{ChunkId, MemberId, SpkiPin, Witness};
 
 /// What can go wrong with keys.
 #[derive(Debug, thiserror::Error)]
@@ -287,6 +288,15 @@ impl SigningKey {
         ring::signature::Ed25519KeyPair::from_pkcs8_maybe_unchecked(der).map(Self).map_err(|_| KeyError::SigningKey)
     }
 
+    /// The key that belongs to `seed`, the 32 bytes of RFC 8032.
+    #[must_use]
+    pub fn from_seed(seed: &[u8; 32]) -> Self {
+        match ring::signature::Ed25519KeyPair::from_seed_unchecked(seed) {
+            Ok(pair) => Self(pair),
+            Err(_) => unreachable!("any 32 bytes are a seed"),
+        }
+    }
+
     /// Makes a new private key, in PKCS#8.
     ///
     /// # Errors
@@ -322,6 +332,16 @@ pub enum SigningContext {
     Receipt,
     /// A reseller signs what boxes start with (docs/BUNDLE.md).
     Bundle,
+    /// Members sign an entry of their community's log (docs/PROTOCOL.md, "Communities").
+    CommunityEntry,
+    /// Somebody who wants to join a community signs what its log will say.
+    Admission,
+    /// A member signs where it can be reached.
+    AddressRecord,
+    /// A member signs the head of its vault.
+    Head,
+    /// Owner and host sign what one keeps for the other.
+    Statement,
 }
 
 impl SigningContext {
@@ -331,6 +351,11 @@ impl SigningContext {
             Self::SnapshotRecord => b"datis v1 snapshot record\0",
             Self::Receipt => b"datis v1 receipt\0",
             Self::Bundle => b"datis v1 bundle\0",
+            Self::CommunityEntry => b"datis v1 community entry\0",
+            Self::Admission => b"datis v1 admission\0",
+            Self::AddressRecord => b"datis v1 address record\0",
+            Self::Head => b"datis v1 head\0",
+            Self::Statement => b"datis v1 statement\0",
         };
         [prefix, message].concat()
     }
@@ -377,6 +402,24 @@ impl PublicKey {
         &self.0
     }
 
+    /// The pin of a certificate for this key: SHA-256 of its subject public key info (RFC 8410, section 4).
+    #[must_use]
+    pub fn spki_pin(&self) -> SpkiPin {
+        const ED25519_SPKI: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
+        let mut context = ring::digest::Context::new(&ring::digest::SHA256);
+        context.update(&ED25519_SPKI);
+        context.update(&self.0);
+        let mut bytes = [0_u8; SpkiPin::LEN];
+        bytes.copy_from_slice(context.finish().as_ref());
+        SpkiPin::from_bytes(bytes)
+    }
+
+    /// The member whose recovery key this is: BLAKE3 of the 32 bytes.
+    #[must_use]
+    pub fn member_id(&self) -> MemberId {
+        MemberId::from_bytes(*blake3::hash(&self.0).as_bytes())
+    }
+
     /// Checks a signature made with [`SigningKey::sign`].
     ///
     /// # Errors
@@ -386,6 +429,38 @@ impl PublicKey {
             .verify(&context.bind(message), &signature.0)
             .map_err(|_| KeyError::Signature)
     }
+}
+
+macro_rules! as_cbor_bytes {
+    ($name:ident, $what:literal) => {
+        impl<C> minicbor::Encode<C> for $name {
+            fn encode<W: minicbor::encode::Write>(
+                &self,
+                e: &mut minicbor::Encoder<W>,
+                _: &mut C,
+            ) -> Result<(), minicbor::encode::Error<W::Error>> {
+                e.bytes(&self.0)?.ok()
+            }
+        }
+
+        impl<'b, C> minicbor::Decode<'b, C> for $name {
+            fn decode(d: &mut minicbor::Decoder<'b>, _: &mut C) -> Result<Self, minicbor::decode::Error> {
+                Self::from_slice(d.bytes()?).ok_or_else(|| minicbor::decode::Error::message($what))
+            }
+        }
+    };
+}
+
+as_cbor_bytes!(PublicKey, "length of a public key");
+as_cbor_bytes!(Signature, "length of a signature");
+
+/// The key that speaks for a member of a community whatever became of its box, out of the identity on its recovery kit.
+///
+/// The seed is BLAKE3's key derivation of the identity's text form (`AGE-SECRET-KEY-1…`).
+#[must_use]
+pub fn recovery_key(kit: &VaultIdentity) -> SigningKey {
+    let seed = Zeroizing::new(blake3::derive_key("datis 2026 v1 recovery key", kit.expose().as_bytes()));
+    SigningKey::from_seed(&seed)
 }
 
 #[cfg(test)]
@@ -425,6 +500,26 @@ mod tests {
         assert!(key.public_key().verify(SigningContext::SnapshotRecord, b"m", &signature).is_err());
         assert!(key.public_key().verify(SigningContext::Bundle, b"m", &signature).is_err());
         assert!(key.public_key().verify(SigningContext::Receipt, b"n", &signature).is_err());
+    }
+
+    #[test]
+    fn the_kit_s_text_gives_the_same_recovery_key_each_time_and_another_kit_another() {
+        let kit = VaultIdentity::generate();
+        let again = VaultIdentity::parse(&kit.expose()).expect("text form");
+        assert_eq!(recovery_key(&kit).public_key(), recovery_key(&again).public_key());
+        assert_ne!(recovery_key(&kit).public_key(), recovery_key(&VaultIdentity::generate()).public_key());
+    }
+
+    #[test]
+    fn the_pin_of_a_key_is_the_one_of_its_certificate() {
+        // RFC 8410, section 10.1: the subject public key info of the example key.
+        let key = "19bf44096984cdfe8541bac167dc3b96c85086aa30b6b6cb0c5c38ad703166e1";
+        let key =
+            PublicKey::from_slice(&data_encoding::HEXLOWER.decode(key.as_bytes()).expect("hex")).expect("32 bytes");
+        let info = format!("302a300506032b6570032100{}", data_encoding::HEXLOWER.encode(key.as_bytes()));
+        let info = data_encoding::HEXLOWER.decode(info.as_bytes()).expect("hex");
+        let digest = ring::digest::digest(&ring::digest::SHA256, &info);
+        assert_eq!(key.spki_pin().as_bytes().as_slice(), digest.as_ref());
     }
 
     #[test]

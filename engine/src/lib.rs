@@ -1,12 +1,14 @@
 //! What Datis bytes mean: everything a second implementation would have to reproduce.
 //!
 //! The arrows go one way and `tests/tidy` holds them: `pack`, `wire`, `store` and `retention` build on `format`, which
-//! builds on `chunk`, which builds on `keys`, `ids` and `units`; `erasure` takes packs as bytes and builds on `format`. This
-//! crate never does HTTP, SQL or async work, and never looks at a clock: time and randomness that matter come in as arguments.
+//! builds on `chunk`, which builds on `keys`, `ids` and `units`; `erasure` takes packs as bytes and `community` says who belongs
+//! together, both on top of `format`. This crate never does HTTP, SQL or async work, and never looks at a clock: time and
+//! randomness that matter come in as arguments.
 //!
 //! The byte-level description of all of it, for people without this source, is `docs/FORMAT.md` and `docs/PROTOCOL.md`.
 
 pub mod chunk;
+pub mod community;
 pub mod enrolment;
 pub mod erasure;
 pub mod format;

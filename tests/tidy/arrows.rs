@@ -168,6 +168,7 @@ const ENGINE: Arrows = &[
     ("retention", &["units"]),
     ("enrolment", &["ids", "keys", "units"]),
     ("erasure", &["format", "ids", "keys", "units"]),
+    ("community", &["format", "ids", "keys", "units"]),
     ("format", &["chunk", "ids", "keys", "units"]),
     ("chunk", &["ids", "keys", "units"]),
     ("keys", &["ids"]),

@@ -1,0 +1,563 @@
+//! The hash-chained log of a community, which every member holds.
+//!
+//! As bytes it is a CBOR sequence (RFC 8742) of byte strings, one encoded [`SignedEntry`] each, so that a file of it
+//! grows at its end. Two logs that differ at one place are a fork; which one is right is for people to say.
+
+use super::entry::{Change, Entry, SignedEntry};
+use super::roster::Roster;
+use super::rules;
+use crate::format::FormatError;
+use crate::ids::{CommunityId, EntryHash};
+use crate::keys::SigningContext;
+use crate::units::UnixMillis;
+
+pub use super::rules::{Refusal, THRESHOLD_MAX, WINDOW_DAYS_MAX, WINDOW_DAYS_MIN};
+
+/// The most entries.
+pub const ENTRIES_MAX: usize = 10_000;
+
+/// The longest log, in bytes: 3 KiB an entry, which is five times the usual.
+pub const LOG_MAX: usize = 30 << 20;
+
+const LOG: &str = "community log";
+
+/// Why a log, or the next entry of one, was not accepted.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// Not understood.
+    #[error(transparent)]
+    Format(#[from] FormatError),
+    /// A log of another community.
+    #[error("the log is that of community {found}, not of {wanted}")]
+    Community {
+        /// Whose it is.
+        found: CommunityId,
+        /// Whose was asked for.
+        wanted: CommunityId,
+    },
+    /// Out of its place: sent again, left out, exchanged, or of a fork.
+    #[error("entry {found} does not follow on entry {last} of this log")]
+    Chain {
+        /// Its sequence.
+        found: u64,
+        /// Sequence of the last one here.
+        last: u64,
+    },
+    /// Against the rules.
+    #[error("entry {sequence} is refused: {refusal}")]
+    Refused {
+        /// Which entry.
+        sequence: u64,
+        /// Why.
+        refusal: Refusal,
+    },
+    /// At a limit.
+    #[error("the log is full: it has {ENTRIES_MAX} entries or {LOG_MAX} bytes")]
+    Full,
+    /// Two logs that cannot both be right.
+    #[error(transparent)]
+    Forked(Box<Fork>),
+}
+
+/// How one log stands to another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Comparison {
+    /// Entry by entry.
+    Same,
+    /// The first has all of the second, and more.
+    Extends,
+    /// The second has all of the first, and more.
+    Behind,
+    /// They part.
+    Forked(Box<Fork>),
+}
+
+/// Two entries for one place: the evidence of a fork, each with its signatures.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the logs part at entry {at}: ask the admins whose signatures both carry")]
+pub struct Fork {
+    /// Their sequence.
+    pub at: u64,
+    /// In the first log.
+    pub ours: SignedEntry,
+    /// In the second.
+    pub theirs: SignedEntry,
+}
+
+/// A log that holds: every entry follows on the one before, and was signed by those who had to.
+#[derive(Debug, Clone)]
+pub struct Log {
+    first: SignedEntry,
+    rest: Vec<SignedEntry>,
+    hashes: Vec<EntryHash>,
+    bytes: usize,
+    roster: Roster,
+}
+
+impl Log {
+    /// A log that begins with `first`, the founding.
+    ///
+    /// # Errors
+    /// [`LogError::Format`], [`LogError::Chain`], [`LogError::Refused`].
+    pub fn begin(first: SignedEntry) -> Result<Self, LogError> {
+        let encoded = SignedEntry::decode(&first.encode())?.encode();
+        let entry = first.entry()?;
+        if entry.sequence != 0 || entry.previous != EntryHash::from_bytes([0; EntryHash::LEN]) {
+            return Err(LogError::Chain { found: entry.sequence, last: 0 });
+        }
+        rules::check_founding(&entry.change, &first).map_err(|refusal| LogError::Refused { sequence: 0, refusal })?;
+        let hash = first.hash();
+        let community = CommunityId::from_bytes(*hash.as_bytes());
+        let Change::Found { name, founder, removal_threshold, window_days } = &entry.change else {
+            return Err(LogError::Refused { sequence: 0, refusal: Refusal::Founding });
+        };
+        let roster = Roster::founded(community, name, founder, *removal_threshold, *window_days);
+        Ok(Self { first, rest: Vec::new(), hashes: vec![hash], bytes: framed_len(encoded.len()), roster })
+    }
+
+    /// The unsigned first entry of a new log; the founder's device key and recovery key have to sign it.
+    #[must_use]
+    pub fn founding(at: UnixMillis, change: Change) -> SignedEntry {
+        SignedEntry::unsigned(EntryHash::from_bytes([0; EntryHash::LEN]), 0, at, change)
+    }
+
+    /// Reads a whole log and checks all of it.
+    ///
+    /// # Errors
+    /// [`LogError`].
+    pub fn decode(bytes: &[u8], community: CommunityId) -> Result<Self, LogError> {
+        if bytes.len() > LOG_MAX {
+            return Err(LogError::Full);
+        }
+        let mut d = minicbor::Decoder::new(bytes);
+        let log = Self::begin(next_entry(&mut d)?)?;
+        if log.community() != community {
+            return Err(LogError::Community { found: log.community(), wanted: community });
+        }
+        let mut log = log;
+        while d.position() < bytes.len() {
+            log.append(next_entry(&mut d)?)?;
+        }
+        Ok(log)
+    }
+
+    /// Reads and checks a whole log, for its result alone.
+    ///
+    /// # Errors
+    /// [`LogError`].
+    pub fn verify(bytes: &[u8], community: CommunityId) -> Result<Roster, LogError> {
+        Self::decode(bytes, community).map(|log| log.roster)
+    }
+
+    /// The log as bytes.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut e = minicbor::Encoder::new(Vec::with_capacity(self.bytes));
+        for entry in self.entries() {
+            if e.bytes(&entry.encode()).is_err() {
+                unreachable!("encoding into memory cannot fail");
+            }
+        }
+        e.into_writer()
+    }
+
+    /// Which community.
+    #[must_use]
+    pub fn community(&self) -> CommunityId {
+        self.roster.community()
+    }
+
+    /// Where the log has led to.
+    #[must_use]
+    pub fn roster(&self) -> &Roster {
+        &self.roster
+    }
+
+    /// Hash of the last entry, for comparing by gossip.
+    #[must_use]
+    pub fn last_hash(&self) -> EntryHash {
+        self.hashes.last().copied().unwrap_or_else(|| self.first.hash())
+    }
+
+    /// All entries, the first one first.
+    pub fn entries(&self) -> impl Iterator<Item = &SignedEntry> {
+        std::iter::once(&self.first).chain(&self.rest)
+    }
+
+    /// The unsigned next entry.
+    #[must_use]
+    pub fn draft(&self, at: UnixMillis, change: Change) -> SignedEntry {
+        SignedEntry::unsigned(self.last_hash(), self.roster.sequence() + 1, at, change)
+    }
+
+    /// Takes one more entry; a refused one leaves the log as it was.
+    ///
+    /// # Errors
+    /// [`LogError`].
+    pub fn append(&mut self, signed: SignedEntry) -> Result<(), LogError> {
+        let encoded = signed.encode();
+        SignedEntry::decode(&encoded)?;
+        let entry = signed.entry()?;
+        let last = self.roster.sequence();
+        if entry.sequence != last + 1 || entry.previous != self.last_hash() {
+            return Err(LogError::Chain { found: entry.sequence, last });
+        }
+        if self.hashes.len() >= ENTRIES_MAX || self.bytes + framed_len(encoded.len()) > LOG_MAX {
+            return Err(LogError::Full);
+        }
+        rules::check(&entry.change, &signed, &self.roster)
+            .map_err(|refusal| LogError::Refused { sequence: entry.sequence, refusal })?;
+        self.roster.apply(&entry.change, entry.sequence);
+        self.hashes.push(signed.hash());
+        self.bytes += framed_len(encoded.len());
+        self.rest.push(signed);
+        Ok(())
+    }
+
+    /// The sequence of a rebinding that `next` confirms by the kit alone, without an admin.
+    ///
+    /// Whoever gets such an entry appends it only [`super::roster::REBIND_HOLD`] after it saw that rebinding, by its
+    /// own clock: until then the owner and the admins can answer a stolen kit.
+    #[must_use]
+    pub fn rests_on_rebind(&self, next: &SignedEntry) -> Option<u64> {
+        let Ok(Entry { change: Change::Confirm { member }, .. }) = next.entry() else { return None };
+        let member = self.roster.member(member)?;
+        let super::roster::Standing::Rebound { since } = member.standing else { return None };
+        let by_admin = self.roster.signing_admins().any(|admin| {
+            let signed = next.signatures.iter().find(|signed| signed.key == admin.device);
+            signed.is_some_and(|s| s.key.verify(SigningContext::CommunityEntry, &next.body, &s.signature).is_ok())
+        });
+        if by_admin { None } else { Some(since) }
+    }
+
+    /// Takes over what `theirs` has more; the number of entries taken.
+    ///
+    /// `is_old`: whether this box saw the rebinding of that sequence [`super::roster::REBIND_HOLD`] ago or longer.
+    /// Entries from the first one on that rests on a younger one are left for later.
+    ///
+    /// # Errors
+    /// [`LogError::Forked`], which leaves the log as it was.
+    pub fn follow(&mut self, theirs: &Self, is_old: impl Fn(u64) -> bool) -> Result<usize, LogError> {
+        match compare(self, theirs) {
+            Comparison::Same | Comparison::Extends => return Ok(0),
+            Comparison::Forked(fork) => return Err(LogError::Forked(fork)),
+            Comparison::Behind => {}
+        }
+        let mut taken = 0;
+        for entry in theirs.entries().skip(self.hashes.len()) {
+            if self.rests_on_rebind(entry).is_some_and(|since| !is_old(since)) {
+                break;
+            }
+            self.append(entry.clone())?;
+            taken += 1;
+        }
+        Ok(taken)
+    }
+
+    fn at(&self, index: usize) -> &SignedEntry {
+        index.checked_sub(1).and_then(|index| self.rest.get(index)).unwrap_or(&self.first)
+    }
+}
+
+/// How `ours` stands to `theirs`.
+#[must_use]
+pub fn compare(ours: &Log, theirs: &Log) -> Comparison {
+    let parts = ours.hashes.iter().zip(&theirs.hashes).position(|(a, b)| a != b);
+    match parts {
+        Some(index) => Comparison::Forked(Box::new(Fork {
+            at: index as u64,
+            ours: ours.at(index).clone(),
+            theirs: theirs.at(index).clone(),
+        })),
+        None => match ours.hashes.len().cmp(&theirs.hashes.len()) {
+            std::cmp::Ordering::Equal => Comparison::Same,
+            std::cmp::Ordering::Greater => Comparison::Extends,
+            std::cmp::Ordering::Less => Comparison::Behind,
+        },
+    }
+}
+
+fn next_entry(d: &mut minicbor::Decoder<'_>) -> Result<SignedEntry, LogError> {
+    let bytes = d.bytes().map_err(|e| FormatError::damaged(LOG, e))?;
+    Ok(SignedEntry::decode(bytes)?)
+}
+
+/// Length of a byte string with its CBOR head, at most.
+fn framed_len(len: usize) -> usize {
+    len + 5
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::community::roster::{Pinned, Rights, Standing};
+    use crate::community::testing::{Person, community, founding, key, say, signed};
+    use crate::units::Seconds;
+
+    fn refusal(result: Result<(), LogError>) -> Refusal {
+        match result {
+            Err(LogError::Refused { refusal, .. }) => refusal,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_log_reads_what_it_writes_and_leads_to_the_same_roster() {
+        let (log, people) = community(5, 2);
+        let back = Log::decode(&log.encode(), log.community()).expect("own bytes");
+        assert_eq!(back.roster(), log.roster());
+        assert_eq!(compare(&back, &log), Comparison::Same);
+        assert_eq!(back.encode(), log.encode());
+        assert_eq!(log.roster().active().count(), 5);
+        assert!(matches!(log.roster().who(people[3].pin()), Pinned::Current(m) if m.id == people[3].id()));
+        let elsewhere = CommunityId::from_bytes([9; 32]);
+        assert!(matches!(Log::verify(&log.encode(), elsewhere), Err(LogError::Community { .. })));
+    }
+
+    #[test]
+    fn the_bytes_of_version_1_stay_as_they_are() {
+        let (log, _) = community(3, 2);
+        assert_eq!(log.community().to_string(), "4dd50a7381f91ab8bc0a84cc5a8e62cde21391592eacd5e5e76f74b2caad31c0");
+        assert_eq!(
+            blake3::hash(&log.encode()).to_hex().as_str(),
+            "96cdb2d35fc37e9935180a42ec16985c2a1659042bf06db88cc32fac15be8a46"
+        );
+    }
+
+    #[test]
+    fn a_founder_signs_with_both_keys() {
+        let founder = Person::new(0);
+        let whole = founding(&founder, 2);
+        assert!(Log::begin(whole.clone()).is_ok());
+        let half = SignedEntry { signatures: whole.signatures[..1].to_vec(), ..whole };
+        assert_eq!(refusal(Log::begin(half).map(|_| ())), Refusal::TooFew { found: 1, needed: 2 });
+    }
+
+    #[test]
+    fn entries_that_are_replayed_left_out_or_exchanged_are_refused() {
+        let (log, _) = community(5, 2);
+        let entries: Vec<SignedEntry> = log.entries().cloned().collect();
+        let read = |order: &[usize]| {
+            let mut e = minicbor::Encoder::new(Vec::new());
+            for index in order {
+                e.bytes(&entries[*index].encode()).expect("memory");
+            }
+            Log::decode(&e.into_writer(), log.community())
+        };
+        assert!(read(&[0, 1, 2, 3, 4, 5]).is_ok());
+        for order in [&[0, 1, 1][..], &[0, 2], &[0, 2, 1, 3], &[0, 1, 2, 1], &[0, 0]] {
+            assert!(matches!(read(order), Err(LogError::Chain { .. })), "{order:?}");
+        }
+        assert!(read(&[]).is_err() && read(&[1, 0]).is_err());
+    }
+
+    #[test]
+    fn logs_that_part_are_shown_with_both_entries() {
+        let (base, people) = community(4, 2);
+        let (mut ours, mut theirs) = (base.clone(), base.clone());
+        let admin = &people[0].device;
+        say(&mut ours, Change::Rename { member: people[2].id(), name: "a".parse().expect("name") }, &[admin])
+            .expect("rename");
+        say(&mut theirs, Change::Rename { member: people[2].id(), name: "b".parse().expect("name") }, &[admin])
+            .expect("rename");
+        assert_eq!(compare(&ours, &base), Comparison::Extends);
+        assert_eq!(compare(&base, &ours), Comparison::Behind);
+        let Comparison::Forked(fork) = compare(&ours, &theirs) else { panic!("not a fork") };
+        assert_eq!(fork.at, base.roster().sequence() + 1);
+        assert_ne!(fork.ours, fork.theirs);
+        assert_eq!(fork.ours.entry().expect("entry").previous, fork.theirs.entry().expect("entry").previous);
+        let before = ours.last_hash();
+        assert!(matches!(ours.follow(&theirs, |_| true), Err(LogError::Forked(_))));
+        assert_eq!(ours.last_hash(), before);
+        let mut behind = base;
+        assert_eq!(behind.follow(&ours, |_| true).expect("follow"), 1);
+    }
+
+    #[test]
+    fn a_removal_needs_as_many_admins_as_the_community_says() {
+        let (mut log, people) = community(5, 3);
+        let [a, b, c] = [&people[0].device, &people[1].device, &people[2].device];
+        let remove = Change::Remove { member: people[4].id() };
+        assert_eq!(refusal(say(&mut log, remove.clone(), &[a])), Refusal::TooFew { found: 1, needed: 2 });
+        assert_eq!(refusal(say(&mut log, remove.clone(), &[])), Refusal::TooFew { found: 0, needed: 2 });
+        assert_eq!(refusal(say(&mut log, remove.clone(), &[a, &people[3].device])), Refusal::Signature);
+        let mut twice = signed(log.draft(UnixMillis(3), remove.clone()), &[a]);
+        twice.signatures.push(twice.signatures[0].clone());
+        assert_eq!(refusal(log.append(twice)), Refusal::Signature);
+        say(&mut log, remove, &[a, b]).expect("two admins");
+        assert!(matches!(log.roster().who(people[4].pin()), Pinned::Revoked(_)));
+        // An admin does not vote on itself, and where fewer than two others are left, these suffice.
+        let remove = Change::Remove { member: people[2].id() };
+        assert_eq!(refusal(say(&mut log, remove.clone(), &[a, c])), Refusal::Signature);
+        say(&mut log, remove, &[a, b]).expect("two others");
+        say(&mut log, Change::Remove { member: people[1].id() }, &[a]).expect("one other is left");
+    }
+
+    #[test]
+    fn the_last_admin_cannot_go() {
+        let (mut log, people) = community(3, 1);
+        let (id, admin) = (people[0].id(), &people[0].device);
+        for change in [Change::Remove { member: id }, Change::Leave { member: id }, Change::Dismiss { member: id }] {
+            assert_eq!(refusal(say(&mut log, change, &[admin])), Refusal::LastAdmin(id));
+        }
+        say(&mut log, Change::Appoint { member: people[1].id() }, &[admin]).expect("another admin");
+        say(&mut log, Change::Dismiss { member: id }, &[admin]).expect("stepping back");
+        say(&mut log, Change::Leave { member: id }, &[admin]).expect("leaving");
+        assert!(!log.roster().is_admin(id));
+    }
+
+    #[test]
+    fn only_admins_admit_and_only_who_wants_it_with_both_keys() {
+        let (mut log, people) = community(3, 1);
+        let (newcomer, thief) = (Person::new(9), Person::new(8));
+        let admit = newcomer.admit(&log);
+        assert_eq!(refusal(say(&mut log, admit.clone(), &[&people[1].device])), Refusal::Signature);
+        let admission = newcomer.admission();
+        let consent = admission.consent(log.community(), &thief.device, &newcomer.recovery);
+        let forced = Change::Admit { admission: Box::new(admission), consent: Box::new(consent) };
+        assert_eq!(refusal(say(&mut log, forced, &[&people[0].device])), Refusal::Consent);
+        say(&mut log, admit.clone(), &[&people[0].device]).expect("admission");
+        assert_eq!(refusal(say(&mut log, admit, &[&people[0].device])), Refusal::Member(newcomer.id()));
+        // Neither a name nor a device key is shared by two.
+        let same_name = Person { name: "BOX-1".into(), ..Person::new(20) };
+        let same_key = Person { device: key(9, 1), ..Person::new(21) };
+        let change = same_name.admit(&log);
+        assert!(matches!(refusal(say(&mut log, change, &[&people[0].device])), Refusal::Name(_)));
+        let change = same_key.admit(&log);
+        assert_eq!(refusal(say(&mut log, change, &[&people[0].device])), Refusal::DeviceKey);
+    }
+
+    #[test]
+    fn of_two_boxes_that_claim_one_member_the_one_with_the_kit_stays() {
+        let (mut log, people) = community(4, 2);
+        let (owner, new) = (&people[3], key(3, 77));
+        let rebind = Change::Rebind { member: owner.id(), device: new.public_key() };
+        // The old box cannot rebind to a third one, and nobody can to a key that does not sign.
+        assert_eq!(refusal(say(&mut log, rebind.clone(), &[&owner.device, &new])), Refusal::Signature);
+        assert_eq!(refusal(say(&mut log, rebind.clone(), &[&owner.recovery])), Refusal::TooFew { found: 1, needed: 2 });
+        say(&mut log, rebind.clone(), &[&owner.recovery, &new]).expect("rebinding");
+        let since = log.roster().sequence();
+        assert!(matches!(log.roster().who(owner.pin()), Pinned::Revoked(m) if m.id == owner.id()));
+        let Pinned::Current(member) = log.roster().who(new.public_key().spki_pin()) else { panic!("not current") };
+        assert_eq!(member.standing, Standing::Rebound { since });
+        let (seen, day) = (UnixMillis(1_000), Seconds::DAY);
+        assert_eq!(member.rights(seen, seen), Rights::ReadOnly { until: seen.plus(day) });
+        assert_eq!(member.rights(seen, seen.plus(day)), Rights::All);
+        // What the old box says now counts for nothing.
+        let rename = Change::Rename { member: owner.id(), name: "thief".parse().expect("name") };
+        assert_eq!(refusal(say(&mut log, rename, &[&owner.device])), Refusal::Signature);
+        assert_eq!(refusal(say(&mut log, rebind, &[&owner.recovery, &new])), Refusal::DeviceKey);
+        let back = Change::Rebind { member: owner.id(), device: owner.device.public_key() };
+        assert_eq!(refusal(say(&mut log, back, &[&owner.recovery, &owner.device])), Refusal::DeviceKey);
+        say(&mut log, Change::Confirm { member: owner.id() }, &[&people[0].device]).expect("confirmation");
+        assert_eq!(log.roster().member(owner.id()).expect("member").rights(seen, seen), Rights::All);
+    }
+
+    #[test]
+    fn an_admin_on_a_new_box_signs_nothing_until_confirmed_and_a_kit_alone_is_held_back_a_day() {
+        let (base, people) = community(3, 1);
+        let (admin, new) = (&people[0], key(0, 77));
+        let mut log = base.clone();
+        let rebind = Change::Rebind { member: admin.id(), device: new.public_key() };
+        say(&mut log, rebind, &[&admin.recovery, &new]).expect("rebinding");
+        let since = log.roster().sequence();
+        let newcomer = Person::new(9).admit(&log);
+        assert_eq!(refusal(say(&mut log, newcomer.clone(), &[&new])), Refusal::NoAdmin);
+        let confirm = Change::Confirm { member: admin.id() };
+        assert_eq!(refusal(say(&mut log, confirm.clone(), &[&new])), Refusal::Signature);
+        let confirm = signed(log.draft(UnixMillis(5), confirm), &[&admin.recovery]);
+        assert_eq!(log.rests_on_rebind(&confirm), Some(since));
+        log.append(confirm).expect("by the kit");
+        say(&mut log, newcomer, &[&new]).expect("an admin again");
+        // Another box takes the rebinding at once, and the rest when it has known of it for a day.
+        let mut other = base;
+        assert_eq!(other.follow(&log, |_| false).expect("follow"), 1);
+        assert_eq!(other.follow(&log, |_| false).expect("follow"), 0);
+        assert_eq!(other.follow(&log, |seen| seen == since).expect("follow"), 2);
+    }
+
+    #[test]
+    fn who_leaves_is_read_for_thirty_days_and_may_come_back() {
+        let (mut log, people) = community(3, 1);
+        let leaver = &people[2];
+        let leave = Change::Leave { member: leaver.id() };
+        assert_eq!(refusal(say(&mut log, leave.clone(), &[&people[0].device])), Refusal::Signature);
+        say(&mut log, leave, &[&leaver.device]).expect("leave");
+        let member = log.roster().member(leaver.id()).expect("member");
+        let (seen, days) = (UnixMillis(0), Seconds(30 * 86_400));
+        assert_eq!(member.rights(seen, UnixMillis(1)), Rights::Leaving { until: seen.plus(days) });
+        assert_eq!(member.rights(seen, seen.plus(days)), Rights::None);
+        let change = leaver.admit(&log);
+        say(&mut log, change, &[&people[0].device]).expect("back again");
+        assert_eq!(log.roster().member(leaver.id()).expect("member").standing, Standing::Full);
+        say(&mut log, Change::Remove { member: leaver.id() }, &[&people[0].device]).expect("removal");
+        let change = leaver.admit(&log);
+        assert_eq!(refusal(say(&mut log, change, &[&people[0].device])), Refusal::DeviceKey);
+        let change = Person { device: key(2, 5), ..Person::new(2) }.admit(&log);
+        say(&mut log, change, &[&people[0].device]).expect("back with another box");
+        assert!(matches!(log.roster().who(leaver.pin()), Pinned::Revoked(_)));
+    }
+
+    #[test]
+    fn a_window_is_only_extended_and_a_threshold_has_limits() {
+        let (mut log, people) = community(3, 2);
+        let both = [&people[0].device, &people[1].device];
+        for days in [0, 29, 30, WINDOW_DAYS_MAX + 1] {
+            assert_eq!(refusal(say(&mut log, Change::SetWindow { days }, &both)), Refusal::Window);
+        }
+        say(&mut log, Change::SetWindow { days: 90 }, &both).expect("extension");
+        assert_eq!(refusal(say(&mut log, Change::SetWindow { days: 60 }, &both)), Refusal::Window);
+        assert_eq!(log.roster().window(), Seconds(90 * 86_400));
+        for threshold in [0, THRESHOLD_MAX + 1] {
+            let change = Change::SetRemovalThreshold { threshold };
+            assert_eq!(refusal(say(&mut log, change, &both)), Refusal::Threshold);
+        }
+        let lower = Change::SetRemovalThreshold { threshold: 1 };
+        assert_eq!(refusal(say(&mut log, lower.clone(), &both[..1])), Refusal::TooFew { found: 1, needed: 2 });
+        say(&mut log, lower, &both).expect("lower");
+        say(&mut log, Change::Remove { member: people[1].id() }, &both[..1]).expect("one suffices now");
+    }
+
+    #[test]
+    fn a_community_has_room_for_256_members() {
+        let founder = Person::new(0);
+        let mut log = Log::begin(founding(&founder, 1)).expect("founding");
+        for number in 1..=256_u16 {
+            let [low, high] = number.to_le_bytes();
+            let name = format!("n{number}");
+            let person = Person { name, device: key(low, 10 + high), recovery: key(low, 20 + high) };
+            let change = person.admit(&log);
+            let result = say(&mut log, change, &[&founder.device]);
+            if number < 256 {
+                result.expect("admission");
+            } else {
+                assert_eq!(refusal(result), Refusal::Full);
+            }
+        }
+        let started = std::time::Instant::now();
+        let bytes = log.encode();
+        Log::verify(&bytes, log.community()).expect("own bytes");
+        println!("{} entries, {} bytes, verified in {:?}", log.entries().count(), bytes.len(), started.elapsed());
+    }
+
+    proptest! {
+        #[test]
+        fn noise_does_not_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+            let _ = (Log::verify(&bytes, CommunityId::from_bytes([0; 32])), SignedEntry::decode(&bytes));
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn a_log_with_any_byte_altered_is_refused(at in any::<prop::sample::Index>(), bit in 0..8_u8) {
+            let (log, _) = community(3, 2);
+            let mut bytes = log.encode();
+            let at = at.index(bytes.len());
+            bytes[at] ^= 1 << bit;
+            prop_assert!(Log::verify(&bytes, log.community()).is_err());
+        }
+    }
+}
