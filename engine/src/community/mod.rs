@@ -8,12 +8,16 @@
 //! in mutual-backup 4.7 to 4.11.
 
 pub mod address;
+pub mod check;
 pub mod dial;
 pub mod entry;
+pub mod invitation;
 pub mod log;
 pub mod roster;
 mod rules;
 pub mod signed;
+pub mod spoken;
+mod words;
 
 #[cfg(test)]
 mod testing;
