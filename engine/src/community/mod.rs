@@ -11,6 +11,7 @@ pub mod address;
 pub mod check;
 pub mod dial;
 pub mod entry;
+pub mod head;
 pub mod invitation;
 pub mod log;
 pub mod roster;
