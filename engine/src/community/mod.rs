@@ -13,6 +13,7 @@ pub mod dial;
 pub mod entry;
 pub mod head;
 pub mod invitation;
+pub mod ledger;
 pub mod log;
 pub mod roster;
 mod rules;
