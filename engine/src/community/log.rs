@@ -542,6 +542,22 @@ mod tests {
         println!("{} entries, {} bytes, verified in {:?}", log.entries().count(), bytes.len(), started.elapsed());
     }
 
+    #[test]
+    fn a_log_has_room_for_10_000_entries() {
+        let (mut log, people) = community(2, 1);
+        let rename = |number: usize| {
+            let name = format!("n{number}").parse().expect("name");
+            Change::Rename { member: people[1].id(), name }
+        };
+        for number in log.entries().count()..ENTRIES_MAX {
+            say(&mut log, rename(number), &[&people[0].device]).expect("rename");
+        }
+        assert!(matches!(say(&mut log, rename(0), &[&people[0].device]), Err(LogError::Full)));
+        let (started, bytes) = (std::time::Instant::now(), log.encode());
+        Log::verify(&bytes, log.community()).expect("own bytes");
+        println!("{ENTRIES_MAX} entries, {} bytes, verified in {:?}", bytes.len(), started.elapsed());
+    }
+
     proptest! {
         #[test]
         fn noise_does_not_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
