@@ -342,6 +342,10 @@ pub enum SigningContext {
     Head,
     /// Owner and host sign what one keeps for the other.
     Statement,
+    /// A host signs that a shard is durable with it.
+    ShardReceipt,
+    /// A recovery key signs for the blank box that it is typed into.
+    Claim,
 }
 
 impl SigningContext {
@@ -356,6 +360,8 @@ impl SigningContext {
             Self::AddressRecord => b"datis v1 address record\0",
             Self::Head => b"datis v1 head\0",
             Self::Statement => b"datis v1 statement\0",
+            Self::ShardReceipt => b"datis v1 shard receipt\0",
+            Self::Claim => b"datis v1 claim\0",
         };
         [prefix, message].concat()
     }

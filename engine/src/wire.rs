@@ -62,6 +62,8 @@ macro_rules! message {
     };
 }
 
+pub mod peers;
+
 /// The one request that needs no certificate.
 #[derive(Debug, Clone, Encode, Decode)]
 pub struct Enrol {

@@ -163,7 +163,7 @@ const CLIENT: Arrows = &[
 
 const ENGINE: Arrows = &[
     ("pack", &["chunk", "format", "ids", "keys", "units"]),
-    ("wire", &["chunk", "format", "ids", "retention", "units"]),
+    ("wire", &["chunk", "community", "format", "ids", "keys", "retention", "units"]),
     ("store", &["format", "ids", "keys", "units"]),
     ("retention", &["units"]),
     ("enrolment", &["ids", "keys", "units"]),

@@ -1,0 +1,386 @@
+//! Messages between boxes of a community, on the machine port below `/v1/peers/`. `docs/PROTOCOL.md` describes them.
+//!
+//! Who asks is known from its certificate: the device key of a member, of somebody who was invited ([`AskToJoin`]), or of a
+//! blank box with a recovery kit ([`ClaimOwner`]). Logs, records and heads travel as the bytes that were signed.
+
+use minicbor::bytes::{ByteArray, ByteVec};
+use minicbor::{Decode, Encode};
+
+use super::Message;
+use crate::community::signed::Signed;
+use crate::format::{FormatError, decode_all, encode};
+use crate::ids::{CommunityId, EntryHash, InvitationId, MemberId, ShardId};
+use crate::keys::{KeyError, PublicKey, Signature, SigningContext, SigningKey};
+use crate::units::UnixMillis;
+
+/// `PUT` one piece of a shard (`Content-Range`), `GET` one range of it (`Range`); the answer to the last piece is a
+/// [`ShardReceipt`] as [`Signed`].
+pub const SHARD_PATH: &str = "/v1/peers/shards/{shard}";
+
+/// The most entries, records, ids or ranges in one message.
+pub const PEER_BATCH_MAX: usize = 4_096;
+
+/// The longest answer that carries a log, in bytes.
+const LOG_ANSWER_MAX: usize = 32 << 20;
+
+/// Two members tell each other what they know of the community. Whoever knows more gives it.
+#[derive(Debug, Clone, Encode, Decode)]
+pub struct Exchange {
+    /// Sequence of the last entry of the asking side's log.
+    #[n(0)]
+    pub sequence: u64,
+    /// Hash of that entry.
+    #[n(1)]
+    pub last: EntryHash,
+    /// Entries that the asked side lacks, as far as the asking one knows, in order.
+    #[n(2)]
+    pub entries: Vec<ByteVec>,
+    /// Address records, each signed by its member.
+    #[n(3)]
+    pub records: Vec<ByteVec>,
+}
+message!(Exchange => Exchanged, "/v1/peers/exchange", LOG_ANSWER_MAX);
+
+/// What the asked side knows, after it has taken what it was given.
+#[derive(Debug, Clone, Encode, Decode)]
+pub struct Exchanged {
+    /// Sequence of its last entry.
+    #[n(0)]
+    pub sequence: u64,
+    /// Hash of that entry.
+    #[n(1)]
+    pub last: EntryHash,
+    /// Entries after [`Exchange::sequence`]; none when the logs part before.
+    #[n(2)]
+    pub entries: Vec<ByteVec>,
+    /// Address records.
+    #[n(3)]
+    pub records: Vec<ByteVec>,
+}
+
+/// Somebody with an invitation wants to come in. To be asked on the connection that the proof is bound to.
+#[derive(Debug, Clone, Encode, Decode)]
+pub struct AskToJoin {
+    /// Which invitation.
+    #[n(0)]
+    pub invitation: InvitationId,
+    /// [`crate::community::invitation::JoinRequest`], encoded.
+    #[n(1)]
+    pub request: ByteVec,
+}
+message!(AskToJoin => JoinAnswer, "/v1/peers/join", LOG_ANSWER_MAX);
+
+/// What has become of an [`AskToJoin`]: the key of the certificate says whose.
+#[derive(Debug, Clone, Encode, Decode)]
+pub struct AskAgain {
+    /// Into which community.
+    #[n(0)]
+    pub community: CommunityId,
+}
+message!(AskAgain => JoinAnswer, "/v1/peers/join-state", LOG_ANSWER_MAX);
+
+/// How far a request to join is.
+#[derive(Debug, Clone, Encode, Decode)]
+pub enum JoinAnswer {
+    /// An admin has to compare the digits and agree.
+    #[n(0)]
+    Waiting,
+    /// It is in.
+    #[n(1)]
+    Admitted {
+        /// The whole log ([`crate::community::log::Log::encode`]).
+        #[n(0)]
+        log: ByteVec,
+        /// Address records of the others.
+        #[n(1)]
+        records: Vec<ByteVec>,
+    },
+    /// An admin has refused, or nobody knows of the request any more.
+    #[n(2)]
+    Refused,
+}
+
+/// An owner asks for room for a shard.
+#[derive(Debug, Clone, Copy, Encode, Decode)]
+pub struct OfferShard {
+    /// Which.
+    #[n(0)]
+    pub shard: ShardId,
+    /// Bytes.
+    #[n(1)]
+    pub len: u32,
+    /// For how many days the host shall refuse to delete it, at least.
+    #[n(2)]
+    pub window_days: u16,
+}
+message!(OfferShard => ShardOffer, "/v1/peers/offer");
+
+/// What the host says.
+#[derive(Debug, Clone, Encode, Decode)]
+pub enum ShardOffer {
+    /// It is there already, and durable.
+    #[n(0)]
+    Held {
+        /// [`ShardReceipt`].
+        #[n(0)]
+        receipt: Signed,
+    },
+    /// Send the bytes from here on.
+    #[n(1)]
+    Send {
+        /// First byte that is not there.
+        #[n(0)]
+        from: u32,
+    },
+    /// The owner has used up what it may store here. Nothing that is held is touched.
+    #[n(2)]
+    OverQuota {
+        /// Bytes that may still come.
+        #[n(0)]
+        left: u64,
+    },
+    /// The host's disk is full, or not there.
+    #[n(3)]
+    NoRoom,
+}
+
+/// The host's word that a shard is durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub struct ShardReceipt {
+    /// Whose.
+    #[n(0)]
+    pub owner: MemberId,
+    /// Who holds it.
+    #[n(1)]
+    pub host: MemberId,
+    /// Which.
+    #[n(2)]
+    pub shard: ShardId,
+    /// Bytes.
+    #[n(3)]
+    pub len: u32,
+    /// By the host's counted clock: the window begins here.
+    #[n(4)]
+    pub received_at: UnixMillis,
+}
+
+impl ShardReceipt {
+    /// Signed with the host's device key.
+    #[must_use]
+    pub fn sign(&self, device: &SigningKey) -> Signed {
+        Signed::new(encode(self), SigningContext::ShardReceipt, device)
+    }
+
+    /// Reads a receipt that was signed with `device`.
+    ///
+    /// # Errors
+    /// [`ReceiptError`].
+    pub fn verify(signed: &Signed, device: &PublicKey) -> Result<Self, ReceiptError> {
+        signed.verify(SigningContext::ShardReceipt, device)?;
+        Ok(decode_all("shard receipt", &signed.body)?)
+    }
+}
+
+/// Why a receipt does not count.
+#[derive(Debug, thiserror::Error)]
+pub enum ReceiptError {
+    /// By another key, or altered.
+    #[error(transparent)]
+    Signature(#[from] KeyError),
+    /// Not understood.
+    #[error(transparent)]
+    Format(#[from] FormatError),
+}
+
+/// Bytes of one shard, in whole groups of 16 KiB except at its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub struct AuditRange {
+    /// Which.
+    #[n(0)]
+    pub shard: ShardId,
+    /// First byte.
+    #[n(1)]
+    pub start: u32,
+    /// How many.
+    #[n(2)]
+    pub len: u32,
+}
+
+/// An owner wants to see that its shards are there.
+#[derive(Debug, Clone, Encode, Decode)]
+pub struct Audit {
+    /// Fresh random bytes.
+    #[n(0)]
+    pub nonce: ByteArray<32>,
+    /// At most [`PEER_BATCH_MAX`].
+    #[n(1)]
+    pub ranges: Vec<AuditRange>,
+    /// The owner cannot compute the bytes itself and wants them with a proof each.
+    #[n(2)]
+    pub with_proofs: bool,
+}
+message!(Audit => Audited, "/v1/peers/audit", 80 << 20);
+
+/// The host's answer. Only missing and damaged bytes are a loss; the rest is absence.
+#[derive(Debug, Clone, Encode, Decode)]
+pub enum Audited {
+    /// One keyed hash over all ranges ([`crate::erasure::Answer`]).
+    #[n(0)]
+    Digest(#[n(0)] ByteArray<32>),
+    /// One proof a range ([`crate::erasure::proof::verify`]), in order.
+    #[n(1)]
+    Proofs(#[n(0)] Vec<ByteVec>),
+    /// The store is sound and these are not in it.
+    #[n(2)]
+    NotFound(#[n(0)] Vec<ShardId>),
+    /// These are damaged, by the host's own word.
+    #[n(3)]
+    Corrupt(#[n(0)] Vec<ShardId>),
+    /// The disk is not there, or cannot be read.
+    #[n(4)]
+    Unavailable,
+    /// Too much to do at present.
+    #[n(5)]
+    Overloaded,
+}
+
+/// An owner asks what of its own is there.
+#[derive(Debug, Clone, Copy, Encode, Decode)]
+pub struct ListShards {
+    /// Begins after this one.
+    #[n(0)]
+    pub after: Option<ShardId>,
+}
+message!(ListShards => ShardPage, "/v1/peers/inventory", 4 << 20);
+
+/// A part of the list, by id; the last one is shorter than [`PEER_BATCH_MAX`].
+#[derive(Debug, Clone, Encode, Decode)]
+pub struct ShardPage {
+    /// What is there.
+    #[n(0)]
+    pub shards: Vec<ListedShard>,
+}
+
+/// One shard that a host holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub struct ListedShard {
+    /// Which.
+    #[n(0)]
+    pub shard: ShardId,
+    /// Bytes.
+    #[n(1)]
+    pub len: u32,
+    /// Since when, by the host's counted clock.
+    #[n(2)]
+    pub received_at: UnixMillis,
+}
+
+/// An owner does not need these any more. The host deletes none before its window is over.
+#[derive(Debug, Clone, Encode, Decode)]
+pub struct Condemn {
+    /// At most [`PEER_BATCH_MAX`].
+    #[n(0)]
+    pub shards: Vec<ShardId>,
+    /// It needs them after all.
+    #[n(1)]
+    pub spare: bool,
+}
+message!(Condemn => Condemned, "/v1/peers/condemn");
+
+/// What the host does with it.
+#[derive(Debug, Clone, Copy, Encode, Decode)]
+pub struct Condemned {
+    /// How many it took down.
+    #[n(0)]
+    pub noted: u32,
+    /// Deletions rest until then: more was condemned in a week than is usual.
+    #[n(1)]
+    pub frozen_until: Option<UnixMillis>,
+}
+
+/// The owner lives, and this is what it believes to have here.
+#[derive(Debug, Clone, Encode, Decode)]
+pub struct RenewLease {
+    /// Hash of its own list of what is here, by id.
+    #[n(0)]
+    pub list_hash: ByteArray<32>,
+}
+message!(RenewLease => LeaseAnswer, "/v1/peers/lease");
+
+/// Whether both lists are the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub enum LeaseAnswer {
+    /// They are.
+    #[n(0)]
+    Same,
+    /// They are not: the inventories have to be compared.
+    #[n(1)]
+    Differs,
+}
+
+/// Where the owner's vault stands, to be kept for it.
+#[derive(Debug, Clone, Encode, Decode)]
+pub struct KeepHead {
+    /// [`crate::community::head::Head`], signed.
+    #[n(0)]
+    pub head: ByteVec,
+}
+message!(KeepHead => HeadKept, "/v1/peers/head");
+
+/// It is durable.
+#[derive(Debug, Clone, Copy, Encode, Decode)]
+pub struct HeadKept {
+    /// Of the highest head that is kept.
+    #[n(0)]
+    pub sequence: u64,
+}
+
+/// The newest heads that are kept for the asking member.
+#[derive(Debug, Clone, Copy, Encode, Decode)]
+pub struct ListHeads {
+    /// How many, at most 16.
+    #[n(0)]
+    pub limit: u8,
+}
+message!(ListHeads => HeadPage, "/v1/peers/heads", 2 << 20);
+
+/// Heads as they were signed, the newest first.
+#[derive(Debug, Clone, Encode, Decode)]
+pub struct HeadPage {
+    /// The heads.
+    #[n(0)]
+    pub heads: Vec<ByteVec>,
+}
+
+/// A blank box shows that it has the recovery kit of a member. It may read from then on, on connections with this key.
+#[derive(Debug, Clone, Encode, Decode)]
+pub struct ClaimOwner {
+    /// Into which community the kit belongs.
+    #[n(0)]
+    pub community: CommunityId,
+    /// Whose kit.
+    #[n(1)]
+    pub member: MemberId,
+    /// By the recovery key over [`claim_message`].
+    #[n(2)]
+    pub signature: Signature,
+}
+message!(ClaimOwner => Claimed, "/v1/peers/claim", LOG_ANSWER_MAX);
+
+/// The community, so that the blank box can check all else.
+#[derive(Debug, Clone, Encode, Decode)]
+pub struct Claimed {
+    /// The whole log.
+    #[n(0)]
+    pub log: ByteVec,
+    /// Address records of the members.
+    #[n(1)]
+    pub records: Vec<ByteVec>,
+}
+
+/// What a claim signs: the device key of the blank box and the TLS connection (its exporter, RFC 9266), so that it counts
+/// nowhere else.
+#[must_use]
+pub fn claim_message(community: CommunityId, member: MemberId, device: &PublicKey, channel: &[u8; 32]) -> Vec<u8> {
+    encode(&(community, member, device, ByteArray::from(*channel)))
+}
