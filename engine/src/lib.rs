@@ -14,6 +14,7 @@ pub mod erasure;
 pub mod format;
 pub mod ids;
 pub mod keys;
+pub mod life;
 pub mod pack;
 pub mod retention;
 pub mod store;

@@ -169,6 +169,7 @@ const ENGINE: Arrows = &[
     ("enrolment", &["ids", "keys", "units"]),
     ("erasure", &["format", "ids", "keys", "units"]),
     ("community", &["format", "ids", "keys", "units"]),
+    ("life", &["community", "erasure", "ids", "units"]),
     ("format", &["chunk", "ids", "keys", "units"]),
     ("chunk", &["ids", "keys", "units"]),
     ("keys", &["ids"]),

@@ -1,0 +1,472 @@
+//! What has to be made again, by whom it is to be held, and from what it is made.
+//!
+//! | reason | when |
+//! |---|---|
+//! | lost | nobody holds the shard, or it was proven lost: at once |
+//! | thin | its holder is silent for 12 h, and at most k + ⌈m/2⌉ shards are healthy |
+//! | absent | its holder does not count any more: silent for 72 h, gone, expelled |
+//!
+//! A plan changes nothing. Each order that is carried out begins with [`StripeMap::begin`], so no later plan asks for the
+//! same again, and a shard that was made again for a peer that comes back is an extra, which is kept: peers that come and
+//! go cause one repair and not one a day. Source: mutual-backup 4.6.
+
+use std::collections::BTreeMap;
+
+use super::peer::{ABSENT_AFTER, Presence};
+use super::placement::Group;
+use super::stripe::{Place, ShardState, Stripe, StripeMap, View};
+use crate::ids::{MemberId, PackId};
+use crate::units::Seconds;
+
+/// With at most k + ⌈m/2⌉ healthy shards, nobody waits longer than this for a silent peer.
+pub const THIN_AFTER: Seconds = Seconds(12 * 3_600);
+
+/// Why a shard is made again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Why {
+    /// Nobody holds it.
+    Lost,
+    /// Too few are left to wait.
+    Thin,
+    /// Its holder has been away for too long.
+    Absent,
+    /// Its holder is not in the group any more.
+    Moved,
+}
+
+/// What a shard is made from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// The box's own copy of the pack.
+    Local,
+    /// k shards of peers that answer.
+    Peers,
+}
+
+/// A shard to make and to send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Order {
+    /// Of which pack.
+    pub pack: PackId,
+    /// Which shard.
+    pub index: usize,
+    /// To whom.
+    pub to: MemberId,
+    /// Why.
+    pub why: Why,
+    /// From what.
+    pub source: Source,
+    /// Healthy shards of the pack beyond those that are needed to read; the fewer, the sooner. Negative when too few.
+    pub margin: i32,
+}
+
+/// Why a shard that is missing cannot be made now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stuck {
+    /// Every member that answers and has room holds a shard of this pack already.
+    NoMember,
+    /// The pack is only outside, and not enough peers answer.
+    TooFewAnswer {
+        /// How many shards can be read now.
+        answer: usize,
+        /// How many are needed.
+        needed: usize,
+    },
+}
+
+/// What is to be done, and what cannot be.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// The most urgent first.
+    pub orders: Vec<Order>,
+    /// Packs with a missing shard that cannot be made now.
+    pub stuck: Vec<(PackId, Stuck)>,
+    /// Packs that nobody has any more.
+    pub unreadable: Vec<PackId>,
+}
+
+impl StripeMap {
+    /// Plans repairs of all packs; at most `limit` orders, the most urgent.
+    ///
+    /// `targets`: members with room, the best first. Only those that answer now are chosen.
+    #[must_use]
+    pub fn plan_repairs(&self, presences: &BTreeMap<MemberId, Presence>, targets: &[MemberId], limit: usize) -> Plan {
+        let view = self.view(presences);
+        let targets = self.receivers(presences, targets);
+        let mut plan = Plan::default();
+        for (pack, stripe) in &self.stripes {
+            if stripe.is_unreadable(&view) {
+                plan.unreadable.push(*pack);
+            } else {
+                repair(*pack, stripe, &view, &targets, &mut plan);
+            }
+        }
+        plan.orders.sort_by_key(|order| (order.margin, order.why, order.pack, order.index));
+        plan.orders.truncate(limit);
+        plan
+    }
+
+    /// Plans the slow way of older packs to the members of the present group; at most `limit` orders.
+    #[must_use]
+    pub fn plan_moves(&self, group: &Group, presences: &BTreeMap<MemberId, Presence>, limit: usize) -> Vec<Order> {
+        let view = self.view(presences);
+        let targets = self.receivers(presences, &group.members);
+        let in_group = |place: &Place| {
+            let member = &self.members[usize::from(place.member)];
+            group.members.contains(member) || group.spares.contains(member)
+        };
+        let old = self.stripes.iter().filter(|(_, stripe)| stripe.epoch < group.epoch);
+        let orders = old.flat_map(|(pack, stripe)| {
+            let missing = missing(stripe, stripe.covered(|place| place.state != ShardState::Lost && in_group(place)));
+            let mut free = Free::new(pack, stripe, &targets);
+            let source = source(stripe, &view).ok();
+            missing.filter_map(move |index| {
+                let (to, source) = (free.next(stripe)?, source?);
+                Some(Order { pack: *pack, index, to, why: Why::Moved, source, margin: i32::MAX })
+            })
+        });
+        orders.take(limit).collect()
+    }
+
+    fn receivers(&self, presences: &BTreeMap<MemberId, Presence>, targets: &[MemberId]) -> Vec<Target> {
+        let may = |member: &&MemberId| presences.get(member).is_some_and(Presence::may_receive);
+        let target = |member: &MemberId| Target { member: *member, number: self.known(member) };
+        targets.iter().filter(may).map(target).collect()
+    }
+}
+
+/// A member that may be given a shard; without a number when it never had one.
+struct Target {
+    member: MemberId,
+    number: Option<u16>,
+}
+
+/// Members that hold nothing of a pack yet, each once.
+struct Free<'a> {
+    targets: &'a [Target],
+    turn: usize,
+    tried: usize,
+}
+
+impl<'a> Free<'a> {
+    /// Each pack begins at another member, so that all get as much.
+    fn new(pack: &PackId, stripe: &Stripe, targets: &'a [Target]) -> Self {
+        let [.., last] = *pack.as_bytes();
+        Self { targets, turn: usize::from(last) + stripe.places.len(), tried: 0 }
+    }
+
+    fn next(&mut self, stripe: &Stripe) -> Option<MemberId> {
+        while self.tried < self.targets.len() {
+            let target = &self.targets[(self.turn + self.tried) % self.targets.len()];
+            self.tried += 1;
+            let holds = |place: &Place| Some(place.member) == target.number && place.state != ShardState::Lost;
+            if !stripe.places.iter().any(holds) {
+                return Some(target.member);
+            }
+        }
+        None
+    }
+}
+
+fn missing(stripe: &Stripe, covered: u64) -> impl Iterator<Item = usize> + use<> {
+    (0..stripe.redundancy.width()).filter(move |index| covered & 1 << index == 0)
+}
+
+fn source(stripe: &Stripe, view: &View) -> Result<Source, Stuck> {
+    let answer = stripe.distinct(|place| place.state == ShardState::Held && view.of(place).answers());
+    let needed = stripe.redundancy.data();
+    match stripe.local {
+        true => Ok(Source::Local),
+        false if answer >= needed => Ok(Source::Peers),
+        false => Err(Stuck::TooFewAnswer { answer, needed }),
+    }
+}
+
+fn repair(pack: PackId, stripe: &Stripe, view: &View, targets: &[Target], plan: &mut Plan) {
+    // What is on its way counts as long as whoever is to get it is not silent for too long.
+    let there = |place: &Place, patience: Seconds| match (place.state, view.of(place)) {
+        (ShardState::Held, peer) => peer.counts && peer.silent < patience,
+        (ShardState::Sending, peer) => !peer.is_dead() && peer.silent < patience,
+        (ShardState::Lost, _) => false,
+    };
+    let healthy =
+        stripe.distinct(|place| place.state == ShardState::Held && view.of(place).counts && there(place, THIN_AFTER));
+    let is_thin = healthy <= stripe.redundancy.off_site_safe();
+    let patience = if is_thin { THIN_AFTER } else { Seconds(ABSENT_AFTER.0 + 1) };
+    let mut missing = missing(stripe, stripe.covered(|place| there(place, patience))).peekable();
+    if missing.peek().is_none() {
+        return;
+    }
+    let source = match source(stripe, view) {
+        Ok(source) => source,
+        Err(stuck) => return plan.stuck.push((pack, stuck)),
+    };
+    let margin = i32::try_from(healthy).unwrap_or(0) - i32::try_from(stripe.redundancy.data()).unwrap_or(0);
+    let mut free = Free::new(&pack, stripe, targets);
+    for index in missing {
+        let Some(to) = free.next(stripe) else { return plan.stuck.push((pack, Stuck::NoMember)) };
+        let why = why(stripe, view, index);
+        plan.orders.push(Order { pack, index, to, why, source, margin });
+    }
+}
+
+fn why(stripe: &Stripe, view: &View, index: usize) -> Why {
+    let holders = stripe.places.iter().filter(|place| usize::from(place.index) == index);
+    let mut held = holders.filter(|place| place.state != ShardState::Lost).map(|place| view.of(place)).peekable();
+    if held.peek().is_none() {
+        Why::Lost
+    } else if held.any(|peer| peer.counts) {
+        Why::Thin
+    } else {
+        Why::Absent
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Redundancy;
+    use super::super::placement::{Candidate, Domains};
+    use super::super::stripe::{Progress, StripeError, StripeState};
+    use super::super::testing::{member, pack};
+    use super::*;
+    use crate::life::peer::Standing;
+
+    const HERE: Presence = Presence { standing: Standing::Ok, counts: true, silent: Seconds(0) };
+
+    /// `members` of 3+2 stripes and so many packs, all in place.
+    struct Site {
+        map: StripeMap,
+        group: Group,
+        presences: BTreeMap<MemberId, Presence>,
+        targets: Vec<MemberId>,
+    }
+
+    impl Site {
+        fn new(members: u8, packs: u32) -> Self {
+            let candidate =
+                |number| Candidate { member: member(number), domains: Domains::default(), room_bytes: 1 << 40 };
+            let candidates: Vec<_> = (1..=members).map(candidate).collect();
+            let group = Group::found(&candidates, Redundancy::new(3, 2).expect("fits")).expect("enough");
+            let presences = (1..=members).map(|number| (member(number), HERE)).collect();
+            let targets = (1..=members).map(member).collect();
+            let mut site = Self { map: StripeMap::new(), group, presences, targets };
+            for number in 0..packs {
+                site.map.place(pack(number), &site.group).expect("new");
+                for index in 0..5 {
+                    let to = site.group.member_for(&pack(number), index);
+                    site.map.receipt(pack(number), index, to).expect("meant");
+                }
+            }
+            site
+        }
+
+        fn silent(&mut self, member: MemberId, hours: u64) {
+            let (standing, counts) = match hours {
+                0 => (Standing::Ok, true),
+                1..=72 => (Standing::Away, true),
+                73..=720 => (Standing::Absent, false),
+                _ => (Standing::Gone, false),
+            };
+            self.presences.insert(member, Presence { standing, counts, silent: Seconds(hours * 3_600) });
+        }
+
+        fn holder(&self, number: u32, index: usize) -> MemberId {
+            self.group.member_for(&pack(number), index)
+        }
+
+        fn plan(&self) -> Plan {
+            self.map.plan_repairs(&self.presences, &self.targets, usize::MAX)
+        }
+
+        fn state(&self, number: u32) -> StripeState {
+            self.map.state(&pack(number), &self.map.view(&self.presences)).expect("in the map")
+        }
+
+        /// Carries the plan out; returns how many shards were made.
+        fn repair(&mut self) -> usize {
+            let orders = self.plan().orders;
+            for order in &orders {
+                self.map.begin(order.pack, order.index, order.to).expect("free");
+                self.map.receipt(order.pack, order.index, order.to).expect("meant");
+            }
+            orders.len()
+        }
+    }
+
+    #[test]
+    fn receipts_make_a_pack_safe_and_then_fully_protected() {
+        let mut site = Site::new(6, 0);
+        site.map.place(pack(0), &site.group).expect("new");
+        let steps: Vec<Progress> =
+            (0..5).map(|index| site.map.receipt(pack(0), index, site.holder(0, index)).expect("meant")).collect();
+        let counted = Progress::Counted;
+        assert_eq!(steps, [counted, counted, counted, Progress::OffSiteSafe, Progress::FullyProtected]);
+        assert_eq!(site.map.receipt(pack(0), 0, site.holder(0, 0)), Ok(Progress::Known));
+        assert_eq!(site.state(0), StripeState::FullyProtected);
+        assert!(matches!(site.map.receipt(pack(0), 0, member(99)), Err(StripeError::NotMeant { .. })));
+        assert_eq!(site.map.place(pack(0), &site.group), Err(StripeError::Placed(pack(0))));
+    }
+
+    #[test]
+    fn a_proven_loss_is_repaired_at_once_by_somebody_else() {
+        let mut site = Site::new(6, 20);
+        let liar = site.holder(7, 2);
+        assert!(site.map.lost(&pack(7), &liar));
+        assert!(!site.map.lost(&pack(7), &liar), "told once");
+        site.presences.insert(liar, Presence { standing: Standing::Suspect, ..HERE });
+        let orders = site.plan().orders;
+        assert_eq!(orders.len(), 1);
+        let order = orders[0];
+        assert_eq!((order.pack, order.index, order.why, order.source), (pack(7), 2, Why::Lost, Source::Local));
+        assert!(site.map.places(&pack(7)).all(|(holder, ..)| holder != order.to));
+        site.map.begin(order.pack, order.index, order.to).expect("free");
+        assert_eq!(site.plan(), Plan::default(), "what is on its way is not ordered again");
+    }
+
+    #[test]
+    fn a_silent_peer_is_waited_for_72_hours_and_12_when_few_are_left() {
+        let mut site = Site::new(8, 1);
+        for (hours, orders) in [(13, 0), (72, 0), (73, 1)] {
+            site.silent(site.holder(0, 0), hours);
+            let mut four = site.plan();
+            four.orders.retain(|order| order.why != Why::Thin);
+            assert_eq!(four.orders.len(), orders, "{hours} h");
+        }
+        // With 3+2, k + ⌈m/2⌉ is 4: one silent peer of five makes it thin after 12 h.
+        site.silent(site.holder(0, 0), 11);
+        assert_eq!(site.plan().orders, []);
+        site.silent(site.holder(0, 0), 12);
+        assert_eq!(site.plan().orders[0].why, Why::Thin);
+    }
+
+    #[test]
+    fn the_pack_with_the_least_margin_comes_first() {
+        let mut site = Site::new(9, 40);
+        site.map.lost(&pack(3), &site.holder(3, 0));
+        for index in 0..2 {
+            site.map.lost(&pack(9), &site.holder(9, index));
+        }
+        let plan = site.plan();
+        assert_eq!(plan.orders.iter().map(|order| order.pack).collect::<Vec<_>>(), [pack(9), pack(9), pack(3)]);
+        assert_eq!(plan.orders[0].margin, 0);
+        assert_eq!(site.map.plan_repairs(&site.presences, &site.targets, 1).orders.len(), 1);
+    }
+
+    #[test]
+    fn a_peer_that_comes_and_goes_for_four_days_causes_one_repair_and_no_more() {
+        let mut site = Site::new(6, 30);
+        let flapper = site.holder(0, 0);
+        let its = site.map.of_member(&flapper).count();
+        let mut made = 0;
+        for _ in 0..20 {
+            site.silent(flapper, 96);
+            made += site.repair();
+            site.silent(flapper, 0);
+            made += site.repair();
+        }
+        assert_eq!(made, its);
+        let view = site.map.view(&site.presences);
+        let extras: usize = site.map.packs().map(|pack| site.map.extras(pack, &view).len()).sum();
+        assert_eq!(extras, its, "the peer's own shards count again");
+    }
+
+    #[test]
+    fn a_pack_that_is_only_outside_is_repaired_from_peers_while_enough_answer() {
+        let mut site = Site::new(7, 1);
+        let view = site.map.view(&site.presences);
+        site.map.forget_local(pack(0), &view).expect("safe outside");
+        site.map.lost(&pack(0), &site.holder(0, 0));
+        assert_eq!(site.plan().orders[0].source, Source::Peers);
+        for index in 1..3 {
+            site.silent(site.holder(0, index), 24);
+        }
+        let too_few = Stuck::TooFewAnswer { answer: 2, needed: 3 };
+        assert_eq!(site.plan().stuck, [(pack(0), too_few)]);
+        let view = site.map.view(&site.presences);
+        assert_eq!((site.map.blocked(&view), site.map.unreadable(&view)), (vec![pack(0)], vec![]));
+        let view = site.map.view(&BTreeMap::new());
+        assert!(matches!(site.map.forget_local(pack(0), &view), Err(StripeError::NotSafe { healthy: 0, .. })));
+    }
+
+    #[test]
+    fn when_more_than_m_members_die_the_lost_packs_are_named() {
+        let mut site = Site::new(12, 60);
+        for number in 0..60 {
+            site.map.set_local(pack(number), false).expect("in the map");
+        }
+        let dead: Vec<MemberId> = (0..3).map(|index| site.holder(0, index)).collect();
+        dead[..2].iter().for_each(|member| site.silent(*member, 24 * 31));
+        assert_eq!(site.plan().unreadable, []);
+        site.silent(dead[2], 24 * 31);
+        let lost: Vec<PackId> = site
+            .map
+            .packs()
+            .filter(|pack| site.map.places(pack).filter(|(holder, ..)| dead.contains(holder)).count() > 2)
+            .copied()
+            .collect();
+        assert!(lost.contains(&pack(0)));
+        assert_eq!(site.plan().unreadable, lost);
+        assert_eq!(site.state(0), StripeState::Unreadable);
+    }
+
+    #[test]
+    fn without_a_spare_member_a_repair_is_stuck_and_says_so() {
+        let mut site = Site::new(5, 1);
+        site.silent(site.holder(0, 4), 100);
+        assert_eq!(site.plan().stuck, [(pack(0), Stuck::NoMember)]);
+        assert_eq!(site.state(0), StripeState::OffSiteSafe { healthy: 4 });
+        site.silent(site.holder(0, 3), 100);
+        assert_eq!(site.state(0), StripeState::Degraded { healthy: 3 });
+    }
+
+    #[test]
+    fn old_packs_move_to_a_new_group_a_few_at_a_time() {
+        let mut site = Site::new(8, 30);
+        let mut candidates: Vec<_> = (1..=8)
+            .map(|number| Candidate { member: member(number), domains: Domains::default(), room_bytes: 1 << 40 })
+            .collect();
+        let left = site.group.members[0];
+        candidates.retain(|one| one.member != left);
+        let next = site.group.next(&candidates, site.group.redundancy).expect("enough").expect("somebody left");
+        assert_eq!(site.map.plan_moves(&next, &site.presences, 4).len(), 4);
+        for _ in 0..30 {
+            for order in site.map.plan_moves(&next, &site.presences, 4) {
+                assert_eq!(order.why, Why::Moved);
+                site.map.begin(order.pack, order.index, order.to).expect("free");
+                site.map.receipt(order.pack, order.index, order.to).expect("meant");
+            }
+        }
+        assert_eq!(site.map.plan_moves(&next, &site.presences, 4), []);
+        let old = pack(3);
+        let told = site.map.retire(&old);
+        assert!(told.len() >= 5 && site.map.places(&old).count() == 0);
+    }
+
+    #[test]
+    fn a_map_is_rebuilt_from_inventories() {
+        let site = Site::new(6, 10);
+        let mut rebuilt = StripeMap::new();
+        let redundancy = site.group.redundancy;
+        for number in 1..=6 {
+            for (pack, index, _) in site.map.of_member(&member(number)) {
+                rebuilt.adopt(pack, redundancy, index, member(number)).expect("fits");
+            }
+        }
+        let view = rebuilt.view(&site.presences);
+        assert!(rebuilt.packs().all(|pack| rebuilt.state(pack, &view) == Some(StripeState::FullyProtected)));
+        assert!(rebuilt.adopt(pack(0), redundancy, 5, member(9)).is_err());
+        assert!(rebuilt.adopt(pack(0), Redundancy::new(1, 1).expect("fits"), 0, member(9)).is_err());
+    }
+
+    #[test]
+    fn a_map_of_30_000_packs_of_48_shards_fits_into_64_mib() {
+        let candidate = |number| Candidate { member: member(number), domains: Domains::default(), room_bytes: 1 };
+        let candidates: Vec<_> = (0..48).map(candidate).collect();
+        let group = Group::found(&candidates, Redundancy::new(32, 16).expect("fits")).expect("enough");
+        let mut map = StripeMap::new();
+        (0..30_000).for_each(|number| map.place(pack(number), &group).expect("new"));
+        let bytes = map.memory_bytes();
+        println!("stripe map of 30 000 packs of 48 shards: {bytes} bytes");
+        assert!(bytes <= 16 << 20, "{bytes}: far below 64 MiB, so that shard ids (44 MiB) fit beside it");
+    }
+}
