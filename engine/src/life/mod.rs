@@ -60,20 +60,29 @@ impl Redundancy {
 /// Numbers drawn from a seed: the same seed gives the same numbers on every machine.
 ///
 /// BLAKE3's extendable output, so whoever does not know the seed cannot guess the next number.
-pub(crate) struct Draws(blake3::OutputReader);
+pub(crate) struct Draws {
+    output: blake3::OutputReader,
+    /// Bytes that were taken out of `output`, one block at a time, and how many of them are used up.
+    block: [u8; 64],
+    used: usize,
+}
 
 impl Draws {
     /// `purpose` keeps draws for different ends apart.
     pub(crate) fn new(purpose: &str, seed: &[u8]) -> Self {
-        Self(blake3::Hasher::new_derive_key(purpose).update(seed).finalize_xof())
+        let output = blake3::Hasher::new_derive_key(purpose).update(seed).finalize_xof();
+        Self { output, block: [0; 64], used: 64 }
     }
 
     /// A number below `bound`, which is not 0; the bias is below 2⁻⁶⁴ · `bound`.
     pub(crate) fn below(&mut self, bound: u64) -> u64 {
-        let mut bytes = [0; 8];
-        self.0.fill(&mut bytes);
-        let scaled = (u128::from(u64::from_le_bytes(bytes)) * u128::from(bound)) >> 64;
-        u64::try_from(scaled).unwrap_or(0)
+        if self.used == self.block.len() {
+            self.output.fill(&mut self.block);
+            self.used = 0;
+        }
+        let drawn = self.block[self.used..self.used + 8].iter().fold(0, |sum, byte| sum << 8 | u128::from(*byte));
+        self.used += 8;
+        u64::try_from((drawn * u128::from(bound)) >> 64).unwrap_or(0)
     }
 }
 

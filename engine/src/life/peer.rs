@@ -145,6 +145,12 @@ impl Peer {
         Presence { standing: self.standing, counts: self.counts(), silent }
     }
 
+    /// The check that was asked for and is not over. Whoever was restarted meanwhile begins it again.
+    #[must_use]
+    pub const fn under_way(&self) -> Option<Check> {
+        self.running
+    }
+
     fn counts(&self) -> bool {
         match self.standing {
             Standing::Ok | Standing::Away | Standing::Suspect => self.owes.is_none(),

@@ -6,15 +6,16 @@
 //! | thin | its holder is silent for 12 h, and at most k + ⌈m/2⌉ shards are healthy |
 //! | absent | its holder does not count any more: silent for 72 h, gone, expelled |
 //!
-//! A plan changes nothing. Each order that is carried out begins with [`StripeMap::begin`], so no later plan asks for the
-//! same again, and a shard that was made again for a peer that comes back is an extra, which is kept: peers that come and
-//! go cause one repair and not one a day. Source: mutual-backup 4.6.
+//! A plan changes nothing. Each order that is carried out begins with [`StripeMap::begin_order`], so no later plan asks for
+//! the same again, and a shard that was made again for a peer that comes back is an extra, which is kept: peers that come
+//! and go cause one repair and not one a day. An extra is given up where no member is free and another shard of the pack is
+//! lost, or absent for 72 h; never for one that is merely thin. Source: mutual-backup 4.6.
 
 use std::collections::BTreeMap;
 
 use super::peer::{ABSENT_AFTER, Presence};
 use super::placement::Group;
-use super::stripe::{Place, ShardState, Stripe, StripeMap, View};
+use super::stripe::{Place, ShardState, Stripe, StripeError, StripeMap, View};
 use crate::ids::{MemberId, PackId};
 use crate::units::Seconds;
 
@@ -52,6 +53,8 @@ pub struct Order {
     pub index: usize,
     /// To whom.
     pub to: MemberId,
+    /// An extra that this member has to give up for it; to be condemned there.
+    pub replaces: Option<usize>,
     /// Why.
     pub why: Why,
     /// From what.
@@ -106,6 +109,19 @@ impl StripeMap {
         plan
     }
 
+    /// Begins to carry out an order; what it replaces is forgotten.
+    ///
+    /// # Errors
+    /// [`StripeError::Unknown`], [`StripeError::Occupied`] when the map has changed since the plan.
+    pub fn begin_order(&mut self, order: &Order) -> Result<(), StripeError> {
+        let gives_up = |(member, index, _)| member == order.to && Some(index) == order.replaces;
+        let is_given_up = self.places(&order.pack).any(gives_up);
+        if is_given_up {
+            self.release(&order.pack, &order.to);
+        }
+        self.begin(order.pack, order.index, order.to)
+    }
+
     /// Plans the slow way of older packs to the members of the present group; at most `limit` orders.
     #[must_use]
     pub fn plan_moves(&self, group: &Group, presences: &BTreeMap<MemberId, Presence>, limit: usize) -> Vec<Order> {
@@ -122,7 +138,7 @@ impl StripeMap {
             let source = source(stripe, &view).ok();
             missing.filter_map(move |index| {
                 let (to, source) = (free.next(stripe)?, source?);
-                Some(Order { pack: *pack, index, to, why: Why::Moved, source, margin: i32::MAX })
+                Some(Order { pack: *pack, index, to, replaces: None, why: Why::Moved, source, margin: i32::MAX })
             })
         });
         orders.take(limit).collect()
@@ -203,11 +219,40 @@ fn repair(pack: PackId, stripe: &Stripe, view: &View, targets: &[Target], plan: 
     };
     let margin = i32::try_from(healthy).unwrap_or(0) - i32::try_from(stripe.redundancy.data()).unwrap_or(0);
     let mut free = Free::new(&pack, stripe, targets);
+    let mut given_up = 0;
     for index in missing {
-        let Some(to) = free.next(stripe) else { return plan.stuck.push((pack, Stuck::NoMember)) };
         let why = why(stripe, view, index);
-        plan.orders.push(Order { pack, index, to, why, source, margin });
+        let chosen = free.next(stripe).map(|to| (to, None)).or_else(|| match why {
+            Why::Thin | Why::Moved => None,
+            Why::Lost | Why::Absent => give_up_an_extra(stripe, view, targets, &mut given_up),
+        });
+        let Some((to, replaces)) = chosen else {
+            plan.stuck.push((pack, Stuck::NoMember));
+            return;
+        };
+        plan.orders.push(Order { pack, index, to, replaces, why, source, margin });
     }
+}
+
+/// A member whose shard another healthy member holds too, and which shard that is; each shard is given up once in a plan.
+fn give_up_an_extra(
+    stripe: &Stripe,
+    view: &View,
+    targets: &[Target],
+    given_up: &mut u64,
+) -> Option<(MemberId, Option<usize>)> {
+    let answers = |place: &&Place| place.state == ShardState::Held && view.of(place).answers();
+    let held: Vec<&Place> = stripe.places.iter().filter(answers).collect();
+    let mut extras = held.iter().filter(|place| {
+        let is_twice = held.iter().filter(|other| other.index == place.index).count() > 1;
+        is_twice && *given_up & 1 << place.index == 0
+    });
+    let (target, place) = extras.find_map(|place| {
+        let target = targets.iter().find(|target| target.number == Some(place.member))?;
+        Some((target, place))
+    })?;
+    *given_up |= 1 << place.index;
+    Some((target.member, Some(usize::from(place.index))))
 }
 
 fn why(stripe: &Stripe, view: &View, index: usize) -> Why {
@@ -286,7 +331,7 @@ mod tests {
         fn repair(&mut self) -> usize {
             let orders = self.plan().orders;
             for order in &orders {
-                self.map.begin(order.pack, order.index, order.to).expect("free");
+                self.map.begin_order(order).expect("free");
                 self.map.receipt(order.pack, order.index, order.to).expect("meant");
             }
             orders.len()
@@ -319,7 +364,7 @@ mod tests {
         let order = orders[0];
         assert_eq!((order.pack, order.index, order.why, order.source), (pack(7), 2, Why::Lost, Source::Local));
         assert!(site.map.places(&pack(7)).all(|(holder, ..)| holder != order.to));
-        site.map.begin(order.pack, order.index, order.to).expect("free");
+        site.map.begin_order(&order).expect("free");
         assert_eq!(site.plan(), Plan::default(), "what is on its way is not ordered again");
     }
 
@@ -368,6 +413,23 @@ mod tests {
         let view = site.map.view(&site.presences);
         let extras: usize = site.map.packs().map(|pack| site.map.extras(pack, &view).len()).sum();
         assert_eq!(extras, its, "the peer's own shards count again");
+    }
+
+    #[test]
+    fn an_extra_is_given_up_for_a_shard_that_nobody_has_when_no_member_is_free() {
+        let mut site = Site::new(6, 1);
+        site.silent(site.holder(0, 0), 96);
+        assert_eq!(site.repair(), 1);
+        site.silent(site.holder(0, 0), 0);
+        site.silent(site.holder(0, 1), 13);
+        assert_eq!(site.plan().orders, [], "not for one that is merely silent");
+        site.silent(site.holder(0, 1), 31 * 24);
+        let order = site.plan().orders[0];
+        assert_eq!((order.index, order.replaces), (1, Some(0)));
+        assert_eq!(site.repair(), 1);
+        assert_eq!(site.state(0), StripeState::FullyProtected);
+        site.silent(site.holder(0, 2), 31 * 24);
+        assert_eq!(site.plan().stuck, [(pack(0), Stuck::NoMember)]);
     }
 
     #[test]
@@ -432,7 +494,7 @@ mod tests {
         for _ in 0..30 {
             for order in site.map.plan_moves(&next, &site.presences, 4) {
                 assert_eq!(order.why, Why::Moved);
-                site.map.begin(order.pack, order.index, order.to).expect("free");
+                site.map.begin_order(&order).expect("free");
                 site.map.receipt(order.pack, order.index, order.to).expect("meant");
             }
         }

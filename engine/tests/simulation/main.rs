@@ -1,0 +1,73 @@
+//! Mutual backup of 1 to 48 boxes in one thread a run, from a seed: the machines of `engine/src/life`, driven through
+//! partitions, power cuts, disks that are not there, wrong clocks, liars, slow and flapping peers, peers that come back
+//! after 29 and 31 days, and owners that are taken over.
+//!
+//! What must hold is looked at after each event (`world.rs`, `host.rs`). A failing run prints its seed;
+//! `DATIS_SEED=n cargo test -p datis-engine --test simulation seeds` runs it alone. `DATIS_SEEDS` sets how many are run.
+
+mod deaths;
+mod host;
+mod owner;
+#[cfg(feature = "plant")]
+mod planted;
+mod rng;
+mod world;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::world::{Seen, World};
+
+const SEEDS: u64 = 2_000;
+const THREADS: u64 = 2;
+
+fn number(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok().and_then(|text| text.parse().ok())
+}
+
+fn run(seed: u64) -> Seen {
+    let run = catch_unwind(AssertUnwindSafe(|| World::new(seed).run()));
+    run.unwrap_or_else(|cause| {
+        println!(
+            "seed {seed} failed; again with: DATIS_SEED={seed} cargo test -p datis-engine --test simulation seeds"
+        );
+        std::panic::resume_unwind(cause)
+    })
+}
+
+#[test]
+fn seeds_of_mutual_backup_hold_what_is_promised() {
+    if let Some(seed) = number("DATIS_SEED") {
+        println!("{:?}", run(seed));
+        return;
+    }
+    let seeds = number("DATIS_SEEDS").unwrap_or(SEEDS);
+    let workers: Vec<_> = (0..THREADS)
+        .map(|first| {
+            std::thread::spawn(move || {
+                let mut sum = Seen::default();
+                (first..seeds).step_by(2).for_each(|seed| sum += run(seed));
+                sum
+            })
+        })
+        .collect();
+    let mut sum = Seen::default();
+    for worker in workers {
+        match worker.join() {
+            Ok(seen) => sum += seen,
+            Err(cause) => std::panic::resume_unwind(cause),
+        }
+    }
+    println!("{seeds} seeds: {sum:?}");
+    // A simulation in which nothing happens proves nothing.
+    for (count, what) in [
+        (sum.safe, "packs that became safe"),
+        (sum.losses, "proven losses"),
+        (sum.repairs, "repairs"),
+        (sum.erased, "shards erased in time"),
+        (sum.brakes, "brakes pulled"),
+        (sum.returned, "peers that came back"),
+        (sum.destroyed, "boxes that died or lied"),
+    ] {
+        assert!(count >= seeds / 50, "only {count} {what} in {seeds} seeds");
+    }
+}
