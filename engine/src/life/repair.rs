@@ -416,6 +416,22 @@ mod tests {
     }
 
     #[test]
+    fn a_member_that_will_not_take_a_shard_is_passed_over() {
+        let mut site = Site::new(6, 0);
+        site.map.place(pack(0), &site.group).expect("new");
+        let full = site.holder(0, 2);
+        for index in [0, 1, 3, 4] {
+            site.map.receipt(pack(0), index, site.holder(0, index)).expect("meant");
+        }
+        assert_eq!(site.plan(), Plan::default(), "it is on its way");
+        assert!(site.map.withdraw(&pack(0), &full));
+        assert!(!site.map.withdraw(&pack(0), &site.holder(0, 0)), "what is signed for stays");
+        site.targets.retain(|member| *member != full);
+        assert_eq!(site.repair(), 1);
+        assert_eq!(site.state(0), StripeState::FullyProtected);
+    }
+
+    #[test]
     fn an_extra_is_given_up_for_a_shard_that_nobody_has_when_no_member_is_free() {
         let mut site = Site::new(6, 1);
         site.silent(site.holder(0, 0), 96);

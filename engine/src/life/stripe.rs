@@ -290,6 +290,16 @@ impl StripeMap {
         Ok(())
     }
 
+    /// Takes back a shard that a member will not take (it is over quota, full or read-only), so that the next plan finds
+    /// another. Whoever plans leaves the member out of the targets for a while. Returns whether there was one on its way.
+    pub fn withdraw(&mut self, pack: &PackId, member: &MemberId) -> bool {
+        let number = self.known(member);
+        let Some(stripe) = self.stripes.get_mut(pack) else { return false };
+        let before = stripe.places.len();
+        stripe.places.retain(|place| Some(place.member) != number || place.state != ShardState::Sending);
+        stripe.places.len() < before
+    }
+
     /// Says whether the box has the pack itself.
     ///
     /// # Errors

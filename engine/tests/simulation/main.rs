@@ -67,6 +67,7 @@ fn seeds_of_mutual_backup_hold_what_is_promised() {
         (sum.brakes, "brakes pulled"),
         (sum.returned, "peers that came back"),
         (sum.destroyed, "boxes that died or lied"),
+        (sum.refused, "shards that a full disk refused"),
     ] {
         assert!(count >= seeds / 50, "only {count} {what} in {seeds} seeds");
     }

@@ -27,6 +27,8 @@ pub(crate) struct Pack {
     pub(crate) repairs: u32,
     /// Repairs for which an extra was given up.
     pub(crate) swaps: u32,
+    /// Shards that a member would not take.
+    pub(crate) withdrawn: u32,
 }
 
 /// What one peer is audited for.
@@ -50,6 +52,8 @@ pub(crate) struct Owner {
     /// Counts changes of who holds what.
     pub(crate) version: u64,
     audited: BTreeMap<usize, Audited>,
+    /// Members that would not take something, and until when they are passed over.
+    pub(crate) full: BTreeMap<usize, u64>,
     pub(crate) taken_over: bool,
     pub(crate) alerted: bool,
 }
@@ -71,6 +75,7 @@ impl Owner {
             ballast: BTreeMap::new(),
             version: 1,
             audited: BTreeMap::new(),
+            full: BTreeMap::new(),
             taken_over: false,
             alerted: false,
         }

@@ -15,7 +15,7 @@ use datis_engine::life::placement::{Candidate, Domains};
 use datis_engine::life::repair::THIN_AFTER;
 use datis_engine::life::stripe::{Progress, ShardState, StripeError};
 
-use crate::host::{DAY, HOUR, Host, member};
+use crate::host::{DAY, Disk, HOUR, Host, member};
 use crate::owner::{BALLAST_BYTES, Owner, Pack};
 use crate::rng::Rng;
 use crate::world::troubles::Trouble;
@@ -52,6 +52,7 @@ pub(crate) struct Seen {
     pub(crate) brakes: u64,
     pub(crate) returned: u64,
     pub(crate) destroyed: u64,
+    pub(crate) refused: u64,
 }
 
 impl std::ops::AddAssign for Seen {
@@ -64,6 +65,7 @@ impl std::ops::AddAssign for Seen {
         self.brakes += other.brakes;
         self.returned += other.returned;
         self.destroyed += other.destroyed;
+        self.refused += other.refused;
     }
 }
 
@@ -339,6 +341,7 @@ impl World {
             losses: 0,
             repairs: 0,
             swaps: 0,
+            withdrawn: 0,
         });
         for index in 0..group.redundancy.width() {
             let peer = usize::from(group.member_for(&id, index).as_bytes()[0]);
@@ -358,6 +361,14 @@ impl World {
         let slow = self.hosts[peer].slow && self.rng.percent(50);
         let is_made = self.reach(owner, peer) && !slow && !self.owners[owner].taken_over;
         let is_stored = is_made && self.hosts[peer].store(self.t, owner, shard, len, crashes);
+        let refuses = is_made && matches!(self.hosts[peer].disk, Disk::Full | Disk::ReadOnly);
+        if refuses && self.rng.percent(30) {
+            let one = &mut self.owners[owner];
+            one.full.insert(peer, self.t + DAY);
+            one.packs[pack].withdrawn += u32::from(one.map.withdraw(&id, &member(peer)));
+            self.seen.refused += 1;
+            return;
+        }
         // The receipt is lost on the way, or with the owner's power before it was saved.
         if !is_stored || self.rng.percent(3) {
             let again = self.rng.range(HOUR / 2, 3 * HOUR);
@@ -389,7 +400,9 @@ impl World {
             let presence = view.presence(now);
             bits | u64::from(!presence.counts || presence.silent >= THIN_AFTER) << peer
         });
-        let targets: Vec<_> = presences.keys().copied().collect();
+        let one = &self.owners[owner];
+        let has_room = |peer: &&usize| one.full.get(*peer).is_none_or(|until| *until <= self.t);
+        let targets: Vec<_> = one.peers.keys().filter(has_room).map(|peer| member(*peer)).collect();
         self.owners[owner].packs.iter_mut().for_each(|pack| pack.missed |= missed);
         let plan = self.owners[owner].map.plan_repairs(&presences, &targets, 1_000);
         for order in plan.orders {
@@ -400,7 +413,7 @@ impl World {
             pack.repairs += 1;
             pack.swaps += u32::from(order.replaces.is_some());
             one.version += 1;
-            let causes = pack.missed.count_ones() + pack.losses + pack.swaps;
+            let causes = pack.missed.count_ones() + pack.losses + pack.swaps + pack.withdrawn;
             assert!(pack.repairs <= causes, "{} repairs of a pack for {causes} causes: {order:?}", pack.repairs);
             self.seen.repairs += 1;
             let peer = usize::from(order.to.as_bytes()[0]);
