@@ -157,8 +157,9 @@ impl Stripe {
 pub struct View(Vec<Presence>);
 
 impl View {
+    /// Who came into the map after the view was made counts as a stranger.
     pub(super) fn of(&self, place: &Place) -> Presence {
-        self.0[usize::from(place.member)]
+        self.0.get(usize::from(place.member)).copied().unwrap_or(STRANGER)
     }
 }
 
