@@ -9,6 +9,8 @@ use std::net::IpAddr;
 use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 
+use datis_engine::format::kit::KitHint;
+
 use crate::bundle;
 use crate::certs::{CertError, Certs};
 use crate::config::{Config, ConfigError, DataDir};
@@ -16,6 +18,8 @@ use crate::control::{self, Answer, Command, Desk, Failed, FailedKind, Paced};
 use crate::files;
 use crate::operations::{self, Limits, OpenError, Site};
 use crate::partner::{Arrivals, Door, server_config};
+use crate::peers::AllowPrivate;
+use crate::recovery::{Recovery, RecoveryError};
 use crate::vault::{Vault, VaultError};
 
 pub(crate) use lock::{Lock, LockError, Way};
@@ -34,6 +38,8 @@ pub(crate) enum AppError {
     Open(#[from] OpenError),
     #[error(transparent)]
     Lock(#[from] LockError),
+    #[error("a lost box is being brought back into {folder}: give the same `datisd recover` again until it has ended")]
+    Recovering { folder: String },
     #[error("there is no box in {folder}; `datisd init --data {folder}` makes one there")]
     NoBox { folder: String },
     #[error("{what} {address} cannot be listened on; another program may have it, so stop that or choose another port")]
@@ -68,10 +74,19 @@ impl AppError {
             | Self::Open(_)
             | Self::Lock(_)
             | Self::NoBox { .. }
+            | Self::Recovering { .. }
             | Self::Listen { .. }
             | Self::System { .. }
             | Self::Serve(_) => false,
         }
+    }
+}
+
+impl From<RecoveryError> for Failed {
+    fn from(error: RecoveryError) -> Self {
+        let is_attention = matches!(error, RecoveryError::Packs { .. });
+        let kind = if is_attention { FailedKind::Brake } else { FailedKind::Failed };
+        Self { sentence: control::with_causes(&error), kind }
     }
 }
 
@@ -109,10 +124,28 @@ struct Opened {
 
 /// Opens the box in the locked folder, and makes what is not there yet. `step` hears of each thing that is made.
 fn open(dir: &DataDir, lock: Lock, step: &mut dyn FnMut(&str)) -> Result<Opened, AppError> {
+    check_not_recovering(dir)?;
+    open_marked(dir, lock, step)
+}
+
+/// A folder that is being filled is no box yet: another vault must not begin in it.
+fn check_not_recovering(dir: &DataDir) -> Result<(), AppError> {
+    if dir.recovery_mark().exists() {
+        Err(AppError::Recovering { folder: dir.root().display().to_string() })
+    } else {
+        Ok(())
+    }
+}
+
+fn open_marked(dir: &DataDir, lock: Lock, step: &mut dyn FnMut(&str)) -> Result<Opened, AppError> {
     let config = Config::read(dir)?;
     let vault = Vault::open_or_make(dir, config.box_name.as_deref(), step)?;
     let certs = Arc::new(Certs::open_or_make(dir, vault.id, step)?);
-    let limits = Limits { disk_reserve: config.storage.reserve_bytes, ..Limits::default() };
+    let limits = Limits {
+        disk_reserve: config.storage.reserve_bytes,
+        hosted_bytes_per_member: config.community.hosted_bytes_per_member,
+        ..Limits::default()
+    };
     let site = Arc::new(Site::open(dir, vault, limits)?);
     // The vault's file is made once, on the first start.
     let made_at = files::written_at(&dir.vault_file()).unwrap_or_else(|| site.clock.now());
@@ -154,6 +187,7 @@ pub(crate) fn command(dir: &DataDir, command: &Command, progress: &mut dyn FnMut
             let listen = opened.config.machine_port.listen;
             let port = opened.config.machine_port.port;
             let desk = Desk {
+                peers: None,
                 dir: dir.clone(),
                 host: advertised_host(&opened.config, listen),
                 machine_port: (port != 0).then_some(port),
@@ -181,7 +215,30 @@ pub(crate) fn rebuild(dir: &DataDir, progress: &mut dyn FnMut(&str)) -> Result<A
     Ok(control::show_rebuild(&operations::rebuild(dir, vault, &mut |at| paced.hear(&at))?))
 }
 
+/// Brings a lost box back into an empty folder, with the text of its kit and what other boxes keep of it. `more`: other boxes to
+/// begin with. `without_lost`: packs that cannot be put together are named and left out.
+pub(crate) fn recover(
+    dir: &DataDir,
+    kit: &str,
+    more: &[KitHint],
+    (private, without_lost): (AllowPrivate, bool),
+    progress: &mut dyn FnMut(&str),
+) -> Result<Answer, Failed> {
+    files::make_private_dir(dir.root()).map_err(|e| AppError::from(LockError::from(e)))?;
+    let lock = Lock::take(dir).map_err(AppError::from)?;
+    let recovery = Recovery::begin(dir, kit, more, private)?;
+    let recovered = recovery.fill(without_lost, &mut |line| progress(&line))?;
+    let config = Config::read(dir).map_err(AppError::from)?;
+    let vault = Vault::open_or_make(dir, config.box_name.as_deref(), &mut |_| ()).map_err(AppError::from)?;
+    let mut paced = Paced::new(progress);
+    let rebuilt = operations::rebuild(dir, vault, &mut |at| paced.hear(&at))?;
+    let opened = open_marked(dir, lock, &mut |_| ())?;
+    let told = recovery.take_the_place(&opened.site, &mut |line| progress(&line))?;
+    Ok(control::show_recovered(&recovered, told, control::show_rebuild(&rebuilt)))
+}
+
 fn check_there(dir: &DataDir) -> Result<(), AppError> {
+    check_not_recovering(dir)?;
     // The vault file is the first thing that cannot be made again.
     if dir.vault_file().exists() { Ok(()) } else { Err(AppError::NoBox { folder: dir.root().display().to_string() }) }
 }

@@ -165,6 +165,16 @@ pub fn certificate_key(der: &[u8]) -> Option<PublicKey> {
     if ed25519 { PublicKey::from_slice(&info.subject_public_key.data) } else { None }
 }
 
+/// The Ed25519 key of a certificate (DER) that is signed with the key itself, as other boxes make them; `None` for any other.
+/// A machine's certificate is never one: it carries another name than its issuer's.
+#[must_use]
+pub fn self_signed_key(der: &[u8]) -> Option<PublicKey> {
+    let key = certificate_key(der)?;
+    let (rest, certificate) = X509Certificate::from_der(der).ok()?;
+    let is_own = rest.is_empty() && certificate.issuer().as_raw() == certificate.subject().as_raw();
+    (is_own && certificate.verify_signature(None).is_ok()).then_some(key)
+}
+
 fn key_pair(of: &'static str, der: &[u8]) -> Result<KeyPair, CertError> {
     KeyPair::from_pkcs8_der_and_sign_algo(&PrivatePkcs8KeyDer::from(der), &PKCS_ED25519)
         .map_err(|source| CertError::Make { of, source })
@@ -274,6 +284,32 @@ mod tests {
         let other = request(&KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).expect("key"));
         assert!(MachineRequest::parse(&other).is_err());
         assert!(MachineRequest::parse(b"").is_err());
+    }
+
+    #[test]
+    fn a_certificate_is_self_signed_only_by_its_own_ed25519_key() {
+        let (_folder, certs) = certs();
+        let key = KeyPair::generate_for(&PKCS_ED25519).expect("key");
+        let own = CertificateParams::default().self_signed(&key).expect("certificate").der().to_vec();
+        assert_eq!(self_signed_key(&own), certificate_key(&own));
+        assert!(self_signed_key(&own).is_some());
+        assert!(self_signed_key(&certs.server().0).is_some(), "boxes show the certificate that machines know them by");
+        for at in [own.len() - 1, own.len() / 2] {
+            let mut altered = own.clone();
+            altered[at] ^= 1;
+            assert_eq!(self_signed_key(&altered), None, "byte {at}");
+        }
+        assert_eq!(self_signed_key(&[own.as_slice(), b"x"].concat()), None);
+        let request = MachineRequest::parse(&request(&key)).expect("request");
+        let machine = certs.sign_machine(&request, MachineId::from_bytes([9; 16]), UnixMillis(0)).expect("sign");
+        assert_eq!(self_signed_key(&machine), None);
+        let other = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).expect("key");
+        let other = CertificateParams::default().self_signed(&other).expect("certificate").der().to_vec();
+        assert_eq!(self_signed_key(&other), None);
+        // One key's name and another one's signature.
+        let issuer = Issuer::new(CertificateParams::default(), KeyPair::generate_for(&PKCS_ED25519).expect("key"));
+        let foreign = CertificateParams::default().signed_by(&key, &issuer).expect("certificate").der().to_vec();
+        assert_eq!(self_signed_key(&foreign), None);
     }
 
     #[test]

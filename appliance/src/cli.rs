@@ -1,6 +1,7 @@
 //! The command line of `datisd`: what can be said, and how the process ends.
 
 mod bundle;
+mod community;
 mod sheets;
 mod ssh;
 
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use datis_engine::format::kit::KitHint;
 use datis_engine::ids::{MachineName, Profile};
 use datis_engine::retention::RetentionPolicy;
 use datis_engine::units::Seconds;
@@ -198,6 +200,29 @@ enum Verb {
     Auth {
         #[command(subcommand)]
         what: Auth,
+    },
+    /// Bring a lost box back into an empty folder, out of its recovery kit and what other boxes keep of it. Goes on where an earlier
+    /// try has ended. Ends with 3 when packs cannot be had yet; they are named.
+    Recover {
+        /// The text of the kit.
+        #[arg(long, value_name = "FILE")]
+        kit: PathBuf,
+        /// Another box of the community, where none of those on the kit answers; may be given several times.
+        #[arg(long, value_name = "HOST:PORT#PIN")]
+        peer: Vec<KitHint>,
+        /// Look for boxes in local networks too.
+        #[arg(long)]
+        near: bool,
+        /// Go on without packs that cannot be put together, once it is certain that they are lost; they are named.
+        #[arg(long)]
+        without_lost: bool,
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Say which other boxes this one belongs together with.
+    Community {
+        #[command(subcommand)]
+        what: community::Community,
     },
     /// Make, sign and check what boxes of a reseller start with, and have a box take it.
     Bundle {
@@ -396,6 +421,10 @@ pub fn main() -> ExitCode {
         },
         Verb::Auth { what } => what.command(),
         Verb::Bundle { what } => return bundle::run(what, &dir),
+        Verb::Community { what } => return community::run(what, &dir),
+        Verb::Recover { kit, peer, near, without_lost, form } => {
+            return community::recover(&dir, &kit, &peer, (near, without_lost), form);
+        }
     };
     let answered = app::command(&dir, &command, &mut |line| eprintln!("{line}"));
     // What was found is on the sheets, so they come after it.

@@ -9,10 +9,12 @@ use datis_engine::wire::MACHINE_PORT;
 use serde::Deserialize;
 
 mod bundle;
+mod community;
 mod defaults;
 mod partner;
 
 pub use bundle::{BundleConfig, KeyPrint, KeyPrintError};
+pub use community::CommunityConfig;
 pub(crate) use defaults::given;
 pub use defaults::{CommissioningDefaults, ConfigDefaults, DiscoveryDefaults, MachinePortDefaults, PortalDefaults};
 pub use partner::PartnerAddress;
@@ -84,6 +86,12 @@ impl DataDir {
         self.0.join("network-trial")
     }
 
+    /// There only as long as a lost box is being brought back into the folder; its content is the vault's id.
+    #[must_use]
+    pub fn recovery_mark(&self) -> PathBuf {
+        self.0.join("recovering")
+    }
+
     /// Folder of the catalog.
     #[must_use]
     pub fn catalog_dir(&self) -> PathBuf {
@@ -100,6 +108,12 @@ impl DataDir {
     #[must_use]
     pub fn store_dir(&self) -> PathBuf {
         self.0.join("store")
+    }
+
+    /// Folder of what the box keeps for other members of its community; may be a disk of its own.
+    #[must_use]
+    pub fn hosted_dir(&self) -> PathBuf {
+        self.0.join("hosted")
     }
 
     /// What belongs to the vault as a whole, sealed for its recipients.
@@ -169,6 +183,8 @@ pub struct Config {
     pub network: NetworkConfig,
     /// Whose defaults it starts with.
     pub bundle: BundleConfig,
+    /// How it deals with other boxes.
+    pub community: CommunityConfig,
 }
 
 /// Section `machine_port`.

@@ -54,6 +54,14 @@ pub(crate) fn read_if_there(path: &Path, max: u64) -> Result<Option<Vec<u8>>, Fi
     Ok(Some(bytes))
 }
 
+/// Removes a file; one that is not there is no error.
+pub(crate) fn remove_if_there(path: &Path) -> Result<(), FileError> {
+    match std::fs::remove_file(path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(FileError::at("remove", path)(e)),
+        _ => Ok(()),
+    }
+}
+
 /// Writes a file with mode 0600 that is not there yet; returns once it would survive a power cut.
 ///
 /// A file of that name is never replaced: that is an error.

@@ -9,7 +9,11 @@ use std::path::{Path, PathBuf};
 use datis_engine::format::FormatError;
 use datis_engine::format::kit::{RecoveryKit, VaultFile};
 use datis_engine::ids::VaultId;
-use datis_engine::keys::{ChunkKeys, DedupSecret, KeyError, Recipients, SigningKey, VaultIdentity, random_bytes};
+use datis_engine::keys::{
+    ChunkKeys, DedupSecret, DispersalSecret, KeptSigningKey, KeyError, Recipients, SigningKey, VaultIdentity,
+    random_bytes,
+};
+use datis_engine::outside::head_content::HeadContent;
 use datis_engine::units::UnixMillis;
 use zeroize::Zeroizing;
 
@@ -36,6 +40,14 @@ pub struct Vault {
     pub recipients: Recipients,
     /// Signs receipts.
     pub receipt_key: SigningKey,
+    /// The same, to be handed on to the box that takes this one's place.
+    pub kept_receipt_key: KeptSigningKey,
+    /// What the box is known by: the key of its machine port, which signs what it tells other boxes.
+    pub device_key: SigningKey,
+    /// Seals what leaves for peers.
+    pub dispersal: DispersalSecret,
+    /// The vault file as it is in the store, sealed: heads carry it.
+    pub sealed_file: Vec<u8>,
 }
 
 /// Why the vault could not be opened or made.
@@ -68,6 +80,12 @@ pub enum VaultError {
         /// The file.
         path: PathBuf,
     },
+    /// A folder into which a lost box is brought back has keys of another one.
+    #[error("{path} is of another box; recover into an empty folder")]
+    OtherBox {
+        /// The file.
+        path: PathBuf,
+    },
     /// The recovery kit's key was taken off the box.
     #[error("the recovery kit is not on this box any more, so it cannot be printed again: {path} is missing")]
     KitGone {
@@ -97,7 +115,7 @@ impl Vault {
         if new && has_packs(dir) {
             return Err(VaultError::Missing { path: dir.vault_file() });
         }
-        let identity = identity(&dir.keys_dir().join("identity.age-key"), new, "box identity made", step)?;
+        let identity = identity(&identity_path(dir), new, "box identity made", step)?;
         let sealed = match vault_there {
             Some(sealed) => sealed,
             None => make_vault_file(dir, &identity, step)?,
@@ -112,8 +130,13 @@ impl Vault {
         })?;
         let recipients = Recipients::parse(file.recipients()).map_err(|source| VaultError::Key { path, source })?;
 
-        let receipt_key = SigningKey::from_pkcs8(&signing_key(dir, KeyFile::Receipt, step)?)
-            .map_err(|source| VaultError::Key { path: KeyFile::Receipt.path(dir), source })?;
+        let damaged_key = |source| VaultError::Key { path: KeyFile::Receipt.path(dir), source };
+        let receipt_pkcs8 = signing_key(dir, KeyFile::Receipt, step)?;
+        let receipt_key = SigningKey::from_pkcs8(&receipt_pkcs8).map_err(damaged_key)?;
+        let kept_receipt_key = KeptSigningKey::new(receipt_pkcs8).map_err(damaged_key)?;
+        let device_key = SigningKey::from_pkcs8(&signing_key(dir, KeyFile::Tls, step)?)
+            .map_err(|source| VaultError::Key { path: KeyFile::Tls.path(dir), source })?;
+        let dispersal = dispersal_secret(dir, step)?;
         let id = file.vault();
         Ok(Self {
             id,
@@ -123,6 +146,10 @@ impl Vault {
             identity,
             recipients,
             receipt_key,
+            kept_receipt_key,
+            device_key,
+            dispersal,
+            sealed_file: sealed,
         })
     }
 
@@ -134,7 +161,7 @@ impl Vault {
         let path = kit_path(dir);
         let text = read_text(&path)?.ok_or_else(|| VaultError::KitGone { path: path.clone() })?;
         let identity = VaultIdentity::parse(&text).map_err(|source| VaultError::Key { path, source })?;
-        Ok(RecoveryKit { vault: self.id, box_name: self.box_name.clone(), identity })
+        Ok(RecoveryKit { vault: self.id, box_name: self.box_name.clone(), identity, community: None })
     }
 }
 
@@ -177,7 +204,7 @@ pub fn kit_page(kit: &RecoveryKit) -> Zeroizing<String> {
 /// When the box made what it is known by: its keys, its vault.
 #[must_use]
 pub fn made_at(dir: &DataDir) -> [Option<UnixMillis>; 2] {
-    [dir.keys_dir().join("identity.age-key"), dir.vault_file()].map(|path| files::written_at(&path))
+    [identity_path(dir), dir.vault_file()].map(|path| files::written_at(&path))
 }
 
 /// The box's Ed25519 keys: three, so that none can be used in another's place.
@@ -229,6 +256,22 @@ pub(crate) fn signing_key(
     files::put_new(&path, &der)?;
     step(which.made());
     Ok(der)
+}
+
+/// Reads the secret that seals shards; makes it where there is none: boxes were set up before there were peers. Whoever uses it
+/// remembers its fingerprint, so that a lost one is noticed (`operations::dispersal`).
+fn dispersal_secret(dir: &DataDir, step: &mut dyn FnMut(&str)) -> Result<DispersalSecret, VaultError> {
+    let path = dispersal_path(dir);
+    if let Some(bytes) = files::read_if_there(&path, KEY_FILE_MAX)?.map(Zeroizing::new) {
+        let secret: Result<[u8; 32], _> = bytes.as_slice().try_into();
+        return secret
+            .map(DispersalSecret::from_bytes)
+            .map_err(|_| VaultError::Key { path, source: KeyError::TooLong { max: 32 } });
+    }
+    let secret = DispersalSecret::generate().map_err(VaultError::Make)?;
+    files::put_new(&path, secret.expose())?;
+    step("secret for peers made");
+    Ok(secret)
 }
 
 /// Keys of the portal (PKCS#8, DER, ECDSA P-256: the kind that every browser takes). Nothing that is stored rests on
@@ -289,6 +332,55 @@ fn has_packs(dir: &DataDir) -> bool {
     }
 }
 
+/// Makes the keys that a box has for itself alone, in a folder without packs.
+///
+/// # Errors
+/// [`VaultError`].
+pub(crate) fn make_own_keys(dir: &DataDir) -> Result<(), VaultError> {
+    for which in [KeyFile::Tls, KeyFile::MachineCa] {
+        let _made = signing_key(dir, which, &mut |_| ())?;
+    }
+    Ok(())
+}
+
+/// The box's own key, which is there: its certificate was made from it.
+///
+/// # Errors
+/// [`VaultError`].
+pub(crate) fn device_key(dir: &DataDir) -> Result<SigningKey, VaultError> {
+    SigningKey::from_pkcs8(&signing_key(dir, KeyFile::Tls, &mut |_| ())?)
+        .map_err(|source| VaultError::Key { path: KeyFile::Tls.path(dir), source })
+}
+
+/// Takes over what a lost box opened its packs and its shards with, what it signed receipts with, and the vault file.
+///
+/// # Errors
+/// [`VaultError::OtherBox`] where something else is there; [`VaultError::File`].
+pub(crate) fn inherit(dir: &DataDir, lost: &HeadContent) -> Result<(), VaultError> {
+    let text = Zeroizing::new(format!("{}\n", lost.identity.expose().as_str()));
+    for (path, bytes) in [
+        (identity_path(dir), text.as_bytes()),
+        (dispersal_path(dir), &lost.dispersal.expose()[..]),
+        (KeyFile::Receipt.path(dir), lost.receipt_key.expose()),
+        (dir.vault_file(), &lost.vault_file),
+    ] {
+        match files::read_if_there(&path, KEY_FILE_MAX)?.map(Zeroizing::new) {
+            None => files::put_new(&path, bytes)?,
+            Some(there) if there.as_slice() == bytes => {}
+            Some(_) => return Err(VaultError::OtherBox { path }),
+        }
+    }
+    Ok(())
+}
+
+fn identity_path(dir: &DataDir) -> PathBuf {
+    dir.keys_dir().join("identity.age-key")
+}
+
+fn dispersal_path(dir: &DataDir) -> PathBuf {
+    dir.keys_dir().join("dispersal.key")
+}
+
 fn make_vault_file(dir: &DataDir, identity: &VaultIdentity, step: &mut dyn FnMut(&str)) -> Result<Vec<u8>, VaultError> {
     let kit = self::identity(&kit_path(dir), true, "recovery kit made", step)?;
     let names = vec![identity.recipient(), kit.recipient()];
@@ -344,17 +436,24 @@ mod tests {
         let folder = tempfile::tempdir().expect("folder");
         let dir = DataDir::new(folder.path().join("box"));
         let (first, steps) = open(&dir).expect("first");
-        assert_eq!(steps.len(), 4);
+        assert_eq!(steps.len(), 6);
         let (second, steps) = open(&dir).expect("second");
         assert!(steps.is_empty());
         assert_eq!((first.id, first.secret.expose()), (second.id, second.secret.expose()));
         assert_eq!(first.receipt_key.public_key(), second.receipt_key.public_key());
+        assert_eq!(first.dispersal.expose(), second.dispersal.expose());
         assert!(first.box_name.starts_with("datis-") && first.box_name == second.box_name);
     }
 
     #[test]
     fn every_beginning_of_a_first_start_is_completed_by_the_next() {
-        let files = ["keys/identity.age-key", "keys/kit.age-key", "store/vault.age", "keys/receipt.pkcs8"];
+        let files = [
+            "keys/identity.age-key",
+            "keys/kit.age-key",
+            "store/vault.age",
+            "keys/receipt.pkcs8",
+            "keys/dispersal.key",
+        ];
         for made in 0..files.len() {
             let folder = tempfile::tempdir().expect("folder");
             let dir = DataDir::new(folder.path());

@@ -323,6 +323,32 @@ impl SigningKey {
     }
 }
 
+/// A private Ed25519 key in PKCS#8, as it is kept and handed on.
+#[derive(Clone, PartialEq, Eq)]
+pub struct KeptSigningKey(Zeroizing<Vec<u8>>);
+
+impl fmt::Debug for KeptSigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeptSigningKey(secret)")
+    }
+}
+
+impl KeptSigningKey {
+    /// Takes bytes that are a key.
+    ///
+    /// # Errors
+    /// [`KeyError::SigningKey`].
+    pub fn new(pkcs8: Zeroizing<Vec<u8>>) -> Result<Self, KeyError> {
+        SigningKey::from_pkcs8(&pkcs8).map(|_| Self(pkcs8))
+    }
+
+    /// The bytes, to be put where they are kept.
+    #[must_use]
+    pub fn expose(&self) -> &[u8] {
+        &self.0
+    }
+}
+
 /// What a signature is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SigningContext {

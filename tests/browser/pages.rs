@@ -88,6 +88,7 @@ const PATTERNS: &[(&str, Who)] = &[
     ("/setup/{step}", Who::Admin),
     ("/site", Who::Admin),
     ("/alerts", Who::Admin),
+    ("/peers", Who::Admin),
     ("/alerts/settings", Who::Admin),
     ("/reports", Who::Admin),
     ("/restore", Who::Admin),

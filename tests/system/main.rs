@@ -5,6 +5,7 @@
 mod box_commands;
 mod browsing;
 mod bundle;
+mod community;
 mod damage;
 mod enrolment;
 mod excludes;

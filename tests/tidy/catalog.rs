@@ -26,6 +26,9 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("0014_restores.sql", "d85ab0e2ed9946cff0dd169454eb76101b6bcd6abf3aa090dbf70472aee0db03"),
     ("0015_webdav.sql", "2785a50eb56496ff9b551bbd89ca73420ee3793e904d1f3f52f76ce611865ab6"),
     ("0016_bundle.sql", "c0d9b845d42363d4881d2912539695df7ae878f6c4a7484598ed448f1dd90349"),
+    ("0017_community.sql", "9f678377c40178efc5b4b2e9f9f9ac8f0732c4d9f428cbb73b5460f8fbe49859"),
+    ("0018_hosting.sql", "bfdf87734729afc93dedb4880e9ddaa000a875eaeedbe6104b2d7705fb4c55c9"),
+    ("0019_dispersal.sql", "26b93020c3c2bf95f0787c522999677c1c7c2d03b99005c0557935ecd90df3f4"),
 ];
 
 #[test]
@@ -77,6 +80,12 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("run", "outcome", "RunOutcome"),
     ("put_back", "kind", "PutBackKind"),
     ("put_back", "state", "PutBackState"),
+    ("community_request", "state", "RequestState"),
+    ("hosted_shard", "fate", "FateWord"),
+    ("holder_event", "what", "HolderEventKind"),
+    ("placement_member", "role", "GroupRole"),
+    ("stripe", "kind", "StripeKind"),
+    ("shard", "state", "ShardState"),
     ("snapshot", "kind", "SourceKind"),
     ("snapshot", "state", "SnapshotState"),
     ("snapshot", "lifecycle", "Lifecycle"),

@@ -163,6 +163,7 @@ fn every_sentence_is_said_somewhere_and_every_one_that_is_said_exists() {
         "health-",
         "kind-",
         "mail-",
+        "peer-",
         "preset-",
         "post-",
         "role-",

@@ -21,6 +21,8 @@ use crate::intake::{Intake, Patience};
 use crate::meters::{Meters, WorkerMood, WorkerView};
 use crate::operations::Site;
 use crate::partner::Door;
+use crate::peering::Peering;
+use crate::peers::{AllowPrivate, Dialler, Identity, Peers};
 use crate::portal::{Portal, PortalError, Ways, WorkerLook};
 use crate::workers::{self, Orders, WorkState, WorkerState, Workers};
 
@@ -76,10 +78,12 @@ async fn serve(dir: &DataDir, opened: &Opened, machines: Listening, portal: List
     let portal_url = portal_url(&opened.config, Some(portal.address.port()));
     // The portal shows what the workers do, so it comes after them.
     let shown: Arc<OnceLock<Weak<Portal>>> = Arc::default();
+    let peers = Arc::new(reach_peers(opened, &site, machines.address));
     let orders = Orders {
         commissioning: opened.config.commissioning.clone(),
         door: door.clone(),
         portal_url: portal_url.clone(),
+        peers: Arc::clone(&peers),
         certificate_ends: {
             let shown = Arc::clone(&shown);
             Arc::new(move || shown.get()?.upgrade()?.certificate_ends())
@@ -89,7 +93,9 @@ async fn serve(dir: &DataDir, opened: &Opened, machines: Listening, portal: List
     let coordinator = start_coordinator(opened)?;
     let announced = announce_by_name(&site, &door);
     let intake = Intake::new(Arc::clone(&site), Arc::clone(&opened.certs), meters.clone(), Patience::default());
-    let machine_server = intake.serve(machines.listener).map_err(|e| AppError::Serve(control::with_causes(&e)))?;
+    let peering = Peering::new(Arc::clone(&site), meters.clone());
+    let machine_server =
+        intake.serve(machines.listener, peering.routes()).map_err(|e| AppError::Serve(control::with_causes(&e)))?;
     let states = workers.clone();
     let serving = |e: PortalError| AppError::Serve(control::with_causes(&e));
     let ways = Ways {
@@ -126,6 +132,7 @@ async fn serve(dir: &DataDir, opened: &Opened, machines: Listening, portal: List
         bundle: opened.config.bundle.clone(),
         door,
         computer: Some(host),
+        peers: Some(peers),
     };
     control::socket::serve(&dir.control_socket(), Arc::new(move |command, progress| desk.execute(command, progress)))
         .map_err(system("open its control socket"))?;
@@ -143,6 +150,7 @@ async fn serve(dir: &DataDir, opened: &Opened, machines: Listening, portal: List
     let signal = outcome?;
     tracing::info!(signal, "Stopping");
     intake.stop_taking_requests();
+    peering.stop_taking_requests();
     drop(announced);
     if let Some(coordinator) = coordinator {
         coordinator.stop();
@@ -172,6 +180,16 @@ fn start_coordinator(opened: &Opened) -> Result<Option<Coordinator>, AppError> {
     let config = &opened.config.coordinator;
     let start = || Coordinator::start(config, &opened.certs).map_err(|e| AppError::Serve(control::with_causes(&e)));
     config.enabled.then(start).transpose()
+}
+
+/// The other boxes, who find this one where machines do.
+fn reach_peers(opened: &Opened, site: &Arc<Site>, machines: SocketAddr) -> Peers {
+    let private = if opened.config.community.allow_private { AllowPrivate::Yes } else { AllowPrivate::No };
+    let host = advertised_host(&opened.config, machines.ip());
+    let port = opened.config.machine_port.outside_port.unwrap_or(machines.port());
+    let place = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+    let places = place.parse().into_iter().collect();
+    Peers::new(Arc::clone(site), Dialler::new(Identity::new(opened.certs.server()), private), places)
 }
 
 /// In the network, by name. A box that cannot is found by its address all the same.

@@ -15,11 +15,14 @@ pub mod capacity;
 pub mod checks;
 pub mod chunks;
 pub mod closure;
+pub mod community;
 pub mod directory;
+pub mod dispersal;
 pub mod entry;
 #[cfg(any(test, feature = "bench"))]
 pub mod generated;
 pub mod history;
+pub mod hosting;
 pub mod machines;
 pub mod mail;
 pub mod names;
@@ -43,7 +46,8 @@ pub mod webhook;
 pub use open::{MIGRATIONS, SCHEMA_VERSION};
 pub use pool::{Reader, Writer};
 pub use values::{
-    AccountRow, AlertRow, MachineRow, MailRow, PackRow, PostRow, PutBackRow, SnapshotRow, TokenRow, UnknownWord,
+    AccountRow, AlertRow, HolderRow, MachineRow, MailRow, OwnerRow, PackRow, PostRow, PutBackRow, SnapshotRow,
+    StripeRow, TokenRow, UnknownWord,
 };
 
 use std::path::{Path, PathBuf};
@@ -201,6 +205,18 @@ impl Catalog {
             return Ok(Vec::new());
         }
         Ok(vec![bundle::read_defaults(&connection)?])
+    }
+
+    /// The community that the box was in, as far as the catalog at `path` can still be read; at most one.
+    ///
+    /// # Errors
+    /// [`CatalogError`].
+    pub fn salvage_community(path: &Path, vault: VaultId) -> Result<Vec<community::SavedCommunity>, CatalogError> {
+        let connection = open::open_old(path, vault)?;
+        if !open::has_table(&connection, "head")? {
+            return Ok(Vec::new());
+        }
+        Ok(community::read_saved(&connection)?.into_iter().collect())
     }
 
     /// Every change.

@@ -27,6 +27,9 @@ pub const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0014_restores.sql"),
     include_str!("../../migrations/0015_webdav.sql"),
     include_str!("../../migrations/0016_bundle.sql"),
+    include_str!("../../migrations/0017_community.sql"),
+    include_str!("../../migrations/0018_hosting.sql"),
+    include_str!("../../migrations/0019_dispersal.sql"),
 ];
 
 /// The version of the present schema.

@@ -74,6 +74,8 @@ pub struct NewPack {
     pub bytes: u64,
     /// What is in it.
     pub directory: Directory,
+    /// Whether snapshots from before it may rest on it: the box made it out of older packs, or does not know when it came.
+    pub is_copy: bool,
 }
 
 /// Adds packs with all their chunks. One that this machine has sent before stays as it is, except that a condemned one
@@ -91,10 +93,10 @@ pub fn insert_many(tx: &Transaction<'_>, packs: &[NewPack], at: UnixMillis) -> R
         // Sent again before its old object was deleted: now it must stay.
         tx.prepare_cached("DELETE FROM doomed_pack WHERE pack_id = ?1")?.execute([pack.id.as_bytes()])?;
         tx.prepare_cached(
-            "INSERT INTO pack (pack_id, machine, state, bytes, chunks, received_at)
-             VALUES (?1, ?2, 'stored', ?3, 0, ?4)",
+            "INSERT INTO pack (pack_id, machine, state, bytes, chunks, received_at, copied)
+             VALUES (?1, ?2, 'stored', ?3, 0, ?4, ?5)",
         )?
-        .execute(params![pack.id.as_bytes(), pack.machine, column_size(pack.bytes), at.0])?;
+        .execute(params![pack.id.as_bytes(), pack.machine, column_size(pack.bytes), at.0, pack.is_copy])?;
         let row = PackRow(tx.last_insert_rowid());
         let segments = encode_segments(&pack.directory);
         tx.prepare_cached("INSERT INTO pack_segments (pack, segments) VALUES (?1, ?2)")?

@@ -2,7 +2,9 @@
 
 use std::str::FromStr;
 
-use datis_engine::ids::{ChunkId, MachineId, PackId, SnapshotId, Witness};
+use datis_engine::ids::{
+    ChunkId, CommunityId, InvitationId, MachineId, MemberId, PackId, ShardId, SnapshotId, SpkiPin, Witness,
+};
 use datis_engine::keys::PublicKey;
 use datis_engine::units::UnixMillis;
 use rusqlite::Row;
@@ -53,12 +55,24 @@ row_id! {
     TokenRow
 }
 row_id! {
+    /// Number of a member whose shards are here.
+    OwnerRow
+}
+row_id! {
     /// Number of a machine in the catalog.
     MachineRow
 }
 row_id! {
     /// Number of a pack in the catalog: of one that one machine sent.
     PackRow
+}
+row_id! {
+    /// Number of a stripe in the catalog.
+    StripeRow
+}
+row_id! {
+    /// Number of a member that holds shards, in the catalog.
+    HolderRow
 }
 row_id! {
     /// Number of a snapshot in the catalog.
@@ -79,7 +93,19 @@ macro_rules! bytes {
         }
     )+ };
 }
-bytes!(ChunkId, MachineId, PackId, SnapshotId, Witness, PublicKey);
+bytes!(
+    ChunkId,
+    CommunityId,
+    InvitationId,
+    MachineId,
+    MemberId,
+    PackId,
+    ShardId,
+    SnapshotId,
+    SpkiPin,
+    Witness,
+    PublicKey
+);
 
 /// A BLOB of fixed length.
 pub(super) fn bytes_at<T: Bytes>(row: &Row<'_>, index: usize) -> rusqlite::Result<T> {

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use datis_engine::ids::{MachineName, Profile};
+use datis_engine::ids::{CommunityName, MachineName, MemberName, Profile};
 use datis_engine::retention::RetentionPolicy;
 use datis_engine::units::Seconds;
 use serde::{Deserialize, Serialize};
@@ -85,6 +85,63 @@ pub(crate) enum Command {
     Auth { what: AuthCommand },
     /// What a reseller has prepared.
     Bundle { what: BundleCommand },
+    /// The other boxes.
+    Community { what: CommunityCommand },
+}
+
+/// What the console does about the community of boxes. `kit`: the key line of the recovery kit, where it is not on the box.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "community", rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) enum CommunityCommand {
+    /// Begins one.
+    Found {
+        #[serde(with = "text")]
+        name: CommunityName,
+        #[serde(with = "text::optional")]
+        member: Option<MemberName>,
+        kit: Option<String>,
+    },
+    /// A line for another box.
+    Invite,
+    /// Asks to be let in.
+    Join {
+        line: String,
+        #[serde(with = "text::optional")]
+        member: Option<MemberName>,
+        kit: Option<String>,
+    },
+    /// Who waits.
+    Requests,
+    /// Lets somebody in.
+    Admit {
+        #[serde(with = "text")]
+        name: MemberName,
+        digits: String,
+    },
+    /// Trusts a member on a new box; with its kit, this box itself.
+    Confirm {
+        #[serde(with = "text")]
+        name: MemberName,
+        kit: Option<String>,
+    },
+    /// Makes a member an admin.
+    Appoint {
+        #[serde(with = "text")]
+        name: MemberName,
+    },
+    /// Sends somebody away.
+    Refuse {
+        #[serde(with = "text")]
+        name: MemberName,
+    },
+    /// The members.
+    Show,
+}
+
+impl std::fmt::Debug for CommunityCommand {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("CommunityCommand")
+    }
 }
 
 /// What the console does about bundles.

@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 
 use data_encoding::BASE64;
 use datis_engine::enrolment::EnrolmentUri;
+use datis_engine::format::kit::RecoveryKit;
 use datis_engine::ids::{MachineName, Profile};
 
 use super::address::Address;
 use super::command::{Answer, AuthCommand, Command, Failed, FailedKind, Outcome};
-use super::{bundle, network, people, show};
+use super::{bundle, community, network, people, show};
 use crate::certs::Certs;
 use crate::commissioning::{self, Surroundings};
 use crate::config::{BundleConfig, CommissioningConfig, DataDir};
@@ -18,6 +19,7 @@ use crate::locale::{Language, Locale};
 use crate::operations::accounts::{self, AccountError, Action, Actor, Right, Secret};
 use crate::operations::{self, OperationError, PolicyChange, Progress, PruneOptions, Site};
 use crate::partner::Door;
+use crate::peers::Peers;
 use crate::sheets::{self, Whereabouts};
 use crate::vault::VaultError;
 
@@ -44,6 +46,8 @@ pub(crate) struct Desk {
     pub(crate) bundle: BundleConfig,
     /// The computer under it; `None` while no daemon runs.
     pub(crate) computer: Option<Arc<Host>>,
+    /// The other boxes; `None` while no daemon runs.
+    pub(crate) peers: Option<Arc<Peers>>,
 }
 
 /// Passes on how far a long operation is, once a second, so that neither the socket nor the reader is flooded.
@@ -130,7 +134,8 @@ impl Desk {
                 Ok(Answer { text: String::new(), json, outcome: Outcome::Done })
             }
             Command::Kit => {
-                let kit = site.vault.recovery_kit(&self.dir)?;
+                let community = operations::community::kit_community(site)?;
+                let kit = RecoveryKit { community, ..site.vault.recovery_kit(&self.dir)? };
                 accounts::log_use(site, &Actor::console(), Right::SeeKit, Action::KitShown, "", "")?;
                 Ok(show::kit(&kit))
             }
@@ -150,6 +155,7 @@ impl Desk {
             Command::Network { what } => network::execute(self.computer.as_ref(), &self.portal, what),
             Command::Auth { what } => self.auth(what),
             Command::Bundle { what } => bundle::execute(self, what),
+            Command::Community { what } => community::execute(self, what),
             Command::Pause { machine, length } => {
                 let until = site.clock.now().plus(*length);
                 operations::pause_machine(site, &Actor::console(), machine, until)?;

@@ -6,6 +6,7 @@
 mod address;
 mod bundle;
 mod command;
+mod community;
 mod execute;
 mod network;
 mod people;
@@ -16,6 +17,8 @@ mod text;
 pub(crate) use crate::operations::accounts::{AccountName, SupportHours};
 pub(crate) use crate::sheets::Sheet;
 pub(crate) use address::Address;
-pub(crate) use command::{Answer, AuthCommand, BundleCommand, Command, Failed, FailedKind, NetworkCommand, Outcome};
+pub(crate) use command::{
+    Answer, AuthCommand, BundleCommand, Command, CommunityCommand, Failed, FailedKind, NetworkCommand, Outcome,
+};
 pub(crate) use execute::{Desk, Paced};
-pub(crate) use show::{rebuild as show_rebuild, with_causes};
+pub(crate) use show::{rebuild as show_rebuild, recovered as show_recovered, with_causes};

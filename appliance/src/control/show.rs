@@ -11,10 +11,12 @@ use super::command::{Answer, Outcome};
 use crate::commissioning::{self, CheckState, Verdict};
 use crate::figures::{self, Ago};
 use crate::locale::Locale;
+use crate::operations::dispersal::DispersalStatus;
 use crate::operations::{
     Machine, MachineOrigin, MachinePolicy, MachineState, MachineStatus, Progress, PruneReport, RebuildReport, Status,
     VerifyReport,
 };
+use crate::recovery::Recovered;
 use crate::vault;
 
 /// One line that is the whole answer.
@@ -91,6 +93,9 @@ fn write_status(out: &mut String, status: &Status) -> std::fmt::Result {
         status.unverified_packs, status.damaged.packs, status.condemned.packs
     )?;
     writeln!(out, "Backups running: {}", status.sessions)?;
+    if let Some(outside) = &status.outside {
+        write_outside(out, outside, status.now)?;
+    }
     match status.machines.as_slice() {
         [] => writeln!(
             out,
@@ -101,6 +106,25 @@ fn write_status(out: &mut String, status: &Status) -> std::fmt::Result {
             machines.iter().try_for_each(|machine| write_machine(out, machine, status.now))
         }
     }
+}
+
+/// What other boxes hold.
+fn write_outside(out: &mut String, outside: &DispersalStatus, now: i64) -> std::fmt::Result {
+    let Some(scheme) = &outside.scheme else { return writeln!(out, "Outside: nothing yet") };
+    writeln!(out, "Outside, as {scheme}")?;
+    let ago = |at: Option<i64>| at.map_or("never".to_owned(), |at| figures::ago(Ago::between(at, now)));
+    for machine in &outside.machines {
+        writeln!(
+            out,
+            "  {}: {} of {} packs off-site safe; newest backup that is safe {}, fully protected {}",
+            machine.machine,
+            machine.packs_in_place,
+            machine.packs_needed,
+            ago(machine.last_safe),
+            ago(machine.last_full)
+        )?;
+    }
+    Ok(())
 }
 
 fn write_machine(out: &mut String, machine: &MachineStatus, now: i64) -> std::fmt::Result {
@@ -389,4 +413,31 @@ fn outcome_json(outcome: &commissioning::Outcome, locale: &Locale) -> Value {
         json.extend(more);
     }
     json
+}
+
+/// A box that came back.
+pub(crate) fn recovered(what: &Recovered, told: usize, rebuilt: Answer) -> Answer {
+    let text = format!(
+        "The box is back: {} of {} packs were fetched ({} MiB), {} snapshots can be restored. {} of {} boxes of the community \
+         answered, {told} know of the new box already.\n\
+         For a day it may only read what the others keep for it, unless an admin of the community confirms it before. Machines \
+         have to be enrolled again: they know a box by its key.\n",
+        what.packs.0,
+        what.packs.1,
+        what.bytes >> 20,
+        what.snapshots,
+        what.members.0,
+        what.members.1,
+    );
+    let json = json!({
+        "catalog": rebuilt.json,
+        "packs": what.packs.1,
+        "fetched_packs": what.packs.0,
+        "fetched_bytes": what.bytes,
+        "snapshots": what.snapshots,
+        "members": what.members.1,
+        "answering": what.members.0,
+        "told": told,
+    });
+    Answer { text: rebuilt.text + &text, json, outcome: rebuilt.outcome }
 }

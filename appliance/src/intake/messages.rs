@@ -7,10 +7,10 @@ use actix_web::{HttpRequest, HttpResponse, Route, web};
 use datis_engine::format::decode_all;
 use datis_engine::wire::{BATCH_MAX, Have, Message, Refusal, RefusalCode};
 
-use super::body::{PacedBody, check_head};
 use super::machines::CertifiedKey;
-use super::places::{Place, Places};
 use super::{Intake, answer};
+use crate::doorway::body::{PacedBody, check_head};
+use crate::doorway::places::{Place, Places};
 use crate::operations::{Machine, Site};
 
 /// The verb that answers a message.
@@ -62,7 +62,7 @@ pub(super) async fn receive<M: Message>(
     max: usize,
 ) -> Result<M, Refusal> {
     check_head(request, max)?;
-    let body = PacedBody::new(payload, &intake.patience).all(max).await?;
+    let body = PacedBody::new(payload, intake.patience.pace).all(max).await?;
     decode_all("request", &body).map_err(|e| {
         Refusal::new(
             RefusalCode::Malformed,

@@ -1,17 +1,16 @@
 //! The machine port: HTTP/1.1 over TLS 1.3 with certificates on both sides.
 //!
 //! Before TLS, [`gate`] turns away addresses that come too often; in TLS, [`tls`] accepts certificates of this box's
-//! authority or none; after it, every request except enrolment needs one. Handlers only translate: what is done is one
+//! authority, those that other boxes signed themselves, or none; after it, every request except enrolment needs one of this
+//! box's authority. Requests of other boxes are served by whoever hands in their routes, and boxes reach nothing else. Handlers only translate: what is done is one
 //! verb of `operations`, on a blocking thread.
 
 mod answer;
-mod body;
 mod enrol;
 mod gate;
 mod machines;
 mod messages;
 mod packs;
-mod places;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -28,16 +27,18 @@ use actix_tls::accept::rustls_0_23::{Acceptor, TlsStream};
 use actix_web::dev::{AppConfig, Server, Service};
 use actix_web::http::header::TRANSFER_ENCODING;
 use actix_web::{App, HttpMessage, web};
-use datis_engine::wire::{self, PACK_PATH};
+use datis_engine::wire::peers::CHANNEL_LABEL;
+use datis_engine::wire::{self, PACK_PATH, Refusal, RefusalCode};
 
-use crate::certs::{Certs, certificate_key};
+use crate::certs::{Certs, certificate_key, self_signed_key};
+use crate::doorway::places::Places;
+use crate::doorway::{Channel, PEER_PATHS, PeerKey};
 use crate::meters::Meters;
 use crate::operations::{self, Site};
 
 use gate::{Admitted, Gate};
 use machines::{CertifiedKey, KnownMachines};
 use messages::{BATCH, SMALL};
-use places::Places;
 
 /// Threads that speak TLS and HTTP. Hashing and disk work happen on blocking threads beside them.
 const WORKERS: usize = 2;
@@ -107,11 +108,11 @@ impl Intake {
         self.stopping.store(true, Ordering::Release);
     }
 
-    /// Serves the machine port until the server's handle stops it.
+    /// Serves the machine port until the server's handle stops it. `peers`: adds the routes for other boxes.
     ///
     /// # Errors
     /// The TLS set-up is not accepted, or the listener cannot be watched.
-    pub(crate) fn serve(self: &Arc<Self>, listener: TcpListener) -> Result<Server, ServeError> {
+    pub(crate) fn serve(self: &Arc<Self>, listener: TcpListener, peers: PeerRoutes) -> Result<Server, ServeError> {
         let address = listener.local_addr()?;
         let tls = tls::server_config(&self.certs, &self.site.clock)?;
         actix_tls::accept::max_concurrent_tls_connect(HANDSHAKES_MAX);
@@ -132,7 +133,7 @@ impl Intake {
             .listen("machine port", listener, move || {
                 let gate = gate.clone();
                 let app = map_config(
-                    app(intake.clone()).into_factory().map_err(|e: actix_web::Error| e.error_response()),
+                    app(intake.clone(), peers.clone()).into_factory().map_err(|e: actix_web::Error| e.error_response()),
                     |()| AppConfig::default(),
                 );
                 let stopping = stopping.clone();
@@ -150,8 +151,14 @@ impl Intake {
                     .h1_write_buffer_size(256 << 10)
                     .on_connect_ext(|stream: &TlsStream<Admitted>, data| {
                         stream.get_ref().0.established();
-                        let presented = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
-                        if let Some(key) = presented.and_then(|der| certificate_key(der)) {
+                        let tls = stream.get_ref().1;
+                        let Some(presented) = tls.peer_certificates().and_then(|chain| chain.first()) else { return };
+                        if let Some(key) = self_signed_key(presented) {
+                            data.insert(PeerKey(key));
+                            if let Ok(channel) = tls.export_keying_material([0; 32], CHANNEL_LABEL, None) {
+                                data.insert(Channel(channel));
+                            }
+                        } else if let Some(key) = certificate_key(presented) {
                             data.insert(CertifiedKey(key));
                         }
                     })
@@ -181,9 +188,13 @@ pub(crate) enum ServeError {
     Tls(#[from] tls::TlsSetupError),
 }
 
+/// Adds the routes below [`PEER_PATHS`] and what their handlers need.
+pub(crate) type PeerRoutes = Arc<dyn Fn(&mut web::ServiceConfig) + Send + Sync>;
+
 /// The routes; nothing else is answered with anything but "not found".
 fn app(
     intake: web::Data<Intake>,
+    peers: PeerRoutes,
 ) -> App<
     impl actix_service::ServiceFactory<
         actix_web::dev::ServiceRequest,
@@ -201,6 +212,10 @@ fn app(
             let answered = if request.headers().contains_key(TRANSFER_ENCODING) {
                 let unread = request.take_payload();
                 Err(request.into_response(answer::length_required(&guard, unread)))
+            } else if request.conn_data::<PeerKey>().is_some() && !request.path().starts_with(PEER_PATHS) {
+                let sentence = "another box asks for nothing but what is between boxes";
+                let why = Refusal::new(RefusalCode::NoCertificate, sentence);
+                Err(request.into_response(answer::refusal_and_close(&guard, &why)))
             } else {
                 Ok(service.call(request))
             };
@@ -232,6 +247,7 @@ fn app(
         .route(path::<wire::Locate>(), messages::route(BATCH, operations::locate))
         .route(path::<wire::ReadSegment>(), messages::route(BATCH, operations::read_segment))
         .route(PACK_PATH, web::put().to(packs::put))
+        .configure(move |routes| peers(routes))
         .default_service(web::to(answer::not_found))
 }
 

@@ -10,10 +10,10 @@ use datis_engine::pack::PACK_MAX;
 use datis_engine::wire::{Refusal, RefusalCode, SessionId};
 use tokio::sync::mpsc;
 
-use super::body::{PacedBody, content_length};
 use super::machines::CertifiedKey;
-use super::places::Places;
 use super::{Intake, answer};
+use crate::doorway::body::{PacedBody, content_length};
+use crate::doorway::places::Places;
 use crate::operations;
 
 /// Bytes of one buffer.
@@ -61,7 +61,7 @@ async fn receive(
 
     let _place = intake.uploads.enter(key.0).await.ok_or_else(answer::fault)?;
     intake.meters.uploads.inc();
-    let result = transfer(intake, key, session, pack, length, PacedBody::new(payload, &intake.patience)).await;
+    let result = transfer(intake, key, session, pack, length, PacedBody::new(payload, intake.patience.pace)).await;
     intake.meters.uploads.dec();
     result
 }

@@ -160,7 +160,7 @@ fn enter(
     site.store.put_new(ObjectName::Pack(id), staged)?;
     let at = site.clock.now();
     let entered = site.catalog.writer().write(|tx| {
-        packs::insert_many(tx, &[NewPack { id, machine, bytes, directory: pack.directory }], at)?;
+        packs::insert_many(tx, &[NewPack { id, machine, bytes, directory: pack.directory, is_copy: true }], at)?;
         let row = packs::by_id(tx, machine, &id)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?.row;
         chunks::set_witnesses(tx, row, witnesses)?;
         packs::mark_verified(tx, row, at)

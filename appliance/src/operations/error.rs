@@ -61,6 +61,22 @@ pub enum OperationError {
         /// What does not hold.
         reason: String,
     },
+    /// A part of the map or a head cannot be sealed or read.
+    #[error("what is outside cannot be written down")]
+    Outside(#[from] datis_engine::outside::OutsideError),
+    /// The secret that seals shards is not the one that sealed those that peers hold.
+    #[error(
+        "keys/dispersal.key is not the key that sealed what peers hold; put it back from a copy of the box's folder"
+    )]
+    OtherDispersalSecret,
+    /// A peer keeps a later head than this box has ever made.
+    #[error("another box makes heads for this member: a peer keeps number {theirs}, this box has made {ours}")]
+    OtherBox {
+        /// The last one of this box.
+        ours: u64,
+        /// What a peer keeps.
+        theirs: u64,
+    },
     /// A node is not what it should be.
     #[error("a node of a listing cannot be read")]
     Node(#[from] FormatError),
@@ -95,6 +111,13 @@ pub enum OperationError {
     /// What a new catalog is made in cannot be opened.
     #[error("the new catalog cannot be made")]
     Open(#[source] Box<super::OpenError>),
+    /// What is kept for other members cannot be reached; nothing of it counts as lost.
+    #[error("the folder of other members' shards is not there, or is another one; mount its disk again")]
+    HostedAway {
+        /// What the system said of its marker file.
+        #[source]
+        source: std::io::Error,
+    },
     /// The same operation is running already.
     #[error("another {what} is running; wait for it to end")]
     Running {
@@ -162,11 +185,15 @@ impl OperationError {
             | Self::PauseLength
             | Self::NotToBePutBack(_)
             | Self::DamagedPack { .. }
+            | Self::Outside(_)
+            | Self::OtherDispersalSecret
+            | Self::OtherBox { .. }
             | Self::Node(_)
             | Self::ChunkGone(_)
             | Self::Brake { .. }
             | Self::CatalogBehind { .. }
             | Self::Open(_)
+            | Self::HostedAway { .. }
             | Self::Running { .. }
             | Self::Stopped
             | Self::Io { .. } => false,
@@ -243,6 +270,11 @@ pub(crate) fn refusal_of(error: &OperationError) -> Refusal {
             RefusalCode::Damaged,
             format!("pack {pack} on the box is damaged; what does not need it can still be restored"),
         );
+    }
+    if let OperationError::HostedAway { .. } = error {
+        tracing::warn!(error = %chain(error), "What is kept for other members is away");
+        let sentence = "the disk with what the box keeps for others is not there at present; nothing is lost by that";
+        return Refusal::new(RefusalCode::Fault, sentence);
     }
     if matches!(error, OperationError::Stopped) {
         return Refusal::new(RefusalCode::Stopping, "the box is stopping; try again in a minute");

@@ -204,7 +204,8 @@ impl PackIntake {
         if PackId::from_bytes(*body.hasher.finalize().as_bytes()) != self.id {
             return Err(self.corrupt("its bytes are not those that its name stands for").into());
         }
-        let pack = NewPack { id: self.id, machine: self.session.machine, bytes, directory: body.directory };
+        let pack =
+            NewPack { id: self.id, machine: self.session.machine, bytes, directory: body.directory, is_copy: false };
         self.session.queued();
         let queued = self.queue.register(Received { pack, staged: body.staged, session: Arc::clone(&self.session) });
         if let Err(refusal) = &queued {

@@ -13,7 +13,9 @@ use datis_engine::wire::Refusal;
 
 use super::accounts::{Delays, Questions};
 use super::commit::{Claims, finish_announced};
+use super::community::{Community, CommunityError, KitClaims, Present};
 use super::error::{Failure, OperationError, chain, full, refusal_of};
+use super::hosting::Hosted;
 use super::opened::OpenedPacks;
 use super::registrar::{Registrar, Shelves};
 use super::sessions::Sessions;
@@ -34,6 +36,8 @@ pub struct Limits {
     pub max_proven_chunks: usize,
     /// Collection stops when it would remove more than a tenth of all bytes, unless it is no more than this; 64 MiB.
     pub brake_floor: u64,
+    /// Bytes that each other member may store here; `None` means a quarter of the disk.
+    pub hosted_bytes_per_member: Option<u64>,
 }
 
 impl Default for Limits {
@@ -44,6 +48,7 @@ impl Default for Limits {
             max_sessions_per_machine: 8,
             max_proven_chunks: 1 << 20,
             brake_floor: 64 << 20,
+            hosted_bytes_per_member: None,
         }
     }
 }
@@ -107,6 +112,9 @@ pub enum OpenError {
     /// There are packs, but the catalog that knew them is gone.
     #[error("the catalog is missing although there are packs; run `datisd rebuild`, which makes a new one from them")]
     CatalogMissing,
+    /// The community's log does not hold.
+    #[error("what the box knows of its community is damaged")]
+    Community(#[source] Box<CommunityError>),
     /// A thread cannot be started.
     #[error("the box cannot start a thread")]
     Thread(#[source] std::io::Error),
@@ -179,6 +187,12 @@ pub struct Site {
     pub(super) pruning: Mutex<()>,
     pub(super) verifying: Mutex<()>,
     pub(super) stopping: AtomicBool,
+    pub(super) community: Present,
+    /// Held by whoever appends to the community's log.
+    pub(super) joining: Mutex<()>,
+    /// Who has shown which recovery kit.
+    pub(crate) kit_claims: KitClaims,
+    pub(super) hosted: Hosted,
 }
 
 impl Site {
@@ -208,7 +222,10 @@ impl Site {
         let store: Arc<dyn PackStore> = Arc::new(FolderStore::open(&dir.store_dir())?);
         let catalog = Catalog::open(catalog, vault.id)?;
         let floor = catalog.reader().read(|tx| snapshots::last_received_at(tx))?;
+        let community = Present::default();
+        community.set(catalog.reader().read(Community::read).map_err(|e| OpenError::Community(Box::new(e)))?);
         let clock = Arc::new(Clock::starting_at(floor));
+        let hosted = Hosted::new(dir, &catalog, &clock)?;
         let poison = Arc::new(Poison::default());
         let objects = Arc::new(Mutex::new(()));
         let registrar = Registrar::start(Shelves {
@@ -240,6 +257,10 @@ impl Site {
             pruning: Mutex::new(()),
             verifying: Mutex::new(()),
             stopping: AtomicBool::new(false),
+            community,
+            joining: Mutex::new(()),
+            kit_claims: KitClaims::default(),
+            hosted,
         })
     }
 
@@ -290,7 +311,7 @@ impl Site {
         Ok(space.free_bytes >= (self.reserve(&space) / 2).saturating_add(bytes))
     }
 
-    fn reserve(&self, space: &Space) -> u64 {
+    pub(super) fn reserve(&self, space: &Space) -> u64 {
         self.limits.disk_reserve.unwrap_or_else(|| RESERVE_MIN.max(space.total_bytes / 50))
     }
 

@@ -7,6 +7,7 @@ use datis_engine::units::UnixMillis;
 use serde::Serialize;
 
 use super::OperationError;
+use super::dispersal::{DispersalStatus, dispersal_status};
 use super::site::Site;
 use crate::catalog::machines::{Machine, MachineState};
 use crate::catalog::packs::{PackState, PackTotals};
@@ -16,6 +17,8 @@ use crate::catalog::{CatalogError, MachineRow, machines, packs, pauses, snapshot
 /// The box at a glance. Times are milliseconds since 1970.
 #[derive(Debug, Clone, Serialize)]
 pub struct Status {
+    /// What of it is with other boxes; `None`: the box is in no community.
+    pub outside: Option<DispersalStatus>,
     /// What people call the box.
     pub box_name: String,
     /// Which vault.
@@ -87,6 +90,7 @@ impl MachineStatus {
 /// [`OperationError`].
 pub fn status(site: &Site) -> Result<Status, OperationError> {
     let space = site.store.space()?;
+    let outside = site.community().map(|_| dispersal_status(site)).transpose()?;
     site.catalog
         .reader()
         .read(|tx| {
@@ -110,6 +114,7 @@ pub fn status(site: &Site) -> Result<Status, OperationError> {
                 machine_status(machine, paused_until, stored, sources)
             });
             Ok::<_, CatalogError>(Status {
+                outside,
                 box_name: site.vault.box_name.clone(),
                 vault: site.vault.id.to_string(),
                 now: site.clock.now().0,

@@ -21,7 +21,7 @@ pub(crate) use messages::{
 };
 pub(crate) use reach::Reach;
 pub(crate) use stream::Timed;
-pub(crate) use tls::{greet, server_config};
+pub(crate) use tls::{Shown, TLS_NAME, greet, server_config};
 
 /// The path of the answer that shows whether somebody stands in between.
 pub(crate) const CAPTIVE_PATH: &str = "/generate_204";

@@ -6,6 +6,7 @@ use std::net::TcpStream;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use datis_engine::ids::SpkiPin;
+use datis_engine::keys::PublicKey;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::ring::default_provider;
@@ -18,6 +19,9 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::Timed;
 use crate::plain::plain;
+
+/// The name that is asked for; nobody checks it, TLS wants one.
+pub(crate) const TLS_NAME: &str = "datis.box";
 
 /// What both ends say that they speak.
 const ALPN: &[u8] = b"datis-partner/1";
@@ -38,7 +42,7 @@ pub(crate) struct Greeting {
 /// # Errors
 /// There is no TLS 1.3 at the other end, or it ended too late.
 pub(crate) fn greet(stream: TcpStream, patience: std::time::Duration, as_partner: bool) -> io::Result<Greeting> {
-    let shown = Arc::new(Shown { provider: Arc::new(default_provider()), certificate: Mutex::default() });
+    let shown = Shown::new(Arc::new(default_provider()));
     let mut config = ClientConfig::builder_with_provider(Arc::clone(&shown.provider))
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(io::Error::other)?
@@ -48,7 +52,7 @@ pub(crate) fn greet(stream: TcpStream, patience: std::time::Duration, as_partner
     if as_partner {
         config.alpn_protocols = vec![ALPN.to_vec()];
     }
-    let name = ServerName::try_from("datis.box").map_err(io::Error::other)?;
+    let name = ServerName::try_from(TLS_NAME).map_err(io::Error::other)?;
     let tls = ClientConnection::new(Arc::new(config), name).map_err(io::Error::other)?;
     stream.set_nodelay(true)?;
     let mut tls = StreamOwned::new(tls, Timed::new(stream, patience));
@@ -85,9 +89,28 @@ pub(crate) fn server_config(
 
 /// Keeps the certificate that is shown. That its owner has the key is checked; whose key it is, by whoever reads it.
 #[derive(Debug)]
-struct Shown {
+pub(crate) struct Shown {
     provider: Arc<CryptoProvider>,
     certificate: Mutex<Option<CertificateDer<'static>>>,
+}
+
+impl Shown {
+    pub(crate) fn new(provider: Arc<CryptoProvider>) -> Arc<Self> {
+        Arc::new(Self { provider, certificate: Mutex::default() })
+    }
+
+    pub(crate) fn provider(&self) -> &Arc<CryptoProvider> {
+        &self.provider
+    }
+
+    /// The Ed25519 key of the certificate that was shown; `None` for none, or one of another kind.
+    pub(crate) fn key(&self) -> Option<PublicKey> {
+        let der = self.certificate.lock().unwrap_or_else(PoisonError::into_inner);
+        let (_, certificate) = X509Certificate::from_der(der.as_ref()?).ok()?;
+        let info = certificate.public_key();
+        let ed25519 = info.algorithm.algorithm == x509_parser::oid_registry::OID_SIG_ED25519;
+        if ed25519 { PublicKey::from_slice(&info.subject_public_key.data) } else { None }
+    }
 }
 
 impl ServerCertVerifier for Shown {

@@ -143,6 +143,7 @@ fn ways(actor: &Actor, unseen_alerts: u64, locale: &Locale, path: &str) -> Vec<W
         ("/machines", "machine", "nav-machines", true),
         ("/restore", "restore", "nav-restore", actor.has(Right::Restore)),
         ("/site", "check", "nav-site", actor.has(Right::LookAtBox)),
+        ("/peers", "cloud", "nav-peers", actor.has(Right::LookAtBox)),
         ("/alerts", "bell", "nav-alerts", actor.has(Right::LookAtBox)),
         ("/reports", "mail", "nav-reports", actor.has(Right::LookAtBox)),
         ("/people", "people", "nav-people", actor.has(Right::ManageAccounts)),

@@ -9,8 +9,8 @@ use super::access::Access;
 use super::dav;
 use super::openapi;
 use super::pages::{
-    account, alerts, assets, audit, dashboard, directory, entry, events, figures, machines, people, proofs, reports,
-    restore, retention, setup, site, system, welcome,
+    account, alerts, assets, audit, dashboard, directory, entry, events, figures, machines, peers, people, proofs,
+    reports, restore, retention, setup, site, system, welcome,
 };
 use crate::operations::accounts::Right;
 
@@ -126,6 +126,7 @@ routes! {
     get "/setup/place" Access::Has(Right::LookAtBox) => setup::place,
     post "/setup/place" Access::Has(Right::Commission) => setup::answer,
     get "/setup/{step}" Access::Has(Right::LookAtBox) => setup::show,
+    get "/peers" Access::Has(Right::LookAtBox) => peers::show,
     get "/site" Access::Has(Right::LookAtBox) => site::show,
     post "/site/run" Access::Has(Right::Commission) => site::run,
     post "/site/sign" Access::Has(Right::Commission) => site::sign,

@@ -4,8 +4,12 @@
 //! Backups have the right of way: workers run at the lowest priority, and begin a step only when no backup has asked
 //! for anything for a second, or when they have waited long enough.
 
+mod audit;
 mod board;
+mod carriers;
+mod lines;
 mod post;
+mod spread;
 mod steps;
 #[cfg(test)]
 mod tests;
@@ -24,6 +28,7 @@ use self::steps::{Done, Worker};
 use crate::config::CommissioningConfig;
 use crate::operations::{OperationError, Site, chain};
 use crate::partner::Door;
+use crate::peers::Peers;
 
 /// A worker that gave way for so long does one step all the same.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -52,6 +57,8 @@ pub(crate) struct Orders {
     pub(crate) portal_url: String,
     /// When the portal's certificate ends.
     pub(crate) certificate_ends: CertificateEnd,
+    /// How the other boxes are reached.
+    pub(crate) peers: Arc<Peers>,
 }
 
 /// Asks when a certificate ends; `None` where it does not say so.

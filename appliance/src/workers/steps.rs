@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use datis_engine::units::Seconds;
 
-use super::{Orders, post};
+use super::{Orders, audit, post, spread};
 use crate::commissioning::{self, CheckState, Remembered, Surroundings, Verdict, commission};
 use crate::links::directory::OverLdap;
 use crate::operations::accounts::{self, AccountError};
+use crate::operations::community::CommunityError;
 use crate::operations::{self, OperationError, Pace, PruneOptions, Site, chain};
+use crate::peers::PeersError;
 
 /// A pack is read again when this long has passed since the last time: with what is left of 30 days to do it in.
 const SCRUB_AFTER: Seconds = Seconds(20 * 86_400);
@@ -46,6 +48,14 @@ pub(super) enum Worker {
     Webhook,
     /// Ends what people have here who are gone from the company's directory.
     Directory,
+    /// Compares notes with the other boxes of the community.
+    Community,
+    /// Brings packs to the other boxes.
+    Spread,
+    /// Asks the other boxes for proofs that they still have them.
+    Audit,
+    /// Moves on what is kept for other boxes, and counts the time for it.
+    Hosting,
     /// Asks the router to go on letting connections in, if that is wanted.
     Router,
 }
@@ -79,6 +89,10 @@ impl Worker {
         Self::Mail,
         Self::Webhook,
         Self::Directory,
+        Self::Community,
+        Self::Spread,
+        Self::Audit,
+        Self::Hosting,
     ];
 
     pub(super) const fn name(self) -> &'static str {
@@ -95,6 +109,10 @@ impl Worker {
             Self::Webhook => "webhook",
             Self::Directory => "directory",
             Self::Router => "router",
+            Self::Community => "community",
+            Self::Spread => "spread",
+            Self::Audit => "audit",
+            Self::Hosting => "hosting",
         }
     }
 
@@ -111,7 +129,10 @@ impl Worker {
             Self::Reports => 45,
             Self::Mail | Self::Webhook => 5,
             Self::Directory => 120,
-            Self::Router => 2,
+            Self::Router | Self::Community => 2,
+            Self::Spread => 15,
+            Self::Audit => 600,
+            Self::Hosting => 30,
         })
     }
 
@@ -119,7 +140,7 @@ impl Worker {
     pub(super) const fn pause(self) -> Duration {
         Duration::from_secs(match self {
             Self::Verifier => 2,
-            Self::Scrub => 600,
+            Self::Scrub | Self::Hosting => 600,
             Self::Prune => 4 * 3_600,
             Self::Compaction => 3_600,
             Self::Index => 10,
@@ -129,6 +150,9 @@ impl Worker {
             Self::Mail | Self::Webhook => 5,
             Self::Directory => 900,
             Self::Router => 3_600,
+            Self::Community => 3,
+            Self::Spread => 10,
+            Self::Audit => audit::EVERY_SECONDS,
         })
     }
 
@@ -148,14 +172,18 @@ impl Worker {
             | Self::Reports
             | Self::Mail
             | Self::Webhook
-            | Self::Directory => 0,
+            | Self::Directory
+            | Self::Community
+            | Self::Spread
+            | Self::Audit
+            | Self::Hosting => 0,
             Self::Scrub => 4,
         }
     }
 
     /// Whether backups go first. Telling somebody that something is wrong must not wait for them.
     pub(super) const fn gives_way(self) -> bool {
-        !matches!(self, Self::Reports | Self::Mail | Self::Webhook | Self::Directory)
+        !matches!(self, Self::Reports | Self::Mail | Self::Webhook | Self::Directory | Self::Community | Self::Hosting)
     }
 
     /// Does one step; `working` hears that there is something to do, before it is done.
@@ -228,11 +256,30 @@ impl Worker {
             }
             Self::Mail => post::send_next(site, working),
             Self::Webhook => post::post_next(site, working),
+            Self::Spread => spread::step(site, orders.peers.as_ref(), working),
+            Self::Audit => audit::step(site, orders.peers.as_ref(), working),
+            Self::Community => match orders.peers.step() {
+                Ok(()) => Ok(Done::Everything),
+                Err(PeersError::Community(CommunityError::Operation(error))) => Err(error),
+                Err(other) => Ok(Done::Failed(chain(&other))),
+            },
             Self::Directory => match accounts::check_directory(site, &OverLdap) {
                 Ok(()) => Ok(Done::Everything),
                 Err(AccountError::Operation(error)) => Err(error),
                 Err(other) => Ok(Done::Failed(chain(&other))),
             },
+            Self::Hosting => {
+                let report = operations::hosting::hosting_step(site)?;
+                let (trashed, erased, entered) = (report.trashed, report.erased, report.entered);
+                if trashed + erased + entered > 0 {
+                    tracing::info!(trashed, erased, entered, "Shards of other members moved on");
+                }
+                for (member, silent) in &report.silent {
+                    let days = silent.0 / 86_400;
+                    tracing::warn!(%member, days, "Nothing was heard of a member; its shards stay until people say otherwise");
+                }
+                Ok(Done::Everything)
+            }
         }
     }
 }

@@ -6,9 +6,15 @@ use super::*;
 use crate::operations::testing::{Client, TestBox, files};
 
 /// The site is checked in a laboratory (`tests/commissioning`), not wherever the tests run.
-fn no_site() -> Orders {
+fn no_site(site: &Arc<Site>) -> Orders {
     let commissioning = CommissioningConfig { automatic: false, ..CommissioningConfig::default() };
-    Orders { commissioning, door: Door::of_nobody(), portal_url: String::new(), certificate_ends: Arc::new(|| None) }
+    Orders {
+        commissioning,
+        door: Door::of_nobody(),
+        portal_url: String::new(),
+        certificate_ends: Arc::new(|| None),
+        peers: Arc::new(Peers::of_nobody(site)),
+    }
 }
 
 fn wait_for(what: &str, done: impl Fn() -> bool) {
@@ -28,7 +34,7 @@ fn what_came_in_is_checked_soon_so_that_others_can_refer_to_it() {
     let test = TestBox::start();
     let site = test.site();
     let (alice, bob) = (Client::enrol(site, "alice"), Client::enrol(site, "bob"));
-    let workers = start(Arc::clone(site), &no_site()).expect("start");
+    let workers = start(Arc::clone(site), &no_site(site)).expect("start");
     alice.back_up(site, &files(6, 1));
     wait_for("verified", || unverified(site) == 0);
     let (_, sent) = bob.back_up(site, &files(6, 1));
@@ -48,7 +54,11 @@ fn what_came_in_is_checked_soon_so_that_others_can_refer_to_it() {
             "reports",
             "mail",
             "webhook",
-            "directory"
+            "directory",
+            "community",
+            "spread",
+            "audit",
+            "hosting"
         ]
     );
     assert!(states.iter().all(|s| s.last_error.is_none()));
@@ -65,7 +75,7 @@ fn a_backup_that_goes_on_has_the_right_of_way() {
     let client = Client::enrol(site, "alice");
     client.back_up(site, &files(6, 1));
     let session = client.begin(site, None).session;
-    let workers = start(Arc::clone(site), &no_site()).expect("start");
+    let workers = start(Arc::clone(site), &no_site(site)).expect("start");
     let began = Instant::now();
     while began.elapsed() < Duration::from_millis(2_500) {
         client.have(site, session, &[vec![1; 10]]);
@@ -86,7 +96,7 @@ fn each_worker_ends_its_round_on_a_box_in_order() {
     }
     for worker in Worker::ALL {
         let mut steps = 0;
-        while worker.step(site, &no_site(), &|_| ()).expect("step") == Done::Part {
+        while worker.step(site, &no_site(site), &|_| ()).expect("step") == Done::Part {
             steps += 1;
             assert!(steps < 100, "{worker:?}");
         }

@@ -16,6 +16,12 @@ pub const REBIND_HOLD: Seconds = Seconds::DAY;
 /// How long a member that leaves still reads and is read, by each box's own clock (mutual-backup 4.15).
 pub const LEAVING_TIME: Seconds = Seconds(30 * 86_400);
 
+/// The most other names that a member takes without an admin: the log is everybody's, and no member may fill it.
+pub const OWN_RENAMES_MAX: u16 = 16;
+
+/// The most boxes that a member may have had, for the same reason.
+pub const BOXES_MAX: usize = 64;
+
 /// Where a member stands. `since` is the sequence of the entry that put it there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
@@ -76,6 +82,8 @@ pub struct Member {
     pub standing: Standing,
     /// Sequence of the entry that let it in.
     pub admitted: u64,
+    /// How many other names it was given.
+    pub renames: u16,
 }
 
 impl Member {
@@ -89,6 +97,7 @@ impl Member {
             domains: admission.domains.clone(),
             standing: Standing::Full,
             admitted: sequence,
+            renames: 0,
         }
     }
 
@@ -253,7 +262,10 @@ impl Roster {
         match change {
             Change::Found { .. } => {}
             Change::Admit { admission, .. } => self.admit(admission, sequence),
-            Change::Rename { member, name } => self.with(*member, |m| m.name = name.clone()),
+            Change::Rename { member, name } => self.with(*member, |m| {
+                m.name = name.clone();
+                m.renames = m.renames.saturating_add(1);
+            }),
             Change::Appoint { member } => {
                 self.admins.insert(*member);
             }
@@ -293,7 +305,8 @@ impl Roster {
         // A removed member's device key was revoked with it.
         let replaced = before.filter(|member| member.is_active() && member.device != admission.device);
         revoked.extend(replaced.map(|member| member.device));
-        let member = Member::new(admission, sequence, revoked);
+        let renames = before.map_or(0, |member| member.renames);
+        let member = Member { renames, ..Member::new(admission, sequence, revoked) };
         self.pins.insert(member.device.spki_pin(), member.id);
         self.members.insert(member.id, member);
     }

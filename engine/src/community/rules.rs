@@ -4,7 +4,7 @@
 //! taking them out, removing members, holding everybody's disks for longer) needs `k` admins, or all there are.
 
 use super::entry::{Admission, Change, SignedEntry};
-use super::roster::{MEMBERS_MAX, Member, Pinned, Roster, Standing};
+use super::roster::{BOXES_MAX, MEMBERS_MAX, Member, OWN_RENAMES_MAX, Pinned, Roster, Standing};
 use crate::ids::{MemberId, MemberName};
 use crate::keys::{PublicKey, SigningContext};
 
@@ -38,6 +38,9 @@ pub enum Refusal {
     /// A device key that somebody has or had.
     #[error("this device key is in use or was revoked")]
     DeviceKey,
+    /// One member would fill the log.
+    #[error("{0} has had {BOXES_MAX} boxes, and no more are written down")]
+    Boxes(MemberId),
     /// Not by both keys of the one who comes in.
     #[error("the one who is admitted has not signed it with both keys")]
     Consent,
@@ -151,7 +154,11 @@ fn quorum(change: &Change, roster: &Roster) -> Result<Quorum, Refusal> {
         Change::Rename { member, name } => {
             let member = active(*member, roster)?;
             check_name(name, member.id, roster)?;
-            Ok(match Quorum::some(1, roster.signing_admins()) {
+            let admins = Quorum::some(1, roster.signing_admins());
+            if member.renames >= OWN_RENAMES_MAX {
+                return admins;
+            }
+            Ok(match admins {
                 Ok(admins) => admins.or_alone(member.device),
                 Err(_) => Quorum::all(vec![member.device]),
             })
@@ -193,6 +200,9 @@ fn quorum(change: &Change, roster: &Roster) -> Result<Quorum, Refusal> {
         Change::Rebind { member, device } => {
             let member = active(*member, roster)?;
             check_device(device, roster)?;
+            if member.revoked.len() >= BOXES_MAX {
+                return Err(Refusal::Boxes(member.id));
+            }
             Ok(Quorum::all(vec![member.recovery, *device]))
         }
         Change::Confirm { member } => {

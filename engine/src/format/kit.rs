@@ -4,7 +4,7 @@ use minicbor::{Decode, Encode};
 
 use super::snapshot::check_version;
 use super::{FormatError, VERSION, decode_all, to_vec};
-use crate::ids::VaultId;
+use crate::ids::{CommunityId, SpkiPin, VaultId};
 use crate::keys::{DedupSecret, KeyError, VaultIdentity};
 
 const VAULT: &str = "vault file";
@@ -85,7 +85,30 @@ pub struct RecoveryKit {
     pub box_name: String,
     /// What it opens the vault with.
     pub identity: VaultIdentity,
+    /// Whose boxes keep the vault's shards; `None`: nobody's do.
+    pub community: Option<KitCommunity>,
 }
+
+/// Where a blank box begins to look.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KitCommunity {
+    /// Which community: its log is checked by this.
+    pub id: CommunityId,
+    /// Some members, at most [`HINTS_MAX`]; any one that answers is enough.
+    pub hints: Vec<KitHint>,
+}
+
+/// A member's box.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KitHint {
+    /// Where it was when the kit was printed, HOST:PORT.
+    pub place: String,
+    /// Its key.
+    pub pin: SpkiPin,
+}
+
+/// The most members that a kit names.
+pub const HINTS_MAX: usize = 16;
 
 /// Why a kit's text was not accepted.
 #[derive(Debug, thiserror::Error)]
@@ -99,6 +122,9 @@ pub enum KitError {
     /// The vault line cannot be read.
     #[error("the kit's vault line is mistyped: 32 hexadecimal digits are expected")]
     Vault,
+    /// A line about the community cannot be read.
+    #[error("the kit's line `{0}` is mistyped; type it as it is printed")]
+    Community(String),
     /// The key line cannot be read.
     #[error("the kit's key line is mistyped: it starts with AGE-SECRET-KEY-1 and has a checksum that does not fit")]
     Key(#[source] KeyError),
@@ -112,9 +138,10 @@ impl RecoveryKit {
             "# {HEADER}\n# Box: {}\n# Vault: {}\n#\n\
              # Whoever holds this page can read every backup of this box. Keep it away from the box, in two places.\n\
              # It opens the store without the box: docs/FORMAT.md and docs/reader.py tell how, with the stock age tool.\n\
-             {}\n",
+             {}{}\n",
             self.box_name,
             self.vault,
+            self.community.as_ref().map(KitCommunity::lines).unwrap_or_default(),
             self.identity.expose().as_str()
         ))
     }
@@ -136,7 +163,40 @@ impl RecoveryKit {
         let key = text.lines().map(str::trim).find(|l| !l.is_empty() && !l.starts_with('#'));
         let identity =
             VaultIdentity::parse(key.ok_or(KitError::Missing("AGE-SECRET-KEY-1…"))?).map_err(KitError::Key)?;
-        Ok(Self { vault, box_name, identity })
+        let community = KitCommunity::parse(&comments)?;
+        Ok(Self { vault, box_name, identity, community })
+    }
+}
+
+impl std::str::FromStr for KitHint {
+    type Err = KitError;
+
+    /// HOST:PORT#PIN.
+    fn from_str(raw: &str) -> Result<Self, KitError> {
+        let mistyped = || KitError::Community(raw.chars().take(80).collect());
+        let (place, pin) = raw.rsplit_once('#').ok_or_else(mistyped)?;
+        Ok(Self { place: place.to_owned(), pin: pin.parse().map_err(|_| mistyped())? })
+    }
+}
+
+impl KitCommunity {
+    fn lines(&self) -> String {
+        let mut lines = format!("#\n# Community: {}\n", self.id);
+        for hint in &self.hints {
+            lines.push_str(&format!("# Peer: {}#{}\n", hint.place, hint.pin));
+        }
+        lines + "#\n"
+    }
+
+    fn parse(comments: &[&str]) -> Result<Option<Self>, KitError> {
+        let Some(id) = comments.iter().find_map(|line| line.strip_prefix("Community:")).map(str::trim) else {
+            return Ok(None);
+        };
+        let mistyped = |line: &str| KitError::Community(line.chars().take(80).collect());
+        let id = id.parse().map_err(|_| mistyped(id))?;
+        let hints = comments.iter().filter_map(|line| line.strip_prefix("Peer:")).take(HINTS_MAX).map(str::trim);
+        let hints = hints.map(|line| line.parse());
+        Ok(Some(Self { id, hints: hints.collect::<Result<_, KitError>>()? }))
     }
 }
 
@@ -150,6 +210,7 @@ mod tests {
             vault: VaultId::from_bytes([7; 16]),
             box_name: "datis-0a1b".into(),
             identity: VaultIdentity::generate(),
+            community: None,
         };
         let text = kit.to_text();
         let back = RecoveryKit::parse(&text).expect("parse");
@@ -158,6 +219,25 @@ mod tests {
         assert!(matches!(RecoveryKit::parse(&text.replace("0707", "07x7")), Err(KitError::Vault)));
         let typo = text.replace("AGE-SECRET-KEY-1Q", "AGE-SECRET-KEY-1P").replace("KEY-1", "KEY-1A");
         assert!(matches!(RecoveryKit::parse(&typo), Err(KitError::Key(_))));
+    }
+
+    #[test]
+    fn a_kit_tells_where_to_begin_and_names_the_line_that_is_wrong() {
+        let hint = |n: u8| KitHint { place: format!("box-{n}.example.org:20600"), pin: SpkiPin::from_bytes([n; 32]) };
+        let community = KitCommunity { id: CommunityId::from_bytes([5; 32]), hints: vec![hint(1), hint(2)] };
+        let kit = RecoveryKit {
+            vault: VaultId::from_bytes([7; 16]),
+            box_name: "datis-0a1b".into(),
+            identity: VaultIdentity::generate(),
+            community: Some(community.clone()),
+        };
+        let text = kit.to_text();
+        assert_eq!(RecoveryKit::parse(&text).expect("parse").community, Some(community));
+        for (right, wrong) in [("# Community: 05", "# Community: 5"), ("20600#0101", "20600 0101"), ("#0202", "#02x2")]
+        {
+            let told = RecoveryKit::parse(&text.replacen(right, wrong, 1));
+            assert!(matches!(told, Err(KitError::Community(_))), "{wrong}");
+        }
     }
 
     #[test]

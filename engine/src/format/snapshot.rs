@@ -251,7 +251,7 @@ impl SnapshotFile {
 }
 
 /// The version stands right after the array header, so it is read before anything else is.
-pub(super) fn check_version(what: &'static str, bytes: &[u8]) -> Result<(), FormatError> {
+pub(crate) fn check_version(what: &'static str, bytes: &[u8]) -> Result<(), FormatError> {
     let mut d = minicbor::Decoder::new(bytes);
     let version = d.array().and_then(|_| d.u64()).map_err(|e| FormatError::damaged(what, e))?;
     if version == u64::from(VERSION) { Ok(()) } else { Err(FormatError::Future { what, found: version }) }

@@ -55,6 +55,12 @@ impl Window {
         Self(days.clamp(Self::MIN.0, Self::MAX.0))
     }
 
+    /// Its length in days.
+    #[must_use]
+    pub const fn days(self) -> u32 {
+        self.0
+    }
+
     /// Its length.
     #[must_use]
     pub fn length(self) -> Seconds {
@@ -188,7 +194,81 @@ pub struct Hosting {
     next_due: Option<UnixMillis>,
 }
 
+/// What has to be saved of a host's state for one owner, beside its shards and the quota.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostingState {
+    /// What was condemned when, in order: bytes, an entry per hour, within [`BRAKE_LOOKS_BACK`].
+    pub recent: Vec<(UnixMillis, u64)>,
+    /// Until when the brake holds.
+    pub frozen_until: Option<UnixMillis>,
+    /// Until when there is none.
+    pub waived_until: Option<UnixMillis>,
+    /// When the owner was heard of last.
+    pub lease_at: UnixMillis,
+    /// When people were asked about its silence last.
+    pub asked_at: Option<UnixMillis>,
+}
+
 impl Hosting {
+    /// Goes on from what was saved.
+    #[must_use]
+    pub fn from_saved(
+        owner: MemberId,
+        quota_bytes: u64,
+        state: HostingState,
+        shards: impl IntoIterator<Item = (ShardId, HeldShard)>,
+    ) -> Self {
+        let shards: BTreeMap<ShardId, HeldShard> = shards.into_iter().collect();
+        let held_bytes = shards.values().map(|shard| u64::from(shard.len)).sum();
+        let HostingState { recent, frozen_until, waived_until, lease_at, asked_at } = state;
+        Self {
+            owner,
+            quota_bytes,
+            held_bytes,
+            shards,
+            recent: recent.into(),
+            frozen_until,
+            waived_until,
+            lease_at,
+            asked_at,
+            next_due: None,
+        }
+    }
+
+    /// What is to be saved; the shards are those of [`Self::inventory`].
+    #[must_use]
+    pub fn state(&self) -> HostingState {
+        HostingState {
+            recent: self.recent.iter().copied().collect(),
+            frozen_until: self.frozen_until,
+            waived_until: self.waived_until,
+            lease_at: self.lease_at,
+            asked_at: self.asked_at,
+        }
+    }
+
+    /// Whose shards these are.
+    #[must_use]
+    pub fn owner(&self) -> MemberId {
+        self.owner
+    }
+
+    /// How many shards are on the disk for this owner, with the trash.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.shards.len()
+    }
+
+    /// What the owner may still store here, in bytes, with grace.
+    #[must_use]
+    pub fn left_bytes(&self) -> u64 {
+        self.limit_bytes().saturating_sub(self.held_bytes)
+    }
+
+    fn limit_bytes(&self) -> u64 {
+        self.quota_bytes.saturating_add(self.quota_bytes / 100 * QUOTA_GRACE_PERCENT)
+    }
+
     /// Begins to hold for `owner`; the lease runs from now.
     #[must_use]
     pub fn begin(owner: MemberId, quota_bytes: u64, now: UnixMillis) -> Self {
@@ -222,7 +302,7 @@ impl Hosting {
         if let Some(shard) = self.shards.get_mut(&id) {
             return if shard.len == len { shard.store_again(now, window) } else { Stored::Differs };
         }
-        let limit_bytes = self.quota_bytes.saturating_add(self.quota_bytes / 100 * QUOTA_GRACE_PERCENT);
+        let limit_bytes = self.limit_bytes();
         if self.held_bytes.saturating_add(u64::from(len)) > limit_bytes {
             return Stored::OverQuota { limit_bytes, held_bytes: self.held_bytes };
         }
@@ -462,6 +542,22 @@ mod tests {
     }
 
     #[test]
+    fn what_was_saved_goes_on_as_if_nothing_had_happened() {
+        let mut before = hosting(100);
+        before.condemn(days(1), &all(5));
+        assert!(matches!(before.condemn(days(2), &all(50)), Condemned::BrakePulled { .. }));
+        before.renew_lease(days(3), [0; 32]);
+        let shards: Vec<_> = before.inventory(None, usize::MAX).map(|(id, shard)| (*id, *shard)).collect();
+        let mut after = Hosting::from_saved(before.owner(), 1 << 40, before.state(), shards);
+        assert_eq!((after.held_bytes(), after.count()), (before.held_bytes(), 100));
+        assert_eq!(after.left_bytes(), before.left_bytes());
+        for day in 4..400 {
+            assert_eq!(after.tick(days(day)), before.tick(days(day)), "day {day}");
+            assert_eq!(after.state(), before.state());
+        }
+    }
+
+    #[test]
     fn a_condemned_shard_goes_after_window_and_delay_by_way_of_the_trash() {
         for (condemned_on, trashed_on) in [(1, 90), (60, 90), (80, 94), (200, 214)] {
             let mut hosting = hosting(100);
@@ -606,15 +702,18 @@ mod tests {
                     0 | 1 => if matches!(hosting.condemn(now, &[id]), Condemned::Taken { shards: 1, .. }) {
                         condemned.insert(id, now);
                     },
-                    2 => { hosting.spare(&[id]); }
+                    2 => {
+                        hosting.spare(&[id]);
+                        condemned.remove(&id);
+                    }
                     3 => if matches!(hosting.store(now, id, MIB, Window::MIN), Stored::New | Stored::Spared) {
                         received.insert(id, now);
                     },
                     4 => { hosting.extend(&[id], Window::of_days(number * 10)); }
-                    5 => { hosting.condemn(now, &all(40)); }
+                    5 => {}
                     _ => { hosting.lift_brake(now, &RecoveryProof::after_checking(member(1))); }
                 }
-                if verb == 6 && matches!(hosting.condemn(now, &all(40)), Condemned::Taken { .. }) {
+                if verb >= 5 && matches!(hosting.condemn(now, &all(40)), Condemned::Taken { .. }) {
                     for id in all(40) {
                         condemned.entry(id).or_insert(now);
                     }

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! packs/ab/<hex>.pack     snapshots/ab/<hex>.age     vault.age     incoming/<random>
+//! shards/<owner>/ab/<hex>.shard     incoming/<owner>-<hex>     (in a store for shards of others)
 //! ```
 //!
 //! An object takes this way, and each step waits for the one before: bytes into `incoming/`, fsync of the file, fsync of
@@ -9,6 +10,9 @@
 //! file once more. Before the rename nobody sees it; before the last step nobody is promised it. A deletion is synced the
 //! same way: the directory, then the file that was in it. Source:
 //! `docs/FORMAT.md`, "Store"; for the last step `docs/decisions/0013-sync-of-directories.md`.
+//!
+//! A shard may come in several pieces, over days: what has come of it stays in `incoming/` under its name
+//! ([`FolderStore::resume`]), and its length says from where on the rest is needed. It promises nothing until it is put.
 //!
 //! The folder is held open, so that a disk taken away under a running box gives errors, not an empty store.
 
@@ -18,11 +22,13 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 
 use rustix::fs::{AtFlags, Dir, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
 use super::{ObjectKind, ObjectName, PackStore, Space, Stage, Staged, Staging, StoreError};
+use crate::ids::{MemberId, ShardId};
 
 const INCOMING: &str = "incoming";
 
@@ -38,6 +44,19 @@ pub struct FolderStore {
     durable_dirs: Mutex<BTreeSet<String>>,
 }
 
+/// A shard of which a part has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ShardPart {
+    /// Whose.
+    pub owner: MemberId,
+    /// Which.
+    pub shard: ShardId,
+    /// How much has come.
+    pub len_bytes: u64,
+    /// When something came last, by the wall clock.
+    pub changed_at: SystemTime,
+}
+
 impl FolderStore {
     /// Opens the store in `dir`, which must exist, and makes its subfolders (mode 0700) where they are missing. What an
     /// earlier process left in `incoming/` is removed, so the caller must hold the lock on the data folder.
@@ -46,22 +65,118 @@ impl FolderStore {
     /// [`StoreError::Durability`] also tells that the file system cannot sync directories; [`StoreError::Full`],
     /// [`StoreError::Io`].
     pub fn open(dir: &Path) -> Result<Self, StoreError> {
+        Self::open_for(dir, &[ObjectKind::Pack, ObjectKind::Snapshot])
+    }
+
+    /// The same for a store of shards that are kept for others. Shards of which a part has come stay as they are.
+    ///
+    /// # Errors
+    /// As for [`Self::open`].
+    pub fn open_for_shards(dir: &Path) -> Result<Self, StoreError> {
+        Self::open_for(dir, &[ObjectKind::Shard])
+    }
+
+    fn open_for(dir: &Path, kinds: &[ObjectKind]) -> Result<Self, StoreError> {
         let root = File::open(dir).map_err(|e| StoreError::io("open the store", dir, 0, e))?;
-        for name in [top_dir(ObjectKind::Pack), top_dir(ObjectKind::Snapshot), INCOMING] {
+        for name in kinds.iter().map(|kind| top_dir(*kind)).chain([INCOMING]) {
             make_dir(&root, name).map_err(|e| StoreError::io("make the folder", &dir.join(name), 0, e.into()))?;
         }
         let shown = dir.join(INCOMING);
         let incoming = open_dir(&root, INCOMING).map_err(|e| StoreError::io("open the folder", &shown, 0, e.into()))?;
         let staging = Arc::new(Staging::new(incoming));
         staging.sync_dir(&root, dir)?;
-        for name in entries(&staging.folder).map_err(|e| StoreError::io("list", &shown, 0, e.into()))? {
+        let left = entries(&staging.folder).map_err(|e| StoreError::io("list", &shown, 0, e.into()))?;
+        for name in left.iter().filter(|name| part_of(name).is_none()) {
             match rustix::fs::unlinkat(&staging.folder, name.as_str(), AtFlags::empty()) {
                 // A folder cannot be ours, and is no reason not to start.
                 Ok(()) | Err(Errno::NOENT | Errno::ISDIR | Errno::PERM) => {}
-                Err(e) => return Err(StoreError::io("remove the leftover", &shown.join(&name), 0, e.into())),
+                Err(e) => return Err(StoreError::io("remove the leftover", &shown.join(name), 0, e.into())),
             }
         }
         Ok(Self { root: root.into(), path: dir.to_owned(), staging, durable_dirs: Mutex::default() })
+    }
+
+    /// Opens what has come so far of a shard, to append to it; an empty file if nothing has. It stays when it is dropped
+    /// without being put, unless writing to it failed. The caller sees to it that nobody else writes to it meanwhile.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`], [`StoreError::Io`].
+    pub fn resume(&self, owner: MemberId, shard: ShardId) -> Result<Staged, StoreError> {
+        let file_name = part_name(owner, shard);
+        let path = self.shown(INCOMING).join(&file_name);
+        let failed = |e: io::Error| StoreError::io("open the staged file", &path, 0, e);
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::APPEND | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let opened = rustix::io::retry_on_intr(|| {
+            rustix::fs::openat(&self.staging.folder, file_name.as_str(), flags, Mode::RUSR | Mode::WUSR)
+        });
+        let file = File::from(opened.map_err(|e| failed(e.into()))?);
+        let len_bytes = file.metadata().map_err(failed)?.len();
+        let staging = Arc::clone(&self.staging);
+        Ok(Staged { staging, file_name, path, file, len_bytes, stage: Stage::Written, is_kept: true })
+    }
+
+    /// How much has come of a shard, in bytes; 0 if nothing has.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub fn part_len(&self, owner: MemberId, shard: ShardId) -> Result<u64, StoreError> {
+        let name = part_name(owner, shard);
+        match rustix::fs::statat(&self.staging.folder, name.as_str(), AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(found) => Ok(u64::try_from(found.st_size).unwrap_or(0)),
+            Err(Errno::NOENT) => Ok(0),
+            Err(e) => Err(StoreError::io("look at", &self.shown(INCOMING).join(&name), 0, e.into())),
+        }
+    }
+
+    /// All shards of which only a part has come.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub fn parts(&self) -> Result<Vec<ShardPart>, StoreError> {
+        let shown = self.shown(INCOMING);
+        let mut parts = Vec::new();
+        for name in entries(&self.staging.folder).map_err(|e| StoreError::io("list", &shown, 0, e.into()))? {
+            let Some((owner, shard)) = part_of(&name) else { continue };
+            match rustix::fs::statat(&self.staging.folder, name.as_str(), AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(found) => parts.push(ShardPart {
+                    owner,
+                    shard,
+                    len_bytes: u64::try_from(found.st_size).unwrap_or(0),
+                    changed_at: SystemTime::UNIX_EPOCH
+                        + std::time::Duration::from_secs(u64::try_from(found.st_mtime).unwrap_or(0)),
+                }),
+                // Put or dropped meanwhile.
+                Err(Errno::NOENT) => {}
+                Err(e) => return Err(StoreError::io("look at", &shown.join(&name), 0, e.into())),
+            }
+        }
+        Ok(parts)
+    }
+
+    /// Removes what has come of a shard; nothing was promised of it. One of which nothing has come is a success.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub fn drop_part(&self, owner: MemberId, shard: ShardId) -> Result<(), StoreError> {
+        let name = part_name(owner, shard);
+        match rustix::fs::unlinkat(&self.staging.folder, name.as_str(), AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(e) => Err(StoreError::io("remove", &self.shown(INCOMING).join(&name), 0, e.into())),
+        }
+    }
+
+    /// Sees to it that an object survives a power cut that was found here: whoever put it may have died before it synced.
+    ///
+    /// # Errors
+    /// [`StoreError::Absent`], [`StoreError::Durability`], [`StoreError`].
+    pub fn make_durable(&self, name: ObjectName) -> Result<(), StoreError> {
+        self.staging.check_syncs(&self.path)?;
+        let (file, dir) = (self.open_object(name)?, dir_of(name));
+        let path = self.shown(&name.to_string());
+        self.staging.confirm(&file, &path)?;
+        self.make_durable_dirs(&with_parents(&dir).into_iter().collect())?;
+        self.sync_dir(&dir)?;
+        self.staging.confirm(&file, &path)
     }
 
     fn shown(&self, key: &str) -> PathBuf {
@@ -104,7 +219,7 @@ impl FolderStore {
                 ObjectKind::Vault => Err(StoreError::Exists { name }),
                 // Sealed anew, the same record has other bytes; its id vouches for what is inside.
                 ObjectKind::Snapshot => Ok(()),
-                ObjectKind::Pack => match (self.size(name)?, staged.len_bytes) {
+                ObjectKind::Pack | ObjectKind::Shard => match (self.size(name)?, staged.len_bytes) {
                     (stored_bytes, offered_bytes) if stored_bytes == offered_bytes => Ok(()),
                     (stored_bytes, offered_bytes) => Err(StoreError::Differs { name, stored_bytes, offered_bytes }),
                 },
@@ -144,9 +259,19 @@ impl FolderStore {
         let key = match kind {
             ObjectKind::Pack | ObjectKind::Vault => top_dir(ObjectKind::Pack),
             ObjectKind::Snapshot => top_dir(ObjectKind::Snapshot),
+            ObjectKind::Shard => top_dir(ObjectKind::Shard),
         };
         let found = rustix::fs::statat(&self.root, key, AtFlags::empty());
         found.map(drop).map_err(|e| StoreError::io("find the folder", &self.shown(key), 0, e.into()))
+    }
+
+    /// Adds the keys of all files in the directories of two digits below `top`.
+    fn list_fans(&self, top: &str, keys: &mut Vec<String>) -> Result<(), StoreError> {
+        for fan in self.list_dir(top)?.iter().filter(|name| is_fan(name)) {
+            let dir = format!("{top}/{fan}");
+            keys.extend(self.list_dir(&dir)?.iter().map(|file| format!("{dir}/{file}")));
+        }
+        Ok(())
     }
 
     fn list_dir(&self, key: &str) -> Result<Vec<String>, StoreError> {
@@ -166,7 +291,7 @@ impl PackStore for FolderStore {
             staged.sync()?;
         }
         let dirs: BTreeSet<String> = objects.iter().map(|(name, _)| dir_of(*name)).collect();
-        self.make_durable_dirs(&dirs)?;
+        self.make_durable_dirs(&dirs.iter().flat_map(|dir| with_parents(dir)).collect())?;
         objects.iter_mut().try_for_each(|(name, staged)| self.publish(*name, staged))?;
         // Also where an object was there before: the process that put it may have died before it synced.
         dirs.iter().try_for_each(|dir| self.sync_dir(dir))?;
@@ -207,10 +332,10 @@ impl PackStore for FolderStore {
         let mut keys = Vec::new();
         match kind {
             ObjectKind::Vault => keys = self.list_dir(top)?,
-            ObjectKind::Pack | ObjectKind::Snapshot => {
-                for shard in self.list_dir(top)?.iter().filter(|name| is_shard(name)) {
-                    let dir = format!("{top}/{shard}");
-                    keys.extend(self.list_dir(&dir)?.iter().map(|file| format!("{dir}/{file}")));
+            ObjectKind::Pack | ObjectKind::Snapshot => self.list_fans(top, &mut keys)?,
+            ObjectKind::Shard => {
+                for owner in self.list_dir(top)?.iter().filter(|name| name.parse::<MemberId>().is_ok()) {
+                    self.list_fans(&format!("{top}/{owner}"), &mut keys)?;
                 }
             }
         }
@@ -255,7 +380,24 @@ const fn top_dir(kind: ObjectKind) -> &'static str {
         ObjectKind::Pack => "packs",
         ObjectKind::Snapshot => "snapshots",
         ObjectKind::Vault => ".",
+        ObjectKind::Shard => "shards",
     }
+}
+
+/// A directory and those above it, down from the one of its kind: `a/b/c` gives `a/b` and `a/b/c`.
+fn with_parents(dir: &str) -> Vec<String> {
+    let ends = dir.match_indices('/').map(|(at, _)| at).skip(1).chain([dir.len()]);
+    ends.map(|end| dir[..end].to_owned()).collect()
+}
+
+fn part_name(owner: MemberId, shard: ShardId) -> String {
+    format!("{owner}-{shard}")
+}
+
+fn part_of(name: &str) -> Option<(MemberId, ShardId)> {
+    let (owner, shard) = name.split_once('-')?;
+    let found = (owner.parse().ok()?, shard.parse().ok()?);
+    (part_name(found.0, found.1) == name).then_some(found)
 }
 
 /// The directory that an object is in, relative to the folder.
@@ -264,7 +406,7 @@ fn dir_of(name: ObjectName) -> String {
     key.rsplit_once('/').map_or(top_dir(name.kind()), |(dir, _)| dir).to_owned()
 }
 
-fn is_shard(name: &str) -> bool {
+fn is_fan(name: &str) -> bool {
     name.len() == 2 && name.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 
@@ -419,6 +561,11 @@ mod tests {
         let file = again.path.clone();
         store.put_new(pack(7, 3), again).expect("put");
         assert_eq!(seen::take(), [vec![file.clone()], dirs(&["packs/07"]), vec![file]].concat());
+        // The same for one that is only found.
+        let found = store.shown(&pack(7, 3).to_string());
+        store.make_durable(pack(7, 3)).expect("durable");
+        assert_eq!(seen::take(), [vec![found.clone()], dirs(&["packs/07"]), vec![found]].concat());
+        assert!(matches!(store.make_durable(pack(7, 9)), Err(StoreError::Absent { .. })));
         store.delete(pack(7, 3)).expect("delete");
         store.delete(pack(7, 3)).expect("delete");
         store.delete(ObjectName::Vault).expect("delete");
@@ -447,6 +594,67 @@ mod tests {
         let reopened = FolderStore::open(dir.path()).expect("open");
         assert_eq!(files_in(&incoming), 1);
         assert_eq!(reopened.list(ObjectKind::Pack).expect("list"), [pack(1, 1)]);
+    }
+
+    fn shard(owner: u8, byte: u8) -> ObjectName {
+        ObjectName::Shard(MemberId::from_bytes([owner; 32]), ShardId::from_bytes([byte; 32]))
+    }
+
+    #[test]
+    fn shards_of_owners_stand_apart_and_their_folders_are_synced_from_the_top() {
+        let dir = tempfile::tempdir().expect("dir");
+        let store = FolderStore::open_for_shards(dir.path()).expect("open");
+        assert!(!dir.path().join("packs").exists());
+        seen::take();
+        put(&store, shard(1, 7), b"one");
+        let synced = seen::take();
+        let owner = format!("shards/{}", "01".repeat(32));
+        let fan = format!("{owner}/07");
+        assert_eq!(synced[1..4], ["shards", &owner, &fan].map(|key| dir.path().join(key)));
+        put(&store, shard(2, 7), b"other");
+        put(&store, shard(2, 9), b"third");
+        assert_eq!(store.read_all(shard(1, 7), 9).expect("read"), b"one");
+        assert!(matches!(store.size(shard(3, 7)), Err(StoreError::Absent { .. })));
+        assert_eq!(store.list(ObjectKind::Shard).expect("list"), [shard(1, 7), shard(2, 7), shard(2, 9)]);
+        let differs = store.put_new(shard(1, 7), staged(&store, b"longer"));
+        assert!(matches!(differs, Err(StoreError::Differs { .. })));
+        store.delete(shard(1, 7)).expect("delete");
+        store.delete(shard(3, 7)).expect("delete what is absent");
+        assert_eq!(store.list(ObjectKind::Shard).expect("list"), [shard(2, 7), shard(2, 9)]);
+        fs::rename(dir.path().join("shards"), dir.path().join("elsewhere")).expect("rename");
+        assert!(matches!(store.size(shard(2, 7)), Err(StoreError::Io { .. })), "an absent store is no absent shard");
+    }
+
+    #[test]
+    fn a_part_of_a_shard_outlives_the_process_and_goes_on_where_it_ended() {
+        let dir = tempfile::tempdir().expect("dir");
+        let (owner, id) = (MemberId::from_bytes([1; 32]), ShardId::from_bytes([2; 32]));
+        {
+            let store = FolderStore::open_for_shards(dir.path()).expect("open");
+            assert_eq!(store.part_len(owner, id).expect("look"), 0);
+            let mut part = store.resume(owner, id).expect("begin");
+            part.write_all(b"first ").expect("write");
+            std::mem::forget(staged(&store, b"no part"));
+        }
+        let store = FolderStore::open_for_shards(dir.path()).expect("open");
+        assert_eq!(files_in(&dir.path().join(INCOMING)), 1);
+        let parts = store.parts().expect("list");
+        assert_eq!(parts.iter().map(|p| (p.owner, p.shard, p.len_bytes)).collect::<Vec<_>>(), [(owner, id, 6)]);
+        let mut part = store.resume(owner, id).expect("go on");
+        assert_eq!(part.len_bytes(), 6);
+        part.write_all(b"second").expect("write");
+        let mut whole = Vec::new();
+        part.reread().expect("reread").read_to_end(&mut whole).expect("read");
+        assert_eq!(whole, b"first second");
+        store.put_new(ObjectName::Shard(owner, id), part).expect("put");
+        assert_eq!(store.read_all(ObjectName::Shard(owner, id), 20).expect("read"), b"first second");
+        assert!(store.parts().expect("list").is_empty());
+        store.resume(owner, id).expect("begin").discard();
+        drop(store.resume(owner, id).expect("begin"));
+        assert_eq!(store.parts().expect("list").len(), 1);
+        store.drop_part(owner, id).expect("drop");
+        store.drop_part(owner, id).expect("drop what is absent");
+        assert!(store.parts().expect("list").is_empty());
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! The one small door to stored objects: packs, sealed snapshot records and the vault file.
+//! The one small door to stored objects: packs, sealed snapshot records and the vault file; in a store of its own, shards
+//! that are kept for others.
 //!
 //! Objects are written once and never changed. Whoever stores one stages its bytes first, because the name of a pack is
 //! known only when its last byte is; then [`PackStore::put_new`] gives it its name, and returns once the object would
@@ -11,7 +12,7 @@ pub mod folder;
 
 use std::fmt;
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, Write};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -20,7 +21,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fs::{AtFlags, Mode, OFlags};
 
-use crate::ids::{PackId, SnapshotId};
+use crate::ids::{MemberId, PackId, ShardId, SnapshotId};
 use crate::keys::random_bytes;
 
 /// What can go wrong at the door. Each message tells the step; the source tells the rest.
@@ -141,6 +142,8 @@ pub enum ObjectKind {
     Snapshot,
     /// The vault file.
     Vault,
+    /// Shards of other members.
+    Shard,
 }
 
 /// Name of an object. Prints as its key, a path relative to the store, and reads back only from exactly that.
@@ -152,6 +155,9 @@ pub enum ObjectName {
     Snapshot(SnapshotId),
     /// `vault.age`, at most one in a store.
     Vault,
+    /// `shards/<owner, 64 hex digits>/ab/<64 hex digits>.shard`, where `ab` are the first two of the latter. Two owners never
+    /// share a file, though they may send the same bytes.
+    Shard(MemberId, ShardId),
 }
 
 const VAULT_KEY: &str = "vault.age";
@@ -164,6 +170,7 @@ impl ObjectName {
             Self::Pack(_) => ObjectKind::Pack,
             Self::Snapshot(_) => ObjectKind::Snapshot,
             Self::Vault => ObjectKind::Vault,
+            Self::Shard(..) => ObjectKind::Shard,
         }
     }
 }
@@ -174,6 +181,7 @@ impl fmt::Display for ObjectName {
             Self::Pack(id) => write!(f, "packs/{:02x}/{id}.pack", id.as_bytes()[0]),
             Self::Snapshot(id) => write!(f, "snapshots/{:02x}/{id}.age", id.as_bytes()[0]),
             Self::Vault => f.write_str(VAULT_KEY),
+            Self::Shard(owner, id) => write!(f, "shards/{owner}/{:02x}/{id}.shard", id.as_bytes()[0]),
         }
     }
 }
@@ -192,6 +200,9 @@ impl FromStr for ObjectName {
             (Some("packs"), Some(_), Some(file)) => id_before(file, ".pack").map(Self::Pack),
             (Some("snapshots"), Some(_), Some(file)) => id_before(file, ".age").map(Self::Snapshot),
             (Some(VAULT_KEY), None, None) => Some(Self::Vault),
+            (Some("shards"), Some(owner), Some(_)) => owner.parse().ok().and_then(|owner| {
+                parts.next().and_then(|file| id_before(file, ".shard")).map(|id| Self::Shard(owner, id))
+            }),
             _ => None,
         };
         // Printing it again checks what was skipped: the two digits in front, and that nothing follows.
@@ -320,6 +331,8 @@ pub struct Staged {
     file: File,
     len_bytes: u64,
     stage: Stage,
+    /// What was written stays for [`folder::FolderStore::resume`] if it is not put.
+    is_kept: bool,
 }
 
 impl Staged {
@@ -335,7 +348,7 @@ impl Staged {
         });
         let file = File::from(opened.map_err(|e| StoreError::io(step, &path, 0, e.into()))?);
         let staging = Arc::clone(staging);
-        Ok(Self { staging, file_name, path, file, len_bytes: 0, stage: Stage::Written })
+        Ok(Self { staging, file_name, path, file, len_bytes: 0, stage: Stage::Written, is_kept: false })
     }
 
     /// Appends `bytes`, in one system call as a rule and without a buffer: pass pieces of 64 KiB or more.
@@ -357,6 +370,21 @@ impl Staged {
     #[must_use]
     pub fn len_bytes(&self) -> u64 {
         self.len_bytes
+    }
+
+    /// Reads what has been written so far, from its start.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub fn reread(&self) -> Result<impl Read + '_, StoreError> {
+        let mut file = &self.file;
+        file.rewind().map_err(|e| StoreError::io("read", &self.path, 0, e))?;
+        Ok(file.take(self.len_bytes))
+    }
+
+    /// What was written is of no use: it goes with the drop.
+    pub fn discard(mut self) {
+        self.is_kept = false;
     }
 
     /// Makes the bytes written so far durable, so that putting them later has less left to wait for. Putting does this
@@ -386,7 +414,8 @@ impl Staged {
 
 impl Drop for Staged {
     fn drop(&mut self) {
-        if self.stage != Stage::Moved {
+        let stays = self.is_kept && self.stage != Stage::Spoiled;
+        if self.stage != Stage::Moved && !stays {
             // A file that stays behind costs room until the store is opened again, and nothing else.
             let _ = rustix::fs::unlinkat(&self.staging.folder, self.file_name.as_str(), AtFlags::empty());
         }
@@ -489,7 +518,10 @@ mod tests {
         let snapshot = ObjectName::Snapshot(hex.parse().expect("id"));
         assert_eq!(pack.to_string(), format!("packs/ab/{hex}.pack"));
         assert_eq!(snapshot.to_string(), format!("snapshots/ab/{hex}.age"));
-        for name in [pack, snapshot, ObjectName::Vault] {
+        let owner = "c4".repeat(32);
+        let shard = ObjectName::Shard(owner.parse().expect("id"), hex.parse().expect("id"));
+        assert_eq!(shard.to_string(), format!("shards/{owner}/ab/{hex}.shard"));
+        for name in [pack, snapshot, ObjectName::Vault, shard] {
             assert_eq!(name.to_string().parse(), Ok(name));
         }
         for bad in [
@@ -504,6 +536,10 @@ mod tests {
             format!("packs/../packs/ab/{hex}.pack"),
             format!("snapshots/ab/{hex}.pack"),
             format!("packs/ab/{}.pack", &hex[..62]),
+            format!("shards/{owner}/{hex}.shard"),
+            format!("shards/{owner}/ac/{hex}.shard"),
+            format!("shards/{owner}/ab/{hex}.shard/x"),
+            format!("shards/{}/ab/{hex}.shard", &owner[1..]),
         ] {
             assert!(bad.parse::<ObjectName>().is_err(), "{bad}");
         }

@@ -17,6 +17,10 @@ use crate::units::UnixMillis;
 /// [`ShardReceipt`] as [`Signed`].
 pub const SHARD_PATH: &str = "/v1/peers/shards/{shard}";
 
+/// The label of what both ends of a TLS connection can derive and nobody else (RFC 9266): what is signed over it counts on no other
+/// connection.
+pub const CHANNEL_LABEL: &[u8] = b"EXPORTER-Channel-Binding";
+
 /// The most entries, records, ids or ranges in one message.
 pub const PEER_BATCH_MAX: usize = 4_096;
 

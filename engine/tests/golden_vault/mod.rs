@@ -69,7 +69,7 @@ impl<'d> Vault<'d> {
         let secret = DedupSecret::from_bytes([0xd5; 32]);
         let (boxed, kit) = (VaultIdentity::generate(), VaultIdentity::generate());
         let recipients = Recipients::parse(&[boxed.recipient(), kit.recipient()])?;
-        let kit = RecoveryKit { vault, box_name: "golden box".to_owned(), identity: kit };
+        let kit = RecoveryKit { vault, box_name: "golden box".to_owned(), identity: kit, community: None };
         put(&dir.join("kit.txt"), kit.to_text().as_bytes())?;
         let file = VaultFile::new(vault, &secret, recipients.to_strings());
         put(&dir.join("store/vault.age"), &recipients.seal(&file.encode())?)?;

@@ -11,6 +11,7 @@ use datis_engine::ids::Profile;
 use datis_engine::units::UnixMillis;
 use datis_engine::wire::{Message, Refusal};
 use rcgen::{CertificateParams, KeyPair, PKCS_ED25519};
+use rustls::client::ResolvesClientCert;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::ring::default_provider;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
@@ -22,6 +23,7 @@ use crate::intake::{Intake, Patience};
 use crate::meters::Meters;
 use crate::operations::accounts::Actor;
 use crate::operations::{self, Limits, Site};
+use crate::peering::Peering;
 use crate::vault::Vault;
 
 /// Nothing that should come takes longer.
@@ -55,9 +57,10 @@ impl Port {
         let address = listener.local_addr().expect("address");
         let (tell, told) = std::sync::mpsc::channel();
         let served = Arc::clone(&intake);
+        let peers = Peering::new(Arc::clone(&site), Meters::new()).routes();
         std::thread::spawn(move || {
             actix_web::rt::System::new().block_on(async move {
-                let server = served.serve(listener).expect("serve");
+                let server = served.serve(listener, peers).expect("serve");
                 tell.send(server.handle()).expect("tell");
                 server.await
             })
@@ -99,6 +102,19 @@ impl Port {
         Wire(StreamOwned::new(connection, self.tcp()))
     }
 
+    /// With whatever the resolver shows and signs with.
+    pub(super) fn connect_as(&self, shown: Arc<dyn ResolvesClientCert>) -> Wire {
+        let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+            .with_protocol_versions(&[&rustls::version::TLS13])
+            .expect("versions")
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(AnyBox))
+            .with_client_cert_resolver(shown);
+        let name = ServerName::try_from("datis.box").expect("name");
+        let connection = ClientConnection::new(Arc::new(config), name).expect("connection");
+        Wire(StreamOwned::new(connection, self.tcp()))
+    }
+
     pub(super) fn tcp(&self) -> TcpStream {
         let stream = TcpStream::connect(self.address).expect("connect");
         stream.set_read_timeout(Some(DEADLINE)).expect("timeout");
@@ -127,6 +143,18 @@ impl Identity {
         let request = MachineRequest::parse(&signing_request(&key)).expect("request");
         let id = datis_engine::ids::MachineId::from_bytes([5; 16]);
         Self { key: key.serialize_der(), certificate: certs.sign_machine(&request, id, at).expect("sign") }
+    }
+}
+
+impl Identity {
+    /// A certificate that its holder signed itself, for a key as PKCS#8 (DER), with dates that are long over.
+    pub(super) fn self_signed(document: &[u8]) -> Self {
+        let key = PrivatePkcs8KeyDer::from(document.to_vec());
+        let pair = KeyPair::from_pkcs8_der_and_sign_algo(&key, &PKCS_ED25519).expect("key");
+        let mut params = CertificateParams::new(vec!["datis.box".to_owned()]).expect("params");
+        params.not_after = rcgen::date_time_ymd(1990, 1, 1);
+        let certificate = params.self_signed(&pair).expect("certificate").der().to_vec();
+        Self { key: document.to_vec(), certificate }
     }
 }
 

@@ -2,4 +2,5 @@
 
 mod fixture;
 mod limits;
+mod peers;
 mod strangers;

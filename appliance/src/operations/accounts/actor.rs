@@ -37,6 +37,8 @@ pub enum Right {
     ReadAudit,
     /// To see the recovery kit.
     SeeKit,
+    /// To say which other boxes this one belongs together with.
+    ManageCommunity,
 }
 
 /// Whether a right is only for those who have just given their password.
@@ -50,7 +52,7 @@ pub enum Needs {
 
 impl Right {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::LookAtBox,
         Self::EnrolMachines,
         Self::ChangeMachines,
@@ -63,6 +65,7 @@ impl Right {
         Self::ManageAccounts,
         Self::ReadAudit,
         Self::SeeKit,
+        Self::ManageCommunity,
     ];
 
     /// Whether somebody with this role has it.
@@ -75,7 +78,9 @@ impl Right {
             }
             Self::Restore | Self::OpenFolders => matches!(role, Role::Admin | Role::Member),
             Self::ReadAudit => matches!(role, Role::Admin | Role::Auditor),
-            Self::RetireMachines | Self::ManageAccounts | Self::SeeKit => matches!(role, Role::Admin),
+            Self::RetireMachines | Self::ManageAccounts | Self::SeeKit | Self::ManageCommunity => {
+                matches!(role, Role::Admin)
+            }
         }
     }
 
@@ -93,7 +98,8 @@ impl Right {
             | Self::RunBox
             | Self::ManageAccounts
             | Self::ReadAudit
-            | Self::SeeKit => None,
+            | Self::SeeKit
+            | Self::ManageCommunity => None,
         }
     }
 
@@ -101,7 +107,9 @@ impl Right {
     #[must_use]
     pub const fn needs(self) -> Needs {
         match self {
-            Self::ManageAccounts | Self::SeeKit | Self::RetireMachines | Self::RunBox => Needs::FreshPassword,
+            Self::ManageAccounts | Self::SeeKit | Self::ManageCommunity | Self::RetireMachines | Self::RunBox => {
+                Needs::FreshPassword
+            }
             Self::LookAtBox
             | Self::EnrolMachines
             | Self::ChangeMachines

@@ -110,6 +110,24 @@ actions! {
     SiteAnswered => "site-answered",
     /// The box was signed for.
     SignedOff => "signed-off",
+    /// A community of boxes was founded.
+    CommunityFounded => "community-founded",
+    /// The box has asked to be let into one.
+    CommunityAsked => "community-asked",
+    /// It is in.
+    CommunityJoined => "community-joined",
+    /// A box was invited.
+    MemberInvited => "member-invited",
+    /// A box was let in.
+    MemberAdmitted => "member-admitted",
+    /// A member on a new box was confirmed.
+    MemberConfirmed => "member-confirmed",
+    /// A member may let others in.
+    MemberAppointed => "member-appointed",
+    /// A box was sent away.
+    MemberRefused => "member-refused",
+    /// A blank box has shown the recovery kit of a member.
+    KitClaimed => "kit-claimed",
     /// The defaults of a bundle were set.
     BundleApplied => "bundle-applied",
     /// Another address of the box was tried.

@@ -287,7 +287,7 @@ fn every_role_has_the_rights_that_the_table_gives_it_and_no_other() {
         }
         Right::Restore | Right::OpenFolders => "admin member",
         Right::ReadAudit => "admin auditor",
-        Right::RetireMachines | Right::ManageAccounts | Right::SeeKit => "admin",
+        Right::RetireMachines | Right::ManageAccounts | Right::SeeKit | Right::ManageCommunity => "admin",
     };
     let test = TestBox::start();
     let site = test.site();
@@ -321,7 +321,7 @@ fn a_token_never_does_what_takes_a_fresh_password() {
     let (read, manage) = (of(TokenScope::Read), of(TokenScope::Manage));
     assert!(read.may(Right::LookAtBox).is_ok() && read.may(Right::Commission).is_err());
     assert!(manage.may(Right::Commission).is_ok());
-    for right in [Right::ManageAccounts, Right::SeeKit, Right::RetireMachines] {
+    for right in [Right::ManageAccounts, Right::SeeKit, Right::ManageCommunity, Right::RetireMachines] {
         assert!(matches!(manage.may(right), Err(OperationError::ConfirmFirst)), "{right:?}");
         assert!(matches!(read.may(right), Err(OperationError::Forbidden)), "{right:?}");
     }

@@ -134,7 +134,7 @@ impl Draw {
 }
 
 /// Where a part of a listing begins that cannot be read, and why.
-type Unreadable = (Vec<u8>, OperationError);
+type Unreadable = (Vec<u8>, Box<OperationError>);
 
 /// A proof that is being made.
 struct Proving {
@@ -183,7 +183,7 @@ impl Proving {
                         self.failed(seen, &first, &error);
                     }
                 }
-                Err((_, error)) => return Err(error),
+                Err((_, error)) => return Err(*error),
             }
         }
         Ok(())
@@ -199,7 +199,7 @@ impl Proving {
         let mut first = Vec::new();
         loop {
             let node = self.chunks.get(&id).and_then(|bytes| Ok(ListingNode::decode(level, &bytes)?));
-            match node.map_err(|error| (first.clone(), error))? {
+            match node.map_err(|error| (first.clone(), Box::new(error)))? {
                 ListingNode::Inner(children) => {
                     let chosen = children.iter().find(|child| {
                         let is_here = number < child.totals.entries;

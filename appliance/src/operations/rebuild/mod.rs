@@ -29,6 +29,7 @@ use super::site::{Limits, Site};
 use super::verify::Progress;
 use crate::catalog::audit::AuditEntry;
 use crate::catalog::bundle::SavedDefaults;
+use crate::catalog::community::SavedCommunity;
 use crate::catalog::machines::Machine;
 use crate::catalog::people::SavedPerson;
 use crate::catalog::{Catalog, CatalogError};
@@ -56,6 +57,7 @@ pub fn rebuild(
         people: salvaged("accounts", Catalog::salvage_accounts(&dir.catalog_file(), vault.id)),
         log: salvaged("audit log", Catalog::salvage_log(&dir.catalog_file(), vault.id)),
         defaults: salvaged("defaults", Catalog::salvage_defaults(&dir.catalog_file(), vault.id)),
+        community: salvaged("community", Catalog::salvage_community(&dir.catalog_file(), vault.id)),
     };
     let new = dir.root().join(NEW);
     remove_if_there(&new)?;
@@ -78,6 +80,8 @@ struct Old {
     log: Vec<AuditEntry>,
     /// At most one.
     defaults: Vec<SavedDefaults>,
+    /// At most one.
+    community: Vec<SavedCommunity>,
 }
 
 /// As much as the old catalog still gives; a damaged one gives less, and that is said.

@@ -18,7 +18,7 @@ use super::owners::{Reach, assign};
 use super::{Old, RebuildReport};
 use crate::catalog::packs::NewPack;
 use crate::catalog::snapshots::{NewSnapshot, SnapshotBrief};
-use crate::catalog::{CatalogError, MachineRow, bundle, packs, people, snapshots};
+use crate::catalog::{CatalogError, MachineRow, bundle, community, packs, people, snapshots};
 
 /// Packs are entered in one transaction until they hold so many chunks together: some 16 MiB of memory.
 const CHUNKS_AT_A_TIME: usize = 1 << 18;
@@ -29,6 +29,7 @@ pub(super) fn fill(site: &Site, old: Old, progress: &mut dyn FnMut(Progress)) ->
     let Enrolled { rows, nobody, report: machines } = enrol(site, old.machines, &readable.machines)?;
     let put_back = site.catalog.writer().write(|tx| {
         old.defaults.iter().try_for_each(|saved| bundle::put_back(tx, saved))?;
+        old.community.iter().try_for_each(|saved| community::put_back(tx, saved))?;
         people::put_back(tx, &old.people, &old.log)
     });
     put_back.map_err(|e: CatalogError| OperationError::from(e))?;
@@ -109,7 +110,7 @@ fn enter_packs(
                 tracing::error!(%pack, reason, "Pack `{pack}` is damaged and left out");
                 report.damaged.push(DamagedPack { pack, reason });
                 // It has a row all the same, so that nobody takes its file for one that nothing needs.
-                let left_out = NewPack { id, machine: owner, bytes, directory: Directory::default() };
+                let left_out = NewPack { id, machine: owner, bytes, directory: Directory::default(), is_copy: true };
                 enter(site, &[left_out], true)?;
                 continue;
             }
@@ -118,7 +119,7 @@ fn enter_packs(
         report.packs += 1;
         report.bytes += bytes;
         report.chunks += directory.chunks.len() as u64;
-        waiting.push(NewPack { id, machine: owner, bytes, directory });
+        waiting.push(NewPack { id, machine: owner, bytes, directory, is_copy: true });
         if waiting.iter().map(|pack| pack.directory.chunks.len()).sum::<usize>() >= CHUNKS_AT_A_TIME {
             enter(site, &waiting, false)?;
             waiting.clear();

@@ -13,6 +13,7 @@ use super::proofs::sentence_of_all;
 use crate::locale::Locale;
 use crate::operations::accounts::{Actor, Right};
 use crate::operations::browse::{self, Proof};
+use crate::operations::dispersal::{DispersalStatus, MachineDispersal};
 use crate::operations::{self, Forecast, Status};
 use crate::reports::{About, Health};
 
@@ -85,11 +86,7 @@ pub(in crate::portal) async fn show(visit: Visit) -> HttpResponse {
                     local(&scene.status, &healths, locale)
                 },
                 proofs: sentence_of_all(&proofs, UnixMillis(scene.status.now), locale),
-                external: Tile {
-                    tone: "plain",
-                    word: locale.word("external-none"),
-                    text: locale.word("external-none-text"),
-                },
+                external: external(scene.status.outside.as_ref(), locale),
                 disk: actor.has(Right::LookAtBox).then(|| disk(&scene.status, forecast, locale)).flatten(),
                 machines: rows(seen.get(..SHOWN).unwrap_or(&seen), scene.status.now, locale),
                 more: seen.len().checked_sub(SHOWN + 1).map(|over| locale.count("machines-more", over as u64 + 1)),
@@ -98,6 +95,24 @@ pub(in crate::portal) async fn show(visit: Visit) -> HttpResponse {
             Ok(Reply::Page(page.render()?))
         })
         .await
+}
+
+/// Green only while every pack is where it outlives this box, and a blank box would find it.
+fn external(outside: Option<&DispersalStatus>, locale: &Locale) -> Tile {
+    let tile = |tone, word: &str, text: String| Tile { tone, word: locale.word(word), text };
+    let Some(outside) = outside else { return tile("plain", "external-none", locale.word("external-none-text")) };
+    let sum = |of: fn(&MachineDispersal) -> u64| outside.machines.iter().map(of).sum::<u64>();
+    let (safe, all) = (sum(|machine| machine.packs_in_place), sum(|machine| machine.packs_needed));
+    let mut args = fluent_bundle::FluentArgs::new();
+    args.set("n", safe);
+    args.set("all", all);
+    if outside.last_head_at.is_none() {
+        tile("warn", "external-begun", locale.word("external-begun-text"))
+    } else if safe < all {
+        tile("warn", "external-behind", locale.say("external-behind-text", &args))
+    } else {
+        tile("good", "external-good", locale.say("external-good-text", &args))
+    }
 }
 
 fn damage(locale: &Locale) -> Tile {
@@ -190,6 +205,7 @@ mod tests {
     fn status() -> Status {
         let none = || PackTotals::default();
         Status {
+            outside: None,
             box_name: "cellar".to_owned(),
             vault: String::new(),
             now: 0,
@@ -202,6 +218,36 @@ mod tests {
             disk_total_bytes: Some(1_000),
             disk_free_bytes: Some(100),
             poisoned: None,
+        }
+    }
+
+    #[test]
+    fn the_external_tile_is_green_only_when_everything_is_outside_and_can_be_found() {
+        let locale = Locale::open(Language::English).expect("locale");
+        let machine = |in_place: u64, needed: u64| MachineDispersal {
+            machine: "till".to_owned(),
+            last_safe: None,
+            last_full: None,
+            packs_in_place: in_place,
+            packs_needed: needed,
+            bytes_in_place: 0,
+            bytes_needed: 0,
+            oldest_missing: None,
+        };
+        let with = |in_place, needed, head| DispersalStatus {
+            scheme: Some("2+2".to_owned()),
+            machines: vec![machine(3, 3), machine(in_place, needed)],
+            last_head_at: head,
+            oldest_missing: None,
+        };
+        for (outside, tone) in [
+            (None, "plain"),
+            (Some(DispersalStatus::default()), "warn"),
+            (Some(with(4, 4, None)), "warn"),
+            (Some(with(3, 4, Some(1))), "warn"),
+            (Some(with(4, 4, Some(1))), "good"),
+        ] {
+            assert_eq!(external(outside.as_ref(), &locale).tone, tone, "{outside:?}");
         }
     }
 

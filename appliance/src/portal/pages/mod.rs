@@ -12,6 +12,7 @@ pub(super) mod events;
 pub(super) mod figures;
 pub(super) mod machines;
 mod past;
+pub(super) mod peers;
 pub(super) mod people;
 pub(super) mod proofs;
 pub(super) mod reports;

@@ -9,6 +9,7 @@ pub(in crate::portal) mod support;
 
 use actix_web::{HttpResponse, web};
 use askama::Template;
+use datis_engine::format::kit::RecoveryKit;
 use serde::Deserialize;
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
@@ -19,6 +20,7 @@ use super::super::visit::Visit;
 use crate::locale::Locale;
 use crate::meters::{WorkerMood, WorkerView};
 use crate::operations::accounts::{AccountError, Action, Right, log_use};
+use crate::operations::community::kit_community;
 use crate::operations::{self, Status};
 use crate::vault::{self, VaultError};
 
@@ -144,6 +146,8 @@ pub(in crate::portal) async fn kit(visit: Visit) -> HttpResponse {
             log_use(visit.site(), visit.actor()?, Right::SeeKit, Action::KitShown, "", "")?;
             let kit = visit.portal.site.vault.recovery_kit(&visit.portal.dir);
             let kit = kit.map_err(|e| PageError::Other(e.to_string()))?;
+            let community = kit_community(visit.site()).map_err(|e| PageError::Other(e.to_string()))?;
+            let kit = RecoveryKit { community, ..kit };
             Ok(Reply::File {
                 name: "datis-recovery-kit.txt",
                 media_type: "text/plain; charset=utf-8",

@@ -1,4 +1,4 @@
-//! Bodies: never more than was allowed, and never slower than [`PACE_BYTES`] in [`Patience::pace`].
+//! Bodies: never more than was allowed, and never slower than [`PACE_BYTES`] in the pace that the edge gives.
 
 use std::time::{Duration, Instant};
 
@@ -8,13 +8,11 @@ use actix_web::web::{Bytes, BytesMut, Payload};
 use datis_engine::wire::{CBOR, Refusal, RefusalCode};
 use futures_util::StreamExt;
 
-use super::Patience;
-
-/// A body must bring this many bytes in each [`Patience::pace`] of waiting for it: 16 KiB a second.
+/// A body must bring this many bytes in each `pace` of waiting for it: 16 KiB a second at 30 s.
 const PACE_BYTES: usize = 480 << 10;
 
 /// A body that is read piece by piece. Only time spent waiting for the sender counts against it.
-pub(super) struct PacedBody {
+pub(crate) struct PacedBody {
     payload: Payload,
     pace: Duration,
     waited: Duration,
@@ -22,15 +20,15 @@ pub(super) struct PacedBody {
 }
 
 impl PacedBody {
-    pub(super) fn new(payload: Payload, patience: &Patience) -> Self {
-        Self { payload, pace: patience.pace, waited: Duration::ZERO, brought: 0 }
+    pub(crate) fn new(payload: Payload, pace: Duration) -> Self {
+        Self { payload, pace, waited: Duration::ZERO, brought: 0 }
     }
 
     /// The next piece; `None` at the end.
     ///
     /// # Errors
     /// The sender is too slow, or went away.
-    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Refusal> {
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Refusal> {
         let asked = Instant::now();
         let left = self.pace.saturating_sub(self.waited);
         let piece = tokio::time::timeout(left, self.payload.next()).await;
@@ -56,7 +54,7 @@ impl PacedBody {
     ///
     /// # Errors
     /// As [`Self::next`], and too large.
-    pub(super) async fn all(mut self, max: usize) -> Result<Bytes, Refusal> {
+    pub(crate) async fn all(mut self, max: usize) -> Result<Bytes, Refusal> {
         let mut whole = BytesMut::new();
         while let Some(piece) = self.next().await? {
             if whole.len() + piece.len() > max {
@@ -69,7 +67,7 @@ impl PacedBody {
 }
 
 /// Refuses what cannot be a message before any of its body is read.
-pub(super) fn check_head(request: &HttpRequest, max: usize) -> Result<(), Refusal> {
+pub(crate) fn check_head(request: &HttpRequest, max: usize) -> Result<(), Refusal> {
     let cbor = request.headers().get(CONTENT_TYPE).is_some_and(|value| value.as_bytes() == CBOR.as_bytes());
     if !cbor {
         return Err(Refusal::new(
@@ -84,7 +82,7 @@ pub(super) fn check_head(request: &HttpRequest, max: usize) -> Result<(), Refusa
 }
 
 /// What the request says its body's length is, in bytes.
-pub(super) fn content_length(request: &HttpRequest) -> Option<u64> {
+pub(crate) fn content_length(request: &HttpRequest) -> Option<u64> {
     request.headers().get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 

@@ -1,4 +1,5 @@
-//! Places for what takes memory or a thread: so many over all, so many for one machine. The others wait in line.
+//! Places for what takes memory or a thread: so many over all, so many for one machine or one
+//! other box. The others wait in line.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -6,26 +7,26 @@ use std::sync::{Arc, Mutex, PoisonError};
 use datis_engine::keys::PublicKey;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Places, counted over all and by machine.
-pub(super) struct Places {
+/// Places, counted over all and by the key of whoever asks.
+pub(crate) struct Places {
     all: Arc<Semaphore>,
     per_machine: usize,
     by_machine: Mutex<HashMap<PublicKey, Arc<Semaphore>>>,
 }
 
 /// A place; given back when dropped.
-pub(super) struct Place {
+pub(crate) struct Place {
     _own: OwnedSemaphorePermit,
     _all: OwnedSemaphorePermit,
 }
 
 impl Places {
-    pub(super) fn new(all: usize, per_machine: usize) -> Self {
+    pub(crate) fn new(all: usize, per_machine: usize) -> Self {
         Self { all: Arc::new(Semaphore::new(all)), per_machine, by_machine: Mutex::default() }
     }
 
     /// Waits for a place: first among the machine's own, so that one machine's queue does not hold up the others.
-    pub(super) async fn enter(&self, key: PublicKey) -> Option<Place> {
+    pub(crate) async fn enter(&self, key: PublicKey) -> Option<Place> {
         let own = {
             let mut machines = self.by_machine.lock().unwrap_or_else(PoisonError::into_inner);
             // Whoever waits or is inside holds a clone.

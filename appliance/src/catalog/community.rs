@@ -1,0 +1,309 @@
+//! The community of boxes that this one belongs to: its log, where its members are, who wants to come in.
+
+use datis_engine::ids::{CommunityId, InvitationId, MemberId, SpkiPin};
+use datis_engine::keys::PublicKey;
+use datis_engine::units::UnixMillis;
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
+
+use super::CatalogError;
+use super::dispersal::outside::{self, LastHead};
+use super::values::{bytes_at, column_size, size_at, state_words, time_at, word_at};
+
+state_words! {
+    /// How far somebody is who came with an invitation.
+    RequestState {
+        /// An admin has to compare the digits.
+        Waiting => "waiting",
+        /// It is in.
+        Admitted => "admitted",
+        /// An admin has refused.
+        Refused => "refused",
+    }
+}
+
+/// What this box is in its community.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Membership {
+    /// Which.
+    pub community: CommunityId,
+    /// As whom.
+    pub member: MemberId,
+    /// Since when.
+    pub joined_at: UnixMillis,
+}
+
+/// Somebody who came with an invitation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// The key of its box.
+    pub device: PublicKey,
+    /// [`datis_engine::community::invitation::JoinRequest`], encoded; its proof was checked.
+    pub request: Vec<u8>,
+    /// What has to stand on its screen.
+    pub digits: String,
+    /// When it came.
+    pub asked_at: UnixMillis,
+    /// How far it is.
+    pub state: RequestState,
+}
+
+/// What this box has asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Joining {
+    /// Into which community.
+    pub community: CommunityId,
+    /// As whom.
+    pub member: MemberId,
+    /// Key of the box that is asked.
+    pub pin: SpkiPin,
+    /// Where it is, HOST:PORT.
+    pub address: String,
+    /// What has to stand on the other screen.
+    pub digits: String,
+    /// When it was asked.
+    pub asked_at: UnixMillis,
+}
+
+/// `None`: the box is in no community.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn membership(c: &Connection) -> Result<Option<Membership>, CatalogError> {
+    let mut statement = c.prepare_cached("SELECT community, member, joined_at FROM community")?;
+    let row = statement.query_row([], |row| {
+        Ok(Membership { community: bytes_at(row, 0)?, member: bytes_at(row, 1)?, joined_at: time_at(row, 2)? })
+    });
+    Ok(row.optional()?)
+}
+
+/// The box is a member from now on, and asks nobody any more.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn enter(tx: &Transaction<'_>, membership: &Membership) -> Result<(), CatalogError> {
+    tx.execute("DELETE FROM community_joining", [])?;
+    tx.execute(
+        "INSERT INTO community (id, community, member, joined_at) VALUES (1, ?1, ?2, ?3)",
+        params![membership.community.as_bytes(), membership.member.as_bytes(), membership.joined_at.0],
+    )?;
+    Ok(())
+}
+
+/// The log, and when each entry was seen first.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn entries(c: &Connection) -> Result<Vec<(Vec<u8>, UnixMillis)>, CatalogError> {
+    let mut statement = c.prepare_cached("SELECT entry, seen_at FROM community_entry ORDER BY sequence")?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, time_at(row, 1)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// One more entry.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn append(tx: &Transaction<'_>, sequence: u64, entry: &[u8], seen_at: UnixMillis) -> Result<(), CatalogError> {
+    let sql = "INSERT INTO community_entry (sequence, entry, seen_at) VALUES (?1, ?2, ?3)";
+    tx.execute(sql, params![column_size(sequence), entry, seen_at.0])?;
+    Ok(())
+}
+
+/// All address records, and when each was received.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn records(c: &Connection) -> Result<Vec<(MemberId, Vec<u8>, UnixMillis)>, CatalogError> {
+    let mut statement =
+        c.prepare_cached("SELECT member, record, received_at FROM community_address ORDER BY member")?;
+    let rows = statement.query_map([], |row| Ok((bytes_at(row, 0)?, row.get(1)?, time_at(row, 2)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// In place of the member's earlier record.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn set_record(tx: &Transaction<'_>, member: &MemberId, record: &[u8], at: UnixMillis) -> Result<(), CatalogError> {
+    let sql = "INSERT INTO community_address (member, record, received_at) VALUES (?1, ?2, ?3) \
+               ON CONFLICT (member) DO UPDATE SET record = excluded.record, received_at = excluded.received_at";
+    tx.execute(sql, params![member.as_bytes(), record, at.0])?;
+    Ok(())
+}
+
+/// The number of the next record of the box's own addresses, which is used up. It never goes back, also not over a clock that does.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn next_address_sequence(tx: &Transaction<'_>, now: UnixMillis) -> Result<u64, CatalogError> {
+    let sql = "UPDATE community SET address_sequence = max(address_sequence + 1, ?1) RETURNING address_sequence";
+    Ok(tx.query_row(sql, [now.0], |row| size_at(row, 0))?)
+}
+
+/// Notes an invitation.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn add_invitation(
+    tx: &Transaction<'_>,
+    id: &InvitationId,
+    line: &str,
+    expires: UnixMillis,
+) -> Result<(), CatalogError> {
+    let sql = "INSERT INTO community_invitation (invitation, line, expires) VALUES (?1, ?2, ?3)";
+    tx.execute(sql, params![id.as_bytes(), line, expires.0])?;
+    Ok(())
+}
+
+/// The line of an invitation that was not used yet.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn invitation(c: &Connection, id: &InvitationId) -> Result<Option<String>, CatalogError> {
+    let sql = "SELECT line FROM community_invitation WHERE invitation = ?1";
+    Ok(c.prepare_cached(sql)?.query_row([id.as_bytes()], |row| row.get(0)).optional()?)
+}
+
+/// Takes an invitation away, and all that have expired.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn drop_invitation(tx: &Transaction<'_>, id: &InvitationId, now: UnixMillis) -> Result<(), CatalogError> {
+    let sql = "DELETE FROM community_invitation WHERE invitation = ?1 OR expires <= ?2";
+    tx.execute(sql, params![id.as_bytes(), now.0])?;
+    Ok(())
+}
+
+/// How many invitations count now.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn open_invitations(c: &Connection, now: UnixMillis) -> Result<u64, CatalogError> {
+    let sql = "SELECT count(*) FROM community_invitation WHERE expires > ?1";
+    Ok(c.query_row(sql, [now.0], |row| size_at(row, 0))?)
+}
+
+/// Somebody wants to come in; an earlier request of the same box is forgotten.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn add_request(tx: &Transaction<'_>, request: &Request) -> Result<(), CatalogError> {
+    tx.execute(
+        "INSERT OR REPLACE INTO community_request (device, request, digits, asked_at, state) VALUES (?1, ?2, ?3, ?4, ?5)",
+        params![
+            request.device.as_bytes(),
+            request.request,
+            request.digits,
+            request.asked_at.0,
+            request.state.word()
+        ],
+    )?;
+    Ok(())
+}
+
+/// Everybody who came, the first one first.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn requests(c: &Connection) -> Result<Vec<Request>, CatalogError> {
+    let sql = "SELECT device, request, digits, asked_at, state FROM community_request ORDER BY asked_at, device";
+    let mut statement = c.prepare_cached(sql)?;
+    let rows = statement.query_map([], |row| {
+        Ok(Request {
+            device: bytes_at(row, 0)?,
+            request: row.get(1)?,
+            digits: row.get(2)?,
+            asked_at: time_at(row, 3)?,
+            state: word_at(row, 4)?,
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// How far a request is now.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn set_request_state(tx: &Transaction<'_>, device: &PublicKey, state: RequestState) -> Result<(), CatalogError> {
+    let sql = "UPDATE community_request SET state = ?2 WHERE device = ?1";
+    tx.execute(sql, params![device.as_bytes(), state.word()])?;
+    Ok(())
+}
+
+/// What this box has asked for; `None`: nothing, or it is in.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn joining(c: &Connection) -> Result<Option<Joining>, CatalogError> {
+    let sql = "SELECT community, member, pin, address, digits, asked_at FROM community_joining";
+    let row = c.prepare_cached(sql)?.query_row([], |row| {
+        Ok(Joining {
+            community: bytes_at(row, 0)?,
+            member: bytes_at(row, 1)?,
+            pin: bytes_at(row, 2)?,
+            address: row.get(3)?,
+            digits: row.get(4)?,
+            asked_at: time_at(row, 5)?,
+        })
+    });
+    Ok(row.optional()?)
+}
+
+/// In place of what it asked for before; `None`: it asks no more.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn set_joining(tx: &Transaction<'_>, joining: Option<&Joining>) -> Result<(), CatalogError> {
+    tx.execute("DELETE FROM community_joining", [])?;
+    if let Some(joining) = joining {
+        tx.execute(
+            "INSERT INTO community_joining (id, community, member, pin, address, digits, asked_at) \
+             VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6)",
+            params![
+                joining.community.as_bytes(),
+                joining.member.as_bytes(),
+                joining.pin.as_bytes(),
+                joining.address,
+                joining.digits,
+                joining.asked_at.0
+            ],
+        )?;
+    }
+    Ok(())
+}
+
+/// What a new catalog takes over from an old one, so that the box stays the member that it is.
+#[derive(Debug, Clone)]
+pub struct SavedCommunity {
+    membership: Membership,
+    entries: Vec<(Vec<u8>, UnixMillis)>,
+    records: Vec<(MemberId, Vec<u8>, UnixMillis)>,
+    head: Option<LastHead>,
+}
+
+/// What the old catalog knows; `None`: the box was in no community.
+///
+/// # Errors
+/// [`CatalogError`].
+pub(super) fn read_saved(c: &Connection) -> Result<Option<SavedCommunity>, CatalogError> {
+    let Some(membership) = membership(c)? else { return Ok(None) };
+    let (entries, records) = (entries(c)?, records(c)?);
+    // What it named is written down anew: the next head only has to come after it.
+    let head = outside::last_head(c)?.map(|head| LastHead { parts: Vec::new(), ..head });
+    Ok(Some(SavedCommunity { membership, entries, records, head }))
+}
+
+/// Puts it into the new catalog.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn put_back(tx: &Transaction<'_>, saved: &SavedCommunity) -> Result<(), CatalogError> {
+    enter(tx, &saved.membership)?;
+    for (sequence, (entry, seen_at)) in (0..).zip(&saved.entries) {
+        append(tx, sequence, entry, *seen_at)?;
+    }
+    for (member, record, at) in &saved.records {
+        set_record(tx, member, record, *at)?;
+    }
+    saved.head.iter().try_for_each(|head| outside::set_head(tx, head))
+}

@@ -1,0 +1,326 @@
+//! The map of what is outside, the snapshots in it, and the head that names its parts.
+
+use datis_engine::ids::{PackId, SnapshotId};
+use datis_engine::units::UnixMillis;
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+
+use super::stripes::{self, Stripe};
+use crate::catalog::values::{bytes_at, column_size, optional_time_at, size_at, time_at};
+use crate::catalog::{CatalogError, MachineRow, StripeRow};
+
+/// The fingerprint of the secret that seals what is outside; kept when there is none yet.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn fingerprint(tx: &Transaction<'_>, present: &[u8; 32]) -> Result<Vec<u8>, CatalogError> {
+    tx.execute("INSERT OR IGNORE INTO dispersal_secret (id, fingerprint) VALUES (1, ?1)", [present.as_slice()])?;
+    Ok(tx.query_row("SELECT fingerprint FROM dispersal_secret", [], |row| row.get(0))?)
+}
+
+/// A part of the map.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Part {
+    /// Its number: parts are in the order of these.
+    pub number: i64,
+    /// Its name.
+    pub id: PackId,
+    /// Length of the sealed part, in bytes.
+    pub weight: u64,
+    /// Whether a later part says the same.
+    pub is_replaced: bool,
+}
+
+/// All parts, in order.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn parts(c: &Connection) -> Result<Vec<Part>, CatalogError> {
+    let part = |row: &Row<'_>| {
+        Ok(Part { number: row.get(0)?, id: bytes_at(row, 1)?, weight: size_at(row, 2)?, is_replaced: row.get(3)? })
+    };
+    let sql = "SELECT number, pack_id, weight, replaced FROM map_part ORDER BY number";
+    let found = c.prepare_cached(sql)?.query_map([], part)?.collect::<Result<_, _>>()?;
+    Ok(found)
+}
+
+/// When the last part was made.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn last_part_at(c: &Connection) -> Result<Option<UnixMillis>, CatalogError> {
+    let sql = "SELECT max(made_at) FROM map_part";
+    Ok(c.prepare_cached(sql)?.query_row([], |row| optional_time_at(row, 0))?)
+}
+
+/// The bytes of a part.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn part_content(c: &Connection, id: &PackId) -> Result<Option<Vec<u8>>, CatalogError> {
+    let sql = "SELECT content FROM map_part WHERE pack_id = ?1";
+    Ok(c.prepare_cached(sql)?.query_row([id.as_bytes()], |row| row.get(0)).optional()?)
+}
+
+/// Adds a part that says the same as those with the numbers from `replaces` on, and more.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn add_part(
+    tx: &Transaction<'_>,
+    id: &PackId,
+    content: &[u8],
+    replaces: Option<i64>,
+    at: UnixMillis,
+) -> Result<(), CatalogError> {
+    if let Some(first) = replaces {
+        tx.execute("UPDATE map_part SET replaced = 1 WHERE number >= ?1", [first])?;
+    }
+    tx.execute(
+        "INSERT INTO map_part (pack_id, content, weight, made_at, replaced) VALUES (?1, ?2, ?3, ?4, 0)",
+        params![id.as_bytes(), content, column_size(content.len() as u64), at.0],
+    )?;
+    Ok(())
+}
+
+/// Takes away parts that were replaced, and condemns their stripes.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn drop_replaced(tx: &Transaction<'_>, at: UnixMillis) -> Result<usize, CatalogError> {
+    let replaced: Vec<Part> = parts(tx)?.into_iter().filter(|part| part.is_replaced).collect();
+    for part in &replaced {
+        if let Some(stripe) = stripes::by_pack(tx, &part.id)? {
+            stripes::condemn(tx, stripe.row, at)?;
+        }
+    }
+    tx.execute("DELETE FROM map_part WHERE replaced = 1", [])?;
+    Ok(replaced.len())
+}
+
+/// Parts that were not placed yet, in order.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn unplaced_parts(c: &Connection) -> Result<Vec<Part>, CatalogError> {
+    let mut found = Vec::new();
+    for part in parts(c)?.into_iter().filter(|part| !part.is_replaced) {
+        if stripes::by_pack(c, &part.id)?.is_none() {
+            found.push(part);
+        }
+    }
+    Ok(found)
+}
+
+/// Stripes of packs that the map does not show as they are: safe ones that are new or have moved, and after
+/// them those that are gone: nothing leaves the map before what takes its place is in it.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn unmapped(c: &Connection) -> Result<Vec<(Stripe, bool)>, CatalogError> {
+    let sql = "SELECT pack_id FROM stripe WHERE mapped = 0 AND (safe_at IS NOT NULL OR gone_at IS NOT NULL)
+               ORDER BY gone_at IS NOT NULL, id";
+    let packs: Vec<PackId> = c.prepare_cached(sql)?.query_map([], |row| bytes_at(row, 0))?.collect::<Result<_, _>>()?;
+    let mut found = Vec::new();
+    for pack in packs {
+        if let Some(stripe) = stripes::by_pack(c, &pack)? {
+            let is_gone = stripe.gone_at.is_some();
+            found.push((stripe, is_gone));
+        }
+    }
+    Ok(found)
+}
+
+/// Notes that the map shows a stripe as it is.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn set_mapped(tx: &Transaction<'_>, stripe: StripeRow) -> Result<(), CatalogError> {
+    tx.prepare_cached("UPDATE stripe SET mapped = 1 WHERE id = ?1")?.execute([stripe])?;
+    Ok(())
+}
+
+/// A snapshot that the map may tell of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadySnapshot {
+    /// Which one.
+    pub id: SnapshotId,
+    /// Whose.
+    pub machine: MachineRow,
+    /// Of which source.
+    pub source: String,
+    /// When the box had all of it.
+    pub received_at: UnixMillis,
+}
+
+/// Live snapshots that the map does not have, and all of whose packs are safe outside. That no snapshot rests on a pack that
+/// came after it, unless the box copied that from older ones, and that other machines' packs may hold chunks of it, is all that
+/// is known here: so all packs that came before it and all copies have to be safe, except damaged ones of other machines.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn ready_snapshots(c: &Connection) -> Result<Vec<ReadySnapshot>, CatalogError> {
+    let sql = "SELECT snapshot_id, machine, source, received_at FROM snapshot AS s WHERE lifecycle = 'live'
+                 AND NOT EXISTS (SELECT 1 FROM snapshot_outside WHERE snapshot_outside.snapshot_id = s.snapshot_id)
+                 AND received_at < coalesce(
+                     (SELECT min(iif(copied, -9223372036854775807, received_at)) FROM pack WHERE state = 'stored'
+                        AND NOT EXISTS (SELECT 1 FROM stripe WHERE stripe.pack_id = pack.pack_id
+                                          AND stripe.gone_at IS NULL AND stripe.safe_at IS NOT NULL)),
+                     9223372036854775807)
+                 AND NOT EXISTS (SELECT 1 FROM pack AS p WHERE p.state = 'damaged' AND p.machine = s.machine
+                                   AND (p.copied OR p.received_at <= s.received_at)
+                                   AND NOT EXISTS (SELECT 1 FROM stripe WHERE stripe.pack_id = p.pack_id
+                                                     AND stripe.gone_at IS NULL AND stripe.safe_at IS NOT NULL))
+               ORDER BY id";
+    let ready = |row: &Row<'_>| {
+        let (id, received_at) = (bytes_at(row, 0)?, time_at(row, 3)?);
+        Ok(ReadySnapshot { id, machine: row.get(1)?, source: row.get(2)?, received_at })
+    };
+    let found = c.prepare_cached(sql)?.query_map([], ready)?.collect::<Result<_, _>>()?;
+    Ok(found)
+}
+
+/// Notes that the map has a snapshot.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn add_snapshot(tx: &Transaction<'_>, ready: &ReadySnapshot, at: UnixMillis) -> Result<(), CatalogError> {
+    tx.prepare_cached(
+        "INSERT OR IGNORE INTO snapshot_outside (snapshot_id, machine, source, received_at, mapped_at)
+         VALUES (?1, ?2, ?3, ?4, ?5)",
+    )?
+    .execute(params![ready.id.as_bytes(), ready.machine, ready.source, ready.received_at.0, at.0])?;
+    Ok(())
+}
+
+/// Snapshots of the map that the box does not have any more.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn gone_snapshots(c: &Connection) -> Result<Vec<SnapshotId>, CatalogError> {
+    let sql = "SELECT snapshot_id FROM snapshot_outside AS o
+               WHERE NOT EXISTS (SELECT 1 FROM snapshot AS s WHERE s.snapshot_id = o.snapshot_id AND s.lifecycle = 'live')";
+    let found = c.prepare_cached(sql)?.query_map([], |row| bytes_at(row, 0))?.collect::<Result<_, _>>()?;
+    Ok(found)
+}
+
+/// Forgets a snapshot of the map.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn forget_snapshot(tx: &Transaction<'_>, id: &SnapshotId) -> Result<(), CatalogError> {
+    tx.prepare_cached("DELETE FROM snapshot_outside WHERE snapshot_id = ?1")?.execute([id.as_bytes()])?;
+    Ok(())
+}
+
+/// The head that was made last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastHead {
+    /// Its number.
+    pub sequence: u64,
+    /// As it was signed.
+    pub signed: Vec<u8>,
+    /// A hash over the parts that it names and where these are.
+    pub parts: Vec<u8>,
+    /// When.
+    pub made_at: UnixMillis,
+}
+
+/// The head that was made last.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn last_head(c: &Connection) -> Result<Option<LastHead>, CatalogError> {
+    let head = |row: &Row<'_>| {
+        Ok(LastHead { sequence: size_at(row, 0)?, signed: row.get(1)?, parts: row.get(2)?, made_at: time_at(row, 3)? })
+    };
+    Ok(c.prepare_cached("SELECT sequence, signed, parts, made_at FROM head")?.query_row([], head).optional()?)
+}
+
+/// Keeps a head in place of the one before.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn set_head(tx: &Transaction<'_>, head: &LastHead) -> Result<(), CatalogError> {
+    tx.execute(
+        "INSERT OR REPLACE INTO head (id, sequence, signed, parts, made_at) VALUES (1, ?1, ?2, ?3, ?4)",
+        params![column_size(head.sequence), head.signed, head.parts, head.made_at.0],
+    )?;
+    Ok(())
+}
+
+/// Notes that the snapshots that came into the map before `before` are off-site safe; as far as nothing that they may rest on
+/// is less than fully protected and `is_full`, also that. How many are new.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn note_safe(
+    tx: &Transaction<'_>,
+    before: UnixMillis,
+    is_full: bool,
+    at: UnixMillis,
+) -> Result<usize, CatalogError> {
+    let safe = tx.execute(
+        "UPDATE snapshot_outside SET safe_at = ?2 WHERE safe_at IS NULL AND mapped_at <= ?1",
+        params![before.0, at.0],
+    )?;
+    if is_full {
+        tx.execute(
+            "UPDATE snapshot_outside SET full_at = ?2 WHERE full_at IS NULL AND safe_at IS NOT NULL
+                 AND received_at < coalesce(
+                     (SELECT min(iif(copied, -9223372036854775807, received_at)) FROM pack WHERE state = 'stored'
+                        AND NOT EXISTS (SELECT 1 FROM stripe WHERE stripe.pack_id = pack.pack_id
+                                          AND stripe.gone_at IS NULL AND stripe.full_at IS NOT NULL)),
+                     9223372036854775807)",
+            params![before.0, at.0],
+        )?;
+    }
+    Ok(safe)
+}
+
+/// How much of a machine is outside.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct MachineOutside {
+    /// When the newest snapshot that is off-site safe was received.
+    pub last_safe: Option<UnixMillis>,
+    /// When the newest snapshot that is fully protected was received.
+    pub last_full: Option<UnixMillis>,
+    /// Packs that are off-site safe.
+    pub packs_in_place: u64,
+    /// Packs that should be.
+    pub packs_needed: u64,
+    /// Bytes of these.
+    pub bytes_needed: u64,
+    /// Bytes of those that are.
+    pub bytes_in_place: u64,
+    /// When the oldest pack came that is not off-site safe.
+    pub oldest_missing: Option<UnixMillis>,
+}
+
+/// How much of a machine is outside.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn of_machine(c: &Connection, machine: MachineRow) -> Result<MachineOutside, CatalogError> {
+    let sql = "SELECT max(received_at) FILTER (WHERE safe_at IS NOT NULL),
+                      max(received_at) FILTER (WHERE full_at IS NOT NULL)
+               FROM snapshot_outside WHERE machine = ?1";
+    let dates = |row: &Row<'_>| Ok((optional_time_at(row, 0)?, optional_time_at(row, 1)?));
+    let (last_safe, last_full) = c.prepare_cached(sql)?.query_row([machine], dates)?;
+    let sql = "SELECT count(*), coalesce(sum(bytes), 0), count(safe_at),
+                      coalesce(sum(bytes) FILTER (WHERE safe_at IS NOT NULL), 0),
+                      min(received_at) FILTER (WHERE safe_at IS NULL)
+               FROM pack LEFT JOIN stripe ON stripe.pack_id = pack.pack_id AND gone_at IS NULL
+               WHERE machine = ?1 AND state = 'stored'";
+    let all = |row: &Row<'_>| {
+        Ok(MachineOutside {
+            last_safe,
+            last_full,
+            packs_needed: size_at(row, 0)?,
+            bytes_needed: size_at(row, 1)?,
+            packs_in_place: size_at(row, 2)?,
+            bytes_in_place: size_at(row, 3)?,
+            oldest_missing: optional_time_at(row, 4)?,
+        })
+    };
+    Ok(c.prepare_cached(sql)?.query_row([machine], all)?)
+}

@@ -1,0 +1,484 @@
+//! Stripes and their shards: what is where, and what is still to be sent or to be condemned.
+
+use std::collections::BTreeSet;
+
+use datis_engine::erasure::layout::Layout;
+use datis_engine::erasure::scheme::Scheme;
+use datis_engine::ids::{MemberId, PackId, ShardId};
+use datis_engine::units::UnixMillis;
+use rusqlite::types::Type;
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+
+use super::holders;
+use crate::catalog::values::{bytes_at, column_size, optional_time_at, size_at, state_words, time_at, word_at};
+use crate::catalog::{CatalogError, HolderRow, StripeRow};
+
+state_words! {
+    /// What a stripe is made of.
+    StripeKind {
+        /// A pack.
+        Pack => "pack",
+        /// A part of the map.
+        Map => "map",
+    }
+}
+
+state_words! {
+    /// How far a shard is at one member.
+    ShardState {
+        /// To be sent.
+        Wanted => "wanted",
+        /// The member signed that it is durable.
+        Durable => "durable",
+        /// Not there, by the member's word or by an audit, or not taken.
+        Lost => "lost",
+        /// Not needed any more; the member is to be told.
+        Condemned => "condemned",
+    }
+}
+
+/// A stripe.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stripe {
+    /// Its number here.
+    pub row: StripeRow,
+    /// The pack, or the part of the map.
+    pub pack: PackId,
+    /// Which of both.
+    pub kind: StripeKind,
+    /// How it is coded, and how long it is.
+    pub layout: Layout,
+    /// When its members were chosen.
+    pub placed_at: UnixMillis,
+    /// When it first was off-site safe.
+    pub safe_at: Option<UnixMillis>,
+    /// When it first was fully protected.
+    pub full_at: Option<UnixMillis>,
+    /// Since when nothing needs it.
+    pub gone_at: Option<UnixMillis>,
+}
+
+/// A shard at one member.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// Its place in the stripe.
+    pub index: u8,
+    /// At which member.
+    pub member: MemberId,
+    /// Its name.
+    pub shard: ShardId,
+    /// How far it is.
+    pub state: ShardState,
+}
+
+const COLUMNS: &str = "id, pack_id, kind, data, parity, pack_len, placed_at, safe_at, full_at, gone_at";
+
+fn stripe_from(row: &Row<'_>) -> rusqlite::Result<Stripe> {
+    let (data, parity): (u8, u8) = (row.get(3)?, row.get(4)?);
+    let len = usize::try_from(size_at(row, 5)?).ok();
+    let layout = Scheme::new(data, parity).zip(len).and_then(|(scheme, len)| Layout::new(scheme, len));
+    let invalid = || rusqlite::Error::InvalidColumnType(5, "pack_len".to_owned(), Type::Integer);
+    Ok(Stripe {
+        row: row.get(0)?,
+        pack: bytes_at(row, 1)?,
+        kind: word_at(row, 2)?,
+        layout: layout.ok_or_else(invalid)?,
+        placed_at: time_at(row, 6)?,
+        safe_at: optional_time_at(row, 7)?,
+        full_at: optional_time_at(row, 8)?,
+        gone_at: optional_time_at(row, 9)?,
+    })
+}
+
+fn place_from(row: &Row<'_>) -> rusqlite::Result<Place> {
+    Ok(Place { index: row.get(0)?, member: bytes_at(row, 1)?, shard: bytes_at(row, 2)?, state: word_at(row, 3)? })
+}
+
+/// The stripe of a pack.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn by_pack(c: &Connection, pack: &PackId) -> Result<Option<Stripe>, CatalogError> {
+    let sql = format!("SELECT {COLUMNS} FROM stripe WHERE pack_id = ?1");
+    Ok(c.prepare_cached(&sql)?.query_row([pack.as_bytes()], stripe_from).optional()?)
+}
+
+/// All stripes that are needed, in the order in which they were placed.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn all_needed(c: &Connection) -> Result<Vec<Stripe>, CatalogError> {
+    let sql = format!("SELECT {COLUMNS} FROM stripe WHERE gone_at IS NULL ORDER BY id");
+    let found = c.prepare_cached(&sql)?.query_map([], stripe_from)?.collect::<Result<_, _>>()?;
+    Ok(found)
+}
+
+/// Where the shards of a stripe are, by index.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn places(c: &Connection, stripe: StripeRow) -> Result<Vec<Place>, CatalogError> {
+    let sql = "SELECT shard_index, holder.member, shard_id, state FROM shard JOIN holder ON holder.id = shard.holder
+               WHERE stripe = ?1 ORDER BY shard_index, at";
+    let found = c.prepare_cached(sql)?.query_map([stripe], place_from)?.collect::<Result<_, _>>()?;
+    Ok(found)
+}
+
+/// What is placed together: to be written down before anything is sent.
+#[derive(Debug)]
+pub struct NewStripe<'s> {
+    /// The pack, or the part of the map.
+    pub pack: PackId,
+    /// Which of both.
+    pub kind: StripeKind,
+    /// In which epoch.
+    pub epoch: u32,
+    /// How it is coded, and how long it is.
+    pub layout: Layout,
+    /// Who is to hold which shard, by index.
+    pub shards: &'s [(MemberId, ShardId)],
+}
+
+/// Adds a stripe, all its shards wanted.
+///
+/// # Errors
+/// [`CatalogError`], also when there is one of this pack.
+pub fn insert(tx: &Transaction<'_>, new: &NewStripe<'_>, at: UnixMillis) -> Result<StripeRow, CatalogError> {
+    let scheme = new.layout.scheme();
+    // A part of the map is named by heads, not by the map.
+    let mapped = new.kind == StripeKind::Map;
+    tx.prepare_cached(
+        "INSERT INTO stripe (pack_id, kind, epoch, data, parity, pack_len, placed_at, mapped)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    )?
+    .execute(params![
+        new.pack.as_bytes(),
+        new.kind.word(),
+        new.epoch,
+        scheme.data(),
+        scheme.parity(),
+        column_size(new.layout.pack_len() as u64),
+        at.0,
+        mapped
+    ])?;
+    let row = StripeRow(tx.last_insert_rowid());
+    for (index, (member, shard)) in (0_u8..).zip(new.shards) {
+        want(tx, row, index, holders::number(tx, member)?, shard, at)?;
+    }
+    Ok(row)
+}
+
+/// Wants a shard at a member, also one that the member had lost.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn want(
+    tx: &Transaction<'_>,
+    stripe: StripeRow,
+    index: u8,
+    holder: HolderRow,
+    shard: &ShardId,
+    at: UnixMillis,
+) -> Result<(), CatalogError> {
+    tx.prepare_cached(
+        "INSERT INTO shard (stripe, shard_index, holder, shard_id, state, at) VALUES (?1, ?2, ?3, ?4, 'wanted', ?5)
+         ON CONFLICT DO UPDATE SET state = 'wanted', at = ?5",
+    )?
+    .execute(params![stripe, index, holder, shard.as_bytes(), at.0])?;
+    Ok(())
+}
+
+/// Changes the state of one shard at one member from one of `from`; whether there was one.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn turn(
+    tx: &Transaction<'_>,
+    stripe: StripeRow,
+    index: u8,
+    holder: HolderRow,
+    to: ShardState,
+    at: UnixMillis,
+) -> Result<bool, CatalogError> {
+    let sql = "UPDATE shard SET state = ?4, at = ?5
+               WHERE stripe = ?1 AND shard_index = ?2 AND holder = ?3 AND state <> ?4 AND state <> 'condemned'";
+    Ok(tx.prepare_cached(sql)?.execute(params![stripe, index, holder, to.word(), at.0])? > 0)
+}
+
+/// How many different shards of a stripe are durable.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn count_durable(c: &Connection, stripe: StripeRow) -> Result<u8, CatalogError> {
+    let sql = "SELECT count(DISTINCT shard_index) FROM shard WHERE stripe = ?1 AND state = 'durable'";
+    Ok(c.prepare_cached(sql)?.query_row([stripe], |row| row.get(0))?)
+}
+
+/// Notes since when a stripe is off-site safe and fully protected, by what of it is durable now.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn note_reached(tx: &Transaction<'_>, stripe: &Stripe, at: UnixMillis) -> Result<(), CatalogError> {
+    let (durable, scheme) = (count_durable(tx, stripe.row)?, stripe.layout.scheme());
+    let since = |before: Option<UnixMillis>, is_so: bool| is_so.then(|| before.unwrap_or(at));
+    let safe_at = since(stripe.safe_at, durable >= scheme.off_site_safe());
+    let full_at = since(stripe.full_at, durable >= scheme.width());
+    if (safe_at, full_at) != (stripe.safe_at, stripe.full_at) {
+        tx.prepare_cached("UPDATE stripe SET safe_at = ?2, full_at = ?3 WHERE id = ?1")?.execute(params![
+            stripe.row,
+            safe_at.map(|at| at.0),
+            full_at.map(|at| at.0)
+        ])?;
+    }
+    Ok(())
+}
+
+/// Whether several members hold, or are to hold, one shard: it has moved.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn has_moved(c: &Connection, stripe: StripeRow, index: u8) -> Result<bool, CatalogError> {
+    let sql = "SELECT count(*) > 1 FROM shard WHERE stripe = ?1 AND shard_index = ?2 AND state <> 'condemned'";
+    Ok(c.prepare_cached(sql)?.query_row(params![stripe, index], |row| row.get(0))?)
+}
+
+/// The stripe with this number.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn by_row(c: &Connection, row: StripeRow) -> Result<Option<Stripe>, CatalogError> {
+    let sql = format!("SELECT {COLUMNS} FROM stripe WHERE id = ?1");
+    Ok(c.prepare_cached(&sql)?.query_row([row], stripe_from).optional()?)
+}
+
+/// What a member has and is to get is given up; which stripes are concerned.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn lose_all(tx: &Transaction<'_>, holder: HolderRow, at: UnixMillis) -> Result<Vec<StripeRow>, CatalogError> {
+    let sql = "UPDATE shard SET state = 'lost', at = ?2 WHERE holder = ?1 AND state IN ('wanted', 'durable') RETURNING stripe";
+    let found =
+        tx.prepare_cached(sql)?.query_map(params![holder, at.0], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    Ok(found)
+}
+
+/// What a member is to get, and will not take, is lost there, so that another one gets it.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn withdraw(tx: &Transaction<'_>, holder: HolderRow, at: UnixMillis) -> Result<usize, CatalogError> {
+    let sql = "UPDATE shard SET state = 'lost', at = ?2 WHERE holder = ?1 AND state = 'wanted'";
+    Ok(tx.prepare_cached(sql)?.execute(params![holder, at.0])?)
+}
+
+/// What members are to get since before `before`, and have not taken.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn wanted_before(c: &Connection, before: UnixMillis) -> Result<BTreeSet<(StripeRow, MemberId)>, CatalogError> {
+    let sql = "SELECT stripe, holder.member FROM shard JOIN holder ON holder.id = shard.holder
+               WHERE state = 'wanted' AND at < ?1";
+    let mut statement = c.prepare_cached(sql)?;
+    let found = statement.query_map([before.0], |row| Ok((row.get(0)?, bytes_at(row, 1)?)))?;
+    Ok(found.collect::<Result<_, _>>()?)
+}
+
+/// The map has to say anew where a stripe is.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn unmap(tx: &Transaction<'_>, stripe: StripeRow) -> Result<(), CatalogError> {
+    let sql = "UPDATE stripe SET mapped = 0 WHERE id = ?1 AND kind = 'pack'";
+    tx.prepare_cached(sql)?.execute([stripe])?;
+    Ok(())
+}
+
+/// Needed stripes that want shards at one of `holders`: those with fewest durable shards beyond what reading needs first,
+/// then the oldest.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn wanting(c: &Connection, holders: &[HolderRow], limit: usize) -> Result<Vec<Stripe>, CatalogError> {
+    let numbers = numbers(holders);
+    let sql = format!(
+        "SELECT {COLUMNS} FROM stripe WHERE gone_at IS NULL
+             AND id IN (SELECT DISTINCT stripe FROM shard WHERE state = 'wanted' AND holder IN ({numbers}))
+         ORDER BY (SELECT count(DISTINCT shard_index) FROM shard WHERE stripe = stripe.id AND state = 'durable')
+                  >= data + (parity + 1) / 2, id
+         LIMIT ?1"
+    );
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let found = c.prepare(&sql)?.query_map([limit], stripe_from)?.collect::<Result<_, _>>()?;
+    Ok(found)
+}
+
+/// Numbers for a list in a statement.
+fn numbers(holders: &[HolderRow]) -> String {
+    holders.iter().map(|holder| holder.0.to_string()).collect::<Vec<_>>().join(", ")
+}
+
+/// A pack that is nowhere outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unplaced {
+    /// Which pack.
+    pub pack: PackId,
+    /// Its length in bytes.
+    pub bytes: u64,
+    /// When it came.
+    pub received_at: UnixMillis,
+}
+
+/// Stored packs without a stripe, the oldest first, that some snapshot came after or that came before `before`: packs of
+/// backups that are under way may still turn out to be needed by nobody.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn unplaced(c: &Connection, before: UnixMillis, limit: usize) -> Result<Vec<Unplaced>, CatalogError> {
+    let sql = "SELECT pack_id, max(bytes), min(received_at), min(id) AS first FROM pack
+               WHERE state = 'stored' AND NOT EXISTS (SELECT 1 FROM stripe WHERE stripe.pack_id = pack.pack_id)
+                 AND (received_at < ?1 OR EXISTS (SELECT 1 FROM snapshot WHERE snapshot.machine = pack.machine
+                                                  AND snapshot.received_at >= pack.received_at))
+               GROUP BY pack_id ORDER BY first LIMIT ?2";
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let found = |row: &Row<'_>| {
+        Ok(Unplaced { pack: bytes_at(row, 0)?, bytes: size_at(row, 1)?, received_at: time_at(row, 2)? })
+    };
+    let found = c.prepare_cached(sql)?.query_map(params![before.0, limit], found)?.collect::<Result<_, _>>()?;
+    Ok(found)
+}
+
+/// Begins to take away the stripes of packs that the box does not have any more, at most `limit`; how many there were. None as
+/// long as a stored pack is not off-site safe: it may be the one that takes the place of those that are gone.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn condemn_gone(tx: &Transaction<'_>, at: UnixMillis, limit: usize) -> Result<usize, CatalogError> {
+    let sql = "SELECT id FROM stripe WHERE kind = 'pack' AND gone_at IS NULL
+                 AND NOT EXISTS (SELECT 1 FROM pack WHERE pack.pack_id = stripe.pack_id)
+                 AND NOT EXISTS (SELECT 1 FROM pack WHERE state = 'stored'
+                                   AND NOT EXISTS (SELECT 1 FROM stripe AS s WHERE s.pack_id = pack.pack_id
+                                                     AND s.gone_at IS NULL AND s.safe_at IS NOT NULL))
+               LIMIT ?1";
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let gone: Vec<StripeRow> =
+        tx.prepare_cached(sql)?.query_map([limit], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    gone.iter().try_for_each(|stripe| condemn(tx, *stripe, at))?;
+    Ok(gone.len())
+}
+
+/// Nobody needs a stripe any more: whoever has, or may have, a shard of it is to be told.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn condemn(tx: &Transaction<'_>, stripe: StripeRow, at: UnixMillis) -> Result<(), CatalogError> {
+    tx.prepare_cached("UPDATE stripe SET gone_at = ?2, mapped = kind = 'map' WHERE id = ?1")?
+        .execute(params![stripe, at.0])?;
+    tx.prepare_cached("DELETE FROM shard WHERE stripe = ?1 AND state = 'lost'")?.execute([stripe])?;
+    tx.prepare_cached("UPDATE shard SET state = 'condemned', at = ?2 WHERE stripe = ?1")?
+        .execute(params![stripe, at.0])?;
+    Ok(())
+}
+
+/// Condemns one shard alone, where another one takes its place.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn condemn_one(
+    tx: &Transaction<'_>,
+    stripe: StripeRow,
+    index: u8,
+    holder: HolderRow,
+    at: UnixMillis,
+) -> Result<(), CatalogError> {
+    let sql = "UPDATE shard SET state = 'condemned', at = ?4 WHERE stripe = ?1 AND shard_index = ?2 AND holder = ?3";
+    tx.prepare_cached(sql)?.execute(params![stripe, index, holder, at.0])?;
+    Ok(())
+}
+
+/// Shards that a member is to be told of, at most `limit`. Those of packs that the map still names are not among them.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn condemned(c: &Connection, holder: HolderRow, limit: usize) -> Result<Vec<ShardId>, CatalogError> {
+    let sql = "SELECT shard_id FROM shard JOIN stripe ON stripe.id = shard.stripe
+               WHERE state = 'condemned' AND holder = ?1 AND (gone_at IS NULL OR mapped = 1) LIMIT ?2";
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut statement = c.prepare_cached(sql)?;
+    let found = statement.query_map(params![holder, limit], |row| bytes_at(row, 0))?;
+    Ok(found.collect::<Result<_, _>>()?)
+}
+
+/// Forgets what a member was told of, and stripes that are gone and nowhere any more.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn forget_condemned(tx: &Transaction<'_>, holder: HolderRow, shards: &[ShardId]) -> Result<(), CatalogError> {
+    for shard in shards {
+        tx.prepare_cached("DELETE FROM shard WHERE holder = ?1 AND shard_id = ?2 AND state = 'condemned'")?
+            .execute(params![holder, shard.as_bytes()])?;
+    }
+    forget_empty(tx)
+}
+
+/// Forgets stripes that are gone, that the map does not name, and that have no shard anywhere.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn forget_empty(tx: &Transaction<'_>) -> Result<(), CatalogError> {
+    tx.execute(
+        "DELETE FROM stripe WHERE gone_at IS NOT NULL AND mapped = 1
+             AND NOT EXISTS (SELECT 1 FROM shard WHERE shard.stripe = stripe.id)",
+        [],
+    )?;
+    Ok(())
+}
+
+/// A shard that a member signed for, with what is needed to know its bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldShard {
+    /// Its name.
+    pub shard: ShardId,
+    /// Its place in the stripe.
+    pub index: u8,
+    /// The pack, or the part of the map.
+    pub pack: PackId,
+    /// Which of both.
+    pub kind: StripeKind,
+    /// How it is coded, and how long it is.
+    pub layout: Layout,
+}
+
+/// What a member holds and is needed, by name.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn held_by(c: &Connection, holder: HolderRow) -> Result<Vec<HeldShard>, CatalogError> {
+    let sql = format!(
+        "SELECT {}, shard.shard_id, shard.shard_index FROM shard JOIN stripe ON stripe.id = shard.stripe
+         WHERE holder = ?1 AND state = 'durable' AND gone_at IS NULL ORDER BY shard.shard_id",
+        COLUMNS.split(", ").map(|column| format!("stripe.{column}")).collect::<Vec<_>>().join(", ")
+    );
+    let held = |row: &Row<'_>| {
+        let stripe = stripe_from(row)?;
+        let (shard, index) = (bytes_at(row, 10)?, row.get(11)?);
+        Ok(HeldShard { shard, index, pack: stripe.pack, kind: stripe.kind, layout: stripe.layout })
+    };
+    let found = c.prepare_cached(&sql)?.query_map([holder], held)?.collect::<Result<_, _>>()?;
+    Ok(found)
+}
+
+/// The stripe and index of a shard at a member.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn of_shard(
+    c: &Connection,
+    holder: HolderRow,
+    shard: &ShardId,
+) -> Result<Option<(StripeRow, u8, ShardState)>, CatalogError> {
+    let sql = "SELECT stripe, shard_index, state FROM shard WHERE holder = ?1 AND shard_id = ?2";
+    let found = c
+        .prepare_cached(sql)?
+        .query_row(params![holder, shard.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?, word_at(row, 2)?)));
+    Ok(found.optional()?)
+}

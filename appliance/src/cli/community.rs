@@ -1,0 +1,166 @@
+//! `datisd community`: which other boxes this one belongs together with.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use datis_engine::format::kit::KitHint;
+use datis_engine::ids::{CommunityName, MemberName};
+use zeroize::Zeroizing;
+
+use super::{Form, end, fail};
+use crate::app;
+use crate::config::DataDir;
+use crate::control::{Command, CommunityCommand, Failed, FailedKind};
+use crate::files;
+use crate::peers::AllowPrivate;
+
+/// No kit is longer, in bytes.
+const KIT_MAX: u64 = 16 << 10;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Community {
+    /// Found a community; this box becomes its first member and admin.
+    Found {
+        /// What it is called.
+        name: CommunityName,
+        #[command(flatten)]
+        own: Own,
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Print the line with which one other box can ask to be let in, within a week.
+    Invite {
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Ask to be let into the community that sent this invitation.
+    Join {
+        /// The line, whole.
+        line: String,
+        #[command(flatten)]
+        own: Own,
+        #[command(flatten)]
+        form: Form,
+    },
+    /// List who waits to be let in.
+    Requests {
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Let a box in whose screen shows these digits.
+    Admit {
+        /// As it calls itself.
+        name: MemberName,
+        /// The six digits, as its admin reads them out.
+        digits: String,
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Trust a member again that is back on a new box. With the kit of this box it confirms itself: the others take that a day
+    /// after they have seen the new box.
+    Confirm {
+        /// The member.
+        name: MemberName,
+        /// The recovery kit, to confirm this box itself.
+        #[arg(long, value_name = "FILE")]
+        kit: Option<PathBuf>,
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Make a member an admin of the community: it may let others in. There should be two, so that one can be lost.
+    Appoint {
+        /// The member.
+        name: MemberName,
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Send a box away that waits to be let in.
+    Refuse {
+        /// As it calls itself.
+        name: MemberName,
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Show the community and its members.
+    Show {
+        #[command(flatten)]
+        form: Form,
+    },
+}
+
+/// What a box says of itself when it comes in.
+#[derive(Debug, clap::Args)]
+pub(super) struct Own {
+    /// What others call this box [default: the name of the box].
+    #[arg(long = "as", value_name = "NAME")]
+    member: Option<MemberName>,
+    /// The recovery kit, where its key was taken off the box.
+    #[arg(long, value_name = "FILE")]
+    kit: Option<PathBuf>,
+}
+
+impl Own {
+    fn read(self) -> Result<(Option<MemberName>, Option<String>), Failed> {
+        Ok((self.member, self.kit.as_deref().map(key_line).transpose()?))
+    }
+}
+
+pub(super) fn run(what: Community, dir: &DataDir) -> ExitCode {
+    let (command, form) = match command(what) {
+        Ok(command) => command,
+        Err(failed) => return fail(&failed),
+    };
+    end(app::command(dir, &Command::Community { what: command }, &mut |line| eprintln!("{line}")), form)
+}
+
+fn command(what: Community) -> Result<(CommunityCommand, Form), Failed> {
+    Ok(match what {
+        Community::Found { name, own, form } => {
+            let (member, kit) = own.read()?;
+            (CommunityCommand::Found { name, member, kit }, form)
+        }
+        Community::Invite { form } => (CommunityCommand::Invite, form),
+        Community::Join { line, own, form } => {
+            let (member, kit) = own.read()?;
+            (CommunityCommand::Join { line, member, kit }, form)
+        }
+        Community::Requests { form } => (CommunityCommand::Requests, form),
+        Community::Admit { name, digits, form } => (CommunityCommand::Admit { name, digits }, form),
+        Community::Confirm { name, kit, form } => {
+            (CommunityCommand::Confirm { name, kit: kit.as_deref().map(key_line).transpose()? }, form)
+        }
+        Community::Appoint { name, form } => (CommunityCommand::Appoint { name }, form),
+        Community::Refuse { name, form } => (CommunityCommand::Refuse { name }, form),
+        Community::Show { form } => (CommunityCommand::Show, form),
+    })
+}
+
+/// `datisd recover`.
+pub(super) fn recover(
+    dir: &DataDir,
+    kit: &Path,
+    peers: &[KitHint],
+    (near, without_lost): (bool, bool),
+    form: Form,
+) -> ExitCode {
+    let private = if near { AllowPrivate::Yes } else { AllowPrivate::No };
+    let recovered = kit_text(kit)
+        .and_then(|text| app::recover(dir, &text, peers, (private, without_lost), &mut |line| eprintln!("{line}")));
+    end(recovered, form)
+}
+
+fn kit_text(file: &Path) -> Result<Zeroizing<String>, Failed> {
+    let failed = |sentence: String| Failed { sentence, kind: FailedKind::Failed };
+    let text = files::read_if_there(file, KIT_MAX).map_err(|e| failed(crate::control::with_causes(&e)))?;
+    let text = text.ok_or_else(|| failed(format!("{} is not there", file.display())))?;
+    String::from_utf8(text).map(Zeroizing::new).map_err(|_| failed(format!("{} is no text", file.display())))
+}
+
+/// The key line of a kit's text.
+fn key_line(file: &Path) -> Result<String, Failed> {
+    let failed = |sentence: String| Failed { sentence, kind: FailedKind::Failed };
+    let text = kit_text(file)?;
+    let line = text.lines().map(str::trim).find(|line| line.starts_with("AGE-SECRET-KEY-1")).map(str::to_owned);
+    line.ok_or_else(|| failed(format!("{} has no line that starts with AGE-SECRET-KEY-1", file.display())))
+}

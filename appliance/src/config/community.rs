@@ -1,0 +1,14 @@
+//! Section `community`.
+
+use serde::Deserialize;
+
+/// How the box deals with the other boxes of its community.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CommunityConfig {
+    /// Whether boxes at addresses of local networks are dialled too; default: no, since where a box is to be dialled is
+    /// what others say.
+    pub allow_private: bool,
+    /// Bytes that each other member may store on this box; default: a quarter of the disk.
+    pub hosted_bytes_per_member: Option<u64>,
+}

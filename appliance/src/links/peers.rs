@@ -1,0 +1,323 @@
+//! One connection to another box of the community: HTTP/1.1 over TLS 1.3, both sides known by their keys, one request at a time,
+//! blocking. Nothing is tried again here: whoever asks decides what a broken connection means.
+
+use std::fmt;
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use datis_engine::community::address::Address;
+pub(crate) use datis_engine::community::dial::AllowPrivate;
+use datis_engine::community::dial::{Dial, NotDialled, check_ip};
+use datis_engine::community::signed::Signed;
+use datis_engine::format::{FormatError, decode_all, encode};
+use datis_engine::ids::{ShardId, SpkiPin};
+use datis_engine::keys::PublicKey;
+use datis_engine::wire::peers::{CHANNEL_LABEL, SHARD_PATH};
+use datis_engine::wire::{CBOR, Message, Refusal};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper::header::{CONTENT_RANGE, CONTENT_TYPE, HOST, RANGE};
+use hyper::{Method, Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use rustls::ClientConfig;
+use rustls::crypto::ring::default_provider;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use tokio::net::TcpStream;
+use tokio::runtime::Runtime;
+use tokio_rustls::TlsConnector;
+
+use crate::partner::{Shown, TLS_NAME};
+use crate::plain::plain;
+
+/// The longest refusal that is read, in bytes.
+const REFUSAL_MAX: usize = 64 << 10;
+/// What is shown of another box's words, in characters.
+const SENTENCE_MAX: usize = 300;
+/// Addresses of one name that are tried.
+const ADDRESSES_MAX: usize = 4;
+/// What is read at once of an answer: a TLS record fits.
+const READ_BUFFER: usize = 24 << 10;
+
+/// What this box shows others: the certificate of its machine port.
+pub(crate) struct Identity {
+    certificate: CertificateDer<'static>,
+    key: PrivateKeyDer<'static>,
+}
+
+impl Identity {
+    /// Takes what the machine port shows.
+    pub(crate) fn new((certificate, key): (CertificateDer<'static>, PrivateKeyDer<'static>)) -> Self {
+        Self { certificate, key }
+    }
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Identity(secret)")
+    }
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PeerLinkError {
+    /// No connection, or no TLS on it.
+    #[error("no connection to {address}")]
+    Connect {
+        address: SocketAddr,
+        #[source]
+        source: io::Error,
+    },
+    /// Somebody else is there.
+    #[error("another box than the one that is looked for answers at {address}")]
+    OtherKey { address: SocketAddr },
+    /// The other box does not want to.
+    #[error(transparent)]
+    Refused(Refusal),
+    /// The connection broke, or took too long.
+    #[error("the connection broke ({0})")]
+    Broken(String),
+    /// What came is not what the protocol says.
+    #[error("the other box answers what this one does not understand")]
+    Protocol(#[from] FormatError),
+}
+
+/// One connection.
+pub(crate) struct PeerLink {
+    // Dropped before the runtime that its connection lives on.
+    sender: SendRequest<Full<Bytes>>,
+    runtime: Runtime,
+    key: PublicKey,
+    channel: [u8; 32],
+    patience: Duration,
+}
+
+impl fmt::Debug for PeerLink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PeerLink({:?})", self.key)
+    }
+}
+
+impl PeerLink {
+    /// Connects to the box with this key. `patience`: for connecting, and for each answer.
+    ///
+    /// # Errors
+    /// [`PeerLinkError::Connect`], [`PeerLinkError::OtherKey`].
+    pub(crate) fn connect(
+        address: SocketAddr,
+        pin: SpkiPin,
+        own: &Identity,
+        patience: Duration,
+    ) -> Result<Self, PeerLinkError> {
+        let failed = |source| PeerLinkError::Connect { address, source };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+        let opened = runtime.block_on(async {
+            let late = |_| io::Error::from(io::ErrorKind::TimedOut);
+            tokio::time::timeout(patience, open(address, own)).await.map_err(late).and_then(|opened| opened)
+        });
+        let (sender, key, channel) = opened.map_err(failed)?;
+        if key.spki_pin() != pin {
+            return Err(PeerLinkError::OtherKey { address });
+        }
+        Ok(Self { sender, runtime, key, channel, patience })
+    }
+
+    /// The key of the other box.
+    pub(crate) fn key(&self) -> PublicKey {
+        self.key
+    }
+
+    /// What both ends of this connection can derive and nobody else.
+    pub(crate) fn channel(&self) -> [u8; 32] {
+        self.channel
+    }
+
+    /// Asks one thing.
+    ///
+    /// # Errors
+    /// [`PeerLinkError`].
+    pub(crate) fn ask<M: Message>(&mut self, message: &M) -> Result<M::Response, PeerLinkError> {
+        let request = post(M::PATH).header(CONTENT_TYPE, CBOR);
+        let answer = self.send(request, encode(message).into(), M::RESPONSE_MAX)?;
+        Ok(decode_all(M::PATH, &answer)?)
+    }
+
+    /// Sends bytes of a shard of `total` bytes, from byte `from` on. What the host says when it has the last one.
+    ///
+    /// # Errors
+    /// [`PeerLinkError`].
+    pub(crate) fn put_shard(
+        &mut self,
+        shard: ShardId,
+        from: u32,
+        total: u32,
+        bytes: Bytes,
+    ) -> Result<Option<Signed>, PeerLinkError> {
+        let end = u64::from(from) + bytes.len() as u64;
+        let range = format!("bytes {from}-{}/{total}", end.saturating_sub(1));
+        let request = Request::builder().method(Method::PUT).uri(shard_path(shard)).header(CONTENT_RANGE, range);
+        let answer = self.send(request, bytes, REFUSAL_MAX)?;
+        if answer.is_empty() { Ok(None) } else { Ok(Some(decode_all("shard receipt", &answer)?)) }
+    }
+
+    /// Fetches a range of a shard.
+    ///
+    /// # Errors
+    /// [`PeerLinkError`].
+    pub(crate) fn get_shard(&mut self, shard: ShardId, range: Range<u32>) -> Result<Bytes, PeerLinkError> {
+        let wanted = range.end.saturating_sub(range.start) as usize;
+        let header = format!("bytes={}-{}", range.start, range.end.saturating_sub(1));
+        let request = Request::builder().method(Method::GET).uri(shard_path(shard)).header(RANGE, header);
+        let answer = self.send(request, Bytes::new(), wanted)?;
+        let is_whole = answer.len() == wanted;
+        if is_whole { Ok(answer) } else { Err(PeerLinkError::Broken(format!("{} of {wanted} bytes", answer.len()))) }
+    }
+
+    /// The body of an answer that is no refusal; `max` bytes of it at most.
+    fn send(
+        &mut self,
+        request: hyper::http::request::Builder,
+        body: Bytes,
+        max: usize,
+    ) -> Result<Bytes, PeerLinkError> {
+        let broken = |e: &dyn std::error::Error| PeerLinkError::Broken(e.to_string());
+        let request = request.header(HOST, TLS_NAME).body(Full::new(body)).map_err(|e| broken(&e))?;
+        let (patience, sender) = (self.patience, &mut self.sender);
+        let asked = async {
+            sender.ready().await.map_err(|e| broken(&e))?;
+            let answer = sender.send_request(request).await.map_err(|e| broken(&e))?;
+            let status = answer.status();
+            let max = if status.is_success() { max } else { REFUSAL_MAX };
+            let body = Limited::new(answer.into_body(), max).collect().await;
+            let body = body.map_err(|e| PeerLinkError::Broken(e.to_string()))?;
+            Ok::<_, PeerLinkError>((status, body.to_bytes()))
+        };
+        let answered = self.runtime.block_on(async { tokio::time::timeout(patience, asked).await });
+        let (status, body) = answered.map_err(|e| broken(&e))??;
+        match status {
+            StatusCode::OK | StatusCode::PARTIAL_CONTENT | StatusCode::NO_CONTENT => Ok(body),
+            _ => {
+                let refusal: Refusal = decode_all("refusal", &body)?;
+                // Words of another box go onto screens and into logs here.
+                Err(PeerLinkError::Refused(Refusal::new(refusal.code, plain(&refusal.sentence, SENTENCE_MAX))))
+            }
+        }
+    }
+}
+
+/// Dials other boxes where they are said to be.
+#[derive(Debug)]
+pub(crate) struct Dialler {
+    identity: Identity,
+    private: AllowPrivate,
+}
+
+/// Why a box is not reached.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DialError {
+    /// Nobody has said where it is.
+    #[error("nobody has told where that box is")]
+    Nowhere,
+    /// An address that is not dialled.
+    #[error(transparent)]
+    NotDialled(#[from] NotDialled),
+    /// A name that leads nowhere.
+    #[error("the name {0} leads to no address")]
+    Name(String),
+    /// It does not answer, or is another box.
+    #[error(transparent)]
+    Link(#[from] PeerLinkError),
+}
+
+impl Dialler {
+    /// `private`: whether addresses of local networks are dialled too.
+    pub(crate) fn new(identity: Identity, private: AllowPrivate) -> Self {
+        Self { identity, private }
+    }
+
+    /// Connects to the box with this key at the first of several places where it answers.
+    ///
+    /// # Errors
+    /// [`DialError`]: of the last place.
+    pub(crate) fn dial_one_of<'a>(
+        &self,
+        places: &'a [Address],
+        pin: SpkiPin,
+        patience: Duration,
+    ) -> Result<(&'a Address, PeerLink), DialError> {
+        let (mut last, began) = (DialError::Nowhere, Instant::now());
+        for place in places {
+            // The first one has all the time, the others what is left of as much again: a list of dead ends holds nobody up.
+            if began.elapsed() > patience {
+                break;
+            }
+            match self.dial(place, pin, patience) {
+                Ok(link) => return Ok((place, link)),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
+    /// Connects to the box with this key at this place.
+    ///
+    /// # Errors
+    /// [`DialError`].
+    pub(crate) fn dial(&self, place: &Address, pin: SpkiPin, patience: Duration) -> Result<PeerLink, DialError> {
+        let mut last = DialError::Name(place.to_string());
+        for address in self.look_up(place)? {
+            match PeerLink::connect(address, pin, &self.identity, patience) {
+                Ok(link) => return Ok(link),
+                Err(error) => last = error.into(),
+            }
+        }
+        Err(last)
+    }
+
+    /// The addresses that may be dialled: what a name leads to is looked at again.
+    fn look_up(&self, place: &Address) -> Result<Vec<SocketAddr>, DialError> {
+        match place.dial(self.private)? {
+            Dial::Connect(address) => Ok(vec![address]),
+            Dial::Resolve { name, port } => {
+                let found = (name, port).to_socket_addrs().map_err(|_| DialError::Name(name.to_owned()))?;
+                let fit = |address: &SocketAddr| check_ip(address.ip(), self.private).is_ok();
+                Ok(found.filter(fit).take(ADDRESSES_MAX).collect())
+            }
+        }
+    }
+}
+
+fn post(path: &'static str) -> hyper::http::request::Builder {
+    Request::builder().method(Method::POST).uri(path)
+}
+
+fn shard_path(shard: ShardId) -> String {
+    SHARD_PATH.replace("{shard}", &shard.to_string())
+}
+
+async fn open(address: SocketAddr, own: &Identity) -> io::Result<(SendRequest<Full<Bytes>>, PublicKey, [u8; 32])> {
+    let shown = Shown::new(Arc::new(default_provider()));
+    let mut config = ClientConfig::builder_with_provider(Arc::clone(shown.provider()))
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .map_err(io::Error::other)?
+        .dangerous()
+        .with_custom_certificate_verifier(shown.clone())
+        .with_client_auth_cert(vec![own.certificate.clone()], own.key.clone_key())
+        .map_err(io::Error::other)?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    let stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    let name = ServerName::try_from(TLS_NAME).map_err(io::Error::other)?;
+    let tls = TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
+    let channel =
+        tls.get_ref().1.export_keying_material([0; 32], CHANNEL_LABEL, Some(b"")).map_err(io::Error::other)?;
+    let key = shown.key().ok_or(io::ErrorKind::InvalidData)?;
+    let handshake = http1::Builder::new().max_buf_size(READ_BUFFER.max(64 << 10)).handshake(TokioIo::new(tls)).await;
+    let (sender, connection) = handshake.map_err(io::Error::other)?;
+    // It ends with the connection; what went wrong, the request hears.
+    tokio::spawn(async move { connection.await.unwrap_or_default() });
+    Ok((sender, key, channel))
+}

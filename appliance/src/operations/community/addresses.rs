@@ -1,0 +1,96 @@
+//! Where members can be reached: records that each signs for itself, remembered and passed on.
+
+use datis_engine::community::address::{Address, AddressRecord, TTL_DEFAULT};
+use datis_engine::format::VERSION;
+use datis_engine::format::kit::{HINTS_MAX, KitCommunity, KitHint};
+use datis_engine::ids::MemberId;
+use datis_engine::wire::peers::PEER_BATCH_MAX;
+use minicbor::bytes::ByteVec;
+
+use super::super::Site;
+use super::CommunityError;
+use crate::catalog::CatalogError;
+use crate::catalog::community;
+
+/// Signs where this box can be reached now.
+///
+/// # Errors
+/// [`CommunityError`].
+pub(crate) fn announce(site: &Site, addresses: Vec<Address>) -> Result<(), CommunityError> {
+    let known = site.in_community()?;
+    let now = site.clock.now();
+    let written = site.catalog.writer().write(|tx| {
+        let record = AddressRecord {
+            version: VERSION,
+            community: known.log.community(),
+            member: known.me,
+            addresses: addresses.clone(),
+            sequence: community::next_address_sequence(tx, now)?,
+            ttl: TTL_DEFAULT,
+            issued_at: now,
+        };
+        community::set_record(tx, &known.me, &record.sign(&site.vault.device_key).encode(), now)
+    });
+    written.map_err(|e: CatalogError| site.noted(e.into()))?;
+    Ok(())
+}
+
+/// What the recovery kit says of the community; `None`: the box is in none.
+///
+/// # Errors
+/// [`CommunityError`].
+pub fn kit_community(site: &Site) -> Result<Option<KitCommunity>, CommunityError> {
+    let Some(known) = site.community() else { return Ok(None) };
+    let mut hints = Vec::new();
+    for member in known.others() {
+        let pin = member.device.spki_pin();
+        let places = places_of(site, member.id)?;
+        hints.extend(places.first().map(|place| KitHint { place: place.to_string(), pin }));
+    }
+    hints.truncate(HINTS_MAX);
+    Ok(Some(KitCommunity { id: known.log.community(), hints }))
+}
+
+/// All records that are known, as they were signed.
+pub(super) fn known(site: &Site) -> Result<Vec<ByteVec>, CommunityError> {
+    let records = site.catalog.reader().read(|tx| community::records(tx))?;
+    Ok(records.into_iter().map(|(_, record, _)| record.into()).collect())
+}
+
+/// Remembers those that are by members and newer than what is known; others are passed over.
+pub(super) fn take(site: &Site, records: &[ByteVec]) -> Result<(), CommunityError> {
+    let known = site.in_community()?;
+    let now = site.clock.now();
+    let here = site.catalog.reader().read(|tx| community::records(tx))?;
+    let newer = records.iter().take(PEER_BATCH_MAX).filter_map(|bytes| {
+        let record = AddressRecord::verify(bytes, known.roster()).ok().filter(|record| record.member != known.me)?;
+        let before = here.iter().find(|(member, ..)| *member == record.member);
+        // One that does not hold any more, after its box was replaced, counts for nothing.
+        let before = before.and_then(|(_, bytes, _)| AddressRecord::verify(bytes, known.roster()).ok());
+        before.is_none_or(|before| record.replaces(&before)).then_some((record.sequence, record.member, bytes))
+    });
+    // Of several by one member the newest counts.
+    let mut newer: Vec<_> = newer.collect();
+    newer.sort_by_key(|(sequence, ..)| *sequence);
+    if newer.is_empty() {
+        return Ok(());
+    }
+    let written = site
+        .catalog
+        .writer()
+        .write(|tx| newer.iter().try_for_each(|(_, member, bytes)| community::set_record(tx, member, bytes, now)));
+    written.map_err(|e: CatalogError| site.noted(e.into()))?;
+    Ok(())
+}
+
+/// Where a member said last that it can be reached, also when that was long ago: there is nothing better to try.
+///
+/// # Errors
+/// [`CommunityError`].
+pub(crate) fn places_of(site: &Site, member: MemberId) -> Result<Vec<Address>, CommunityError> {
+    let known = site.in_community()?;
+    let records = site.catalog.reader().read(|tx| community::records(tx))?;
+    let record = records.iter().find(|(of, ..)| *of == member);
+    let record = record.and_then(|(_, bytes, _)| AddressRecord::verify(bytes, known.roster()).ok());
+    Ok(record.map(|record| record.addresses).unwrap_or_default())
+}

@@ -1,0 +1,221 @@
+//! The community of boxes that this one belongs to: founding it, letting others in, being let in, and knowing what the others
+//! know. All that counts stands in its log, which every member holds and checks (`docs/PROTOCOL.md`, "Communities").
+
+mod addresses;
+mod asked;
+mod claims;
+mod coming_in;
+mod exchange;
+mod overview;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use datis_engine::community::entry::SignedEntry;
+use datis_engine::community::log::{Log, LogError};
+use datis_engine::community::roster::{Pinned, Rights, Roster, Standing};
+use datis_engine::format::FormatError;
+use datis_engine::ids::MemberId;
+use datis_engine::keys::PublicKey;
+use datis_engine::units::UnixMillis;
+
+pub use addresses::kit_community;
+pub(crate) use addresses::{announce, places_of};
+pub(crate) use asked::{answer_again, answer_claim, answer_exchange, answer_join};
+pub(crate) use claims::KitClaims;
+pub use coming_in::{
+    Applicant, JoinTry, admit, applicants, appoint, asked_to_join, come_back, confirm, found, invite, join_answer,
+    joined, joining, not_asked, refuse, take_request, try_to_join,
+};
+pub(crate) use exchange::{learn, question};
+pub use overview::{MemberState, MemberView, Overview, overview};
+
+use super::{OperationError, Site};
+use crate::catalog::CatalogError;
+use crate::catalog::community::{self, Membership};
+
+/// The community as this box knows it. Never changed: a longer log is another one.
+#[derive(Debug, Clone)]
+pub struct Community {
+    /// What its members have signed.
+    pub log: Log,
+    /// Which of them this box is.
+    pub me: MemberId,
+    /// When this box first had each entry.
+    seen: BTreeMap<u64, UnixMillis>,
+}
+
+/// The community that the box is in now.
+#[derive(Debug, Default)]
+pub(in crate::operations) struct Present(RwLock<Option<Arc<Community>>>);
+
+/// Why something about the community was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum CommunityError {
+    /// It needs one.
+    #[error("this box is in no community yet; found one, or join one with an invitation")]
+    None,
+    /// It has one.
+    #[error("this box is in a community already; a box is in one only")]
+    Already,
+    /// An admin's box signs.
+    #[error("this box is no admin of its community; ask the admin of another box")]
+    NotAdmin,
+    /// What was typed does not belong to it.
+    #[error("this is no recovery kit of this box; type the key line of the kit that was printed from it")]
+    OtherKit,
+    /// The name cannot be used.
+    #[error(transparent)]
+    Name(#[from] datis_engine::ids::IdError),
+    /// Nobody came, or not any more.
+    #[error("nobody of this name waits to be let in; `datisd community requests` shows who does")]
+    NoRequest,
+    /// Nobody of this name is in.
+    #[error("no member of the community has this name; `datisd community show` lists them")]
+    NoMember,
+    /// Somebody stands between the boxes, or it is another one.
+    #[error("the digits are not those of this box: do not let it in, and make a new invitation")]
+    Digits,
+    /// The invitation is used up, or never was.
+    #[error("this invitation was used already, or is over; ask for another one")]
+    NoInvitation,
+    /// As many as may be open are open.
+    #[error("{0} invitations or requests are open; that is as many as there may be at a time")]
+    TooMany(u64),
+    /// The proof is none.
+    #[error(transparent)]
+    Join(#[from] datis_engine::community::invitation::JoinError),
+    /// The log does not take it.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// A record cannot be read.
+    #[error(transparent)]
+    Format(#[from] FormatError),
+    /// Not allowed, or the catalog failed.
+    #[error(transparent)]
+    Operation(#[from] OperationError),
+}
+
+impl From<CatalogError> for CommunityError {
+    fn from(error: CatalogError) -> Self {
+        Self::Operation(error.into())
+    }
+}
+
+impl Community {
+    /// Where the log has led to.
+    #[must_use]
+    pub fn roster(&self) -> &Roster {
+        self.log.roster()
+    }
+
+    /// What this box grants to a member now.
+    #[must_use]
+    pub fn rights_of(&self, member: MemberId, now: UnixMillis) -> Rights {
+        let Some(member) = self.roster().member(member) else { return Rights::None };
+        let since = match member.standing {
+            Standing::Full => member.admitted,
+            Standing::Rebound { since } | Standing::Leaving { since } | Standing::Removed { since } => since,
+        };
+        member.rights(self.seen_at(since), now)
+    }
+
+    /// The member whose present box has this key.
+    #[must_use]
+    pub fn who(&self, device: &PublicKey) -> Option<MemberId> {
+        match self.roster().who(device.spki_pin()) {
+            Pinned::Current(member) => Some(member.id),
+            Pinned::Revoked(_) | Pinned::Unknown => None,
+        }
+    }
+
+    /// The others that are in, by id.
+    pub fn others(&self) -> impl Iterator<Item = &datis_engine::community::roster::Member> {
+        self.roster().active().filter(|member| member.id != self.me)
+    }
+
+    /// An entry that was never seen counts as seen long ago: its hold is for the others to keep.
+    fn seen_at(&self, sequence: u64) -> UnixMillis {
+        self.seen.get(&sequence).copied().unwrap_or_default()
+    }
+
+    /// What the catalog holds, checked again from the first entry on.
+    pub(in crate::operations) fn read(tx: &rusqlite::Transaction<'_>) -> Result<Option<Self>, CommunityError> {
+        let Some(membership) = community::membership(tx)? else { return Ok(None) };
+        let entries = community::entries(tx)?;
+        let (mut seen, mut log): (_, Option<Log>) = (BTreeMap::new(), None);
+        for (at, (bytes, seen_at)) in entries.iter().enumerate() {
+            let entry = SignedEntry::decode(bytes)?;
+            match &mut log {
+                None => log = Some(Log::begin(entry)?),
+                Some(log) => log.append(entry)?,
+            }
+            seen.insert(at as u64, *seen_at);
+        }
+        let log = log.ok_or(LogError::Format(FormatError::damaged("community", "it has no first entry")))?;
+        if log.community() != membership.community {
+            return Err(LogError::Community { found: log.community(), wanted: membership.community }.into());
+        }
+        Ok(Some(Self { log, me: membership.member, seen }))
+    }
+}
+
+/// Puts a box into a community, all of whose entries it has seen just now.
+#[cfg(test)]
+pub(crate) fn enter_for_tests(site: &Site, log: &Log, me: MemberId) {
+    let now = site.clock.now();
+    let seen = (0..=log.roster().sequence()).map(|sequence| (sequence, now)).collect();
+    site.community.set(Some(Community { log: log.clone(), me, seen }));
+}
+
+impl Present {
+    pub(in crate::operations) fn set(&self, community: Option<Community>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = community.map(Arc::new);
+    }
+
+    fn get(&self) -> Option<Arc<Community>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Site {
+    /// The community that the box is in; `None`: in none.
+    #[must_use]
+    pub fn community(&self) -> Option<Arc<Community>> {
+        self.community.get()
+    }
+
+    /// The same, where nothing can be done without one.
+    fn in_community(&self) -> Result<Arc<Community>, CommunityError> {
+        self.community().ok_or(CommunityError::None)
+    }
+
+    /// Writes what `log` has more than the catalog, together with `more`, and goes on with it. The caller holds
+    /// [`Site::joining`], so that nobody else appends meanwhile.
+    fn take_log(
+        &self,
+        me: MemberId,
+        log: Log,
+        more: impl FnOnce(&rusqlite::Transaction<'_>) -> Result<(), CatalogError>,
+    ) -> Result<(), CommunityError> {
+        let before = self.community();
+        let known = before.as_ref().map_or(0, |community| community.seen.len());
+        let mut seen = before.map(|community| community.seen.clone()).unwrap_or_default();
+        let now = self.clock.now();
+        let written = self.catalog.writer().write(|tx| {
+            if known == 0 {
+                community::enter(tx, &Membership { community: log.community(), member: me, joined_at: now })?;
+            }
+            for (sequence, entry) in (0_u64..).zip(log.entries()).skip(known) {
+                community::append(tx, sequence, &entry.encode(), now)?;
+            }
+            more(tx)
+        });
+        written.map_err(|e: CatalogError| self.noted(e.into()))?;
+        seen.extend((known as u64..=log.roster().sequence()).map(|sequence| (sequence, now)));
+        self.community.set(Some(Community { log, me, seen }));
+        Ok(())
+    }
+}

@@ -1,0 +1,101 @@
+//! Choosing who holds shards.
+
+use datis_engine::erasure::scheme::Scheme;
+use datis_engine::ids::MemberId;
+use datis_engine::life::Redundancy;
+use datis_engine::life::peer::Standing;
+use datis_engine::life::placement::{Candidate, Group, independent};
+use datis_engine::units::{Seconds, UnixMillis};
+
+use super::{Circle, standing};
+use crate::catalog::dispersal::holders::Holder;
+use crate::catalog::dispersal::{holders, outside, stripes};
+use crate::catalog::{CatalogError, StripeRow};
+use crate::operations::{OperationError, Site};
+
+/// A member that said that it takes no more is not asked again before this is over.
+const FULL_REST: Seconds = Seconds::DAY;
+
+const FINGERPRINT_CONTEXT: &str = "datis 2026 v1 dispersal secret fingerprint";
+
+/// The group that packs are placed in from now on: the present one as long as it can stay. `None`: there is nobody to hold
+/// anything.
+///
+/// # Errors
+/// [`OperationError::OtherDispersalSecret`]; [`OperationError`].
+pub fn choose_group(site: &Site, circle: &Circle) -> Result<Option<Group>, OperationError> {
+    check_secret(site)?;
+    let now = site.clock.now();
+    let (present, known) =
+        site.catalog.reader().read(|tx| Ok::<_, CatalogError>((holders::group(tx)?, holders::all(tx)?)))?;
+    let presences = standing::presences(site, circle)?;
+    let takes_none = |member: &MemberId| {
+        let is_gone = presences.get(member).is_some_and(|peer| peer.standing == Standing::Gone);
+        is_gone || known.iter().any(|holder| holder.member == *member && is_full(holder, now))
+    };
+    let candidate = |fellow: &super::Fellow| Candidate {
+        member: fellow.member,
+        domains: fellow.domains.clone(),
+        room_bytes: if takes_none(&fellow.member) { 0 } else { fellow.room_bytes },
+    };
+    let candidates: Vec<Candidate> = circle.fellows.iter().map(candidate).collect();
+    let scheme = Scheme::for_peers(independent(&candidates));
+    let Some(redundancy) = scheme.and_then(|scheme| Redundancy::new(scheme.data(), scheme.parity())) else {
+        return Ok(None);
+    };
+    let next = match &present {
+        None => Group::found(&candidates, redundancy).map(Some),
+        Some(present) => present.next(&candidates, redundancy),
+    };
+    let Ok(Some(next)) = next else { return Ok(present) };
+    let added = site.catalog.writer().write(|tx| holders::add_group(tx, &next, now));
+    added.map_err(|e: CatalogError| site.noted(e.into()))?;
+    tracing::info!(
+        epoch = next.epoch,
+        scheme = %format!("{}+{}", next.redundancy.data(), next.redundancy.parity()),
+        relaxed_rules = next.relaxed.len(),
+        "A new group of members holds what is dispersed from now on"
+    );
+    Ok(Some(next))
+}
+
+/// Whether a member has said lately that it takes no more.
+pub(super) fn is_full(holder: &Holder, now: UnixMillis) -> bool {
+    holder.full_at.is_some_and(|at| at.plus(FULL_REST) > now)
+}
+
+/// What was sealed before must be sealed with the same secret again, or lost shards would be made under other names and
+/// a recovery would open only half.
+fn check_secret(site: &Site) -> Result<(), OperationError> {
+    let present = blake3::derive_key(FINGERPRINT_CONTEXT, site.vault.dispersal.expose());
+    let first = site.catalog.writer().write(|tx| outside::fingerprint(tx, &present));
+    let first: Vec<u8> = first.map_err(|e: CatalogError| site.noted(e.into()))?;
+    if first == present { Ok(()) } else { Err(OperationError::OtherDispersalSecret) }
+}
+
+/// Gives up what members hold that are not in the community any more, so that it is made again elsewhere. How many shards
+/// that were.
+///
+/// # Errors
+/// [`OperationError`].
+pub fn forget_leavers(site: &Site, circle: &Circle) -> Result<usize, OperationError> {
+    let known = site.catalog.reader().read(|tx| holders::all(tx))?;
+    let left: Vec<_> = known.into_iter().filter(|holder| circle.fellow(&holder.member).is_none()).collect();
+    if left.is_empty() {
+        return Ok(0);
+    }
+    let at = site.clock.now();
+    let lost = site.catalog.writer().write(|tx| {
+        let mut all: Vec<StripeRow> = Vec::new();
+        for holder in &left {
+            all.extend(stripes::lose_all(tx, holder.row, at)?);
+        }
+        for row in &all {
+            if let Some(stripe) = stripes::by_row(tx, *row)? {
+                stripes::note_reached(tx, &stripe, at)?;
+            }
+        }
+        Ok(all.len())
+    });
+    lost.map_err(|e: CatalogError| site.noted(e.into()))
+}

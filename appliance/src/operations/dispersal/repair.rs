@@ -1,0 +1,94 @@
+//! Ordering lost shards anew.
+
+use std::collections::BTreeSet;
+
+use datis_engine::ids::{MemberId, PackId, ShardId};
+use datis_engine::life::Redundancy;
+use datis_engine::life::repair::THIN_AFTER;
+use datis_engine::life::stripe::StripeMap;
+use datis_engine::units::Seconds;
+
+use super::{Circle, Place, PlacedStripe, ShardState, group, standing};
+use crate::catalog::CatalogError;
+use crate::catalog::dispersal::{holders, stripes};
+use crate::operations::{OperationError, Site};
+
+/// Whoever has not taken a shard for so long does not keep others from getting it.
+const TAKEN_WITHIN: Seconds = THIN_AFTER;
+
+/// Plans what is to be made again by the rules of [`datis_engine::life::repair`], and wants it at the members that were
+/// chosen: it is sent like everything else then. What a member has not taken within [`TAKEN_WITHIN`] counts as lost there, and that
+/// member gets nothing more in place of others; what is on its way to it stays so. At most `limit` shards, the most urgent; how many there are.
+///
+/// # Errors
+/// [`OperationError`].
+pub fn order_repairs(site: &Site, circle: &Circle, limit: usize) -> Result<usize, OperationError> {
+    let presences = standing::presences(site, circle)?;
+    let now = site.clock.now();
+    let (group, full, overdue, all) = site.catalog.reader().read(|tx| {
+        let mut all = Vec::new();
+        for stripe in stripes::all_needed(tx)? {
+            let places = stripes::places(tx, stripe.row)?;
+            all.push((stripe, places));
+        }
+        let full = holders::all(tx)?.into_iter().filter(|holder| group::is_full(holder, now));
+        let full: Vec<MemberId> = full.map(|holder| holder.member).collect();
+        let overdue = stripes::wanted_before(tx, now.minus(TAKEN_WITHIN))?;
+        Ok::<_, CatalogError>((holders::group(tx)?, full, overdue, all))
+    })?;
+    let Some(group) = group else { return Ok(0) };
+    let mut map = StripeMap::new();
+    for (stripe, places) in &all {
+        let is_overdue = |place: &Place| overdue.contains(&(stripe.row, place.member));
+        enter(&mut map, stripe, places, is_overdue);
+    }
+    let slow: BTreeSet<MemberId> = overdue.iter().map(|(_, member)| *member).collect();
+    let takes = |member: &&MemberId| !full.contains(member) && !slow.contains(member);
+    let targets: Vec<MemberId> = group.members.iter().chain(&group.spares).filter(takes).copied().collect();
+    let plan = map.plan_repairs(&presences, &targets, limit);
+    if plan.orders.is_empty() {
+        return Ok(0);
+    }
+    let known = |pack: &PackId| all.iter().find(|(stripe, _)| stripe.pack == *pack);
+    let ordered = site.catalog.writer().write(|tx| {
+        let mut ordered = 0;
+        for order in &plan.orders {
+            let Some((stripe, places)) = known(&order.pack) else { continue };
+            let Ok(index) = u8::try_from(order.index) else { continue };
+            let Some(shard) = name_of(places, index) else { continue };
+            let holder = holders::number(tx, &order.to)?;
+            if let Some(old) = order.replaces.and_then(|old| u8::try_from(old).ok()) {
+                stripes::condemn_one(tx, stripe.row, old, holder, now)?;
+            }
+            stripes::want(tx, stripe.row, index, holder, &shard, now)?;
+            ordered += 1;
+        }
+        Ok(ordered)
+    });
+    ordered.map_err(|e: CatalogError| site.noted(e.into()))
+}
+
+/// Names of shards do not change, whoever holds them.
+fn name_of(places: &[Place], index: u8) -> Option<ShardId> {
+    places.iter().find(|place| place.index == index).map(|place| place.shard)
+}
+
+fn enter(map: &mut StripeMap, stripe: &PlacedStripe, places: &[Place], is_overdue: impl Fn(&Place) -> bool) {
+    let scheme = stripe.layout.scheme();
+    let Some(redundancy) = Redundancy::new(scheme.data(), scheme.parity()) else { return };
+    for place in places.iter().filter(|place| place.state != ShardState::Condemned) {
+        let index = usize::from(place.index);
+        // The map takes what is wanted only for stripes that it knows, and again only for what was lost.
+        let entered = map.adopt(stripe.pack, redundancy, index, place.member);
+        if entered.is_err() || place.state == ShardState::Durable {
+            continue;
+        }
+        map.lost(&stripe.pack, &place.member);
+        if place.state == ShardState::Wanted && !is_overdue(place) {
+            // It was lost right above, so there is room for it.
+            let _ = map.begin(stripe.pack, index, place.member);
+        }
+    }
+    // A pack that is known here is here, unless it is damaged; then the sender finds that out.
+    let _ = map.set_local(stripe.pack, true);
+}

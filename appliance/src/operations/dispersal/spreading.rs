@@ -1,0 +1,331 @@
+//! What is to be sent, and what came of it.
+
+use datis_engine::community::signed::Signed;
+use datis_engine::erasure::layout::{Layout, PACK_LEN_MAX};
+use datis_engine::erasure::scheme::Scheme;
+use datis_engine::erasure::shard::Shard;
+use datis_engine::erasure::stripe::Stripe;
+use datis_engine::ids::{MemberId, PackId, ShardId};
+use datis_engine::life::placement::Group;
+use datis_engine::store::ObjectName;
+use datis_engine::wire::peers::{ReceiptError, ShardReceipt};
+
+use super::{Circle, Place, PlacedStripe, ShardState, StripeKind};
+use crate::catalog::dispersal::{holders, outside, stripes};
+use crate::catalog::{CatalogError, HolderRow, packs};
+use crate::operations::opened::as_damage;
+use crate::operations::{OperationError, Site};
+
+/// Packs that are looked for at once when many were deleted.
+const GONE_AT_ONCE: usize = 1_000;
+
+/// Something to be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Task {
+    /// A pack, or a part of the map, that is nowhere yet.
+    New {
+        /// Which.
+        pack: PackId,
+        /// Which of both.
+        kind: StripeKind,
+    },
+    /// Shards of a stripe that are not where they should be.
+    Again {
+        /// The stripe.
+        stripe: PlacedStripe,
+        /// What is to be sent to members that are there.
+        missing: Vec<Place>,
+    },
+}
+
+/// What is to be sent next, at most `limit`, to members that are `available`: first what is not off-site safe, then what is
+/// new in the order in which it came, then what is not fully protected.
+///
+/// # Errors
+/// [`OperationError`].
+pub fn next_to_spread(site: &Site, available: &[MemberId], limit: usize) -> Result<Vec<Task>, OperationError> {
+    let before = site.sessions.oldest().unwrap_or_else(|| site.clock.now());
+    let tasks = site.catalog.reader().read(|tx| {
+        let all = holders::all(tx)?;
+        let rows: Vec<HolderRow> =
+            all.iter().filter(|holder| available.contains(&holder.member)).map(|holder| holder.row).collect();
+        let (mut urgent, mut rest) = (Vec::new(), Vec::new());
+        for stripe in stripes::wanting(tx, &rows, limit)? {
+            let missing = stripes::places(tx, stripe.row)?.into_iter();
+            let missing = missing.filter(|p| p.state == ShardState::Wanted && available.contains(&p.member)).collect();
+            let tasks = if stripe.safe_at.is_none() { &mut urgent } else { &mut rest };
+            tasks.push(Task::Again { stripe, missing });
+        }
+        let parts = outside::unplaced_parts(tx)?.into_iter().map(|part| (part.id, StripeKind::Map));
+        let packs = stripes::unplaced(tx, before, limit)?.into_iter().map(|one| (one.pack, StripeKind::Pack));
+        urgent.extend(parts.chain(packs).map(|(pack, kind)| Task::New { pack, kind }));
+        urgent.extend(rest);
+        urgent.truncate(limit);
+        Ok::<_, CatalogError>(urgent)
+    })?;
+    Ok(tasks)
+}
+
+/// The bytes of a pack, or of a part of the map. Whether they are right is for the coder to check.
+///
+/// # Errors
+/// [`OperationError::DamagedPack`] also when it is gone; [`OperationError`].
+pub fn read_source(site: &Site, pack: &PackId, kind: StripeKind) -> Result<Vec<u8>, OperationError> {
+    match kind {
+        StripeKind::Pack => site.store.read_all(ObjectName::Pack(*pack), PACK_LEN_MAX).map_err(|e| as_damage(pack, e)),
+        StripeKind::Map => {
+            let content = site.catalog.reader().read(|tx| outside::part_content(tx, pack))?;
+            let gone = || OperationError::DamagedPack { pack: *pack, reason: "the part of the map is gone".to_owned() };
+            content.ok_or_else(gone)
+        }
+    }
+}
+
+/// Codes a pack, or a part of the map, all of it. `used`: memory of earlier shards, of which some is taken. `None`: it is gone,
+/// or damaged, which is noted.
+///
+/// # Errors
+/// [`OperationError`].
+pub fn encode(
+    site: &Site,
+    (pack, kind): (PackId, StripeKind),
+    scheme: Scheme,
+    used: &mut Vec<Vec<u8>>,
+) -> Result<Option<(Layout, Vec<Shard>)>, OperationError> {
+    coded(site, (pack, kind), scheme, |stripe| (*stripe.layout(), stripe.encode_reusing(used)))
+}
+
+/// Codes some shards of a stripe anew, to be sent again. `None`: as for [`encode`].
+///
+/// # Errors
+/// [`OperationError`].
+pub fn encode_some(site: &Site, stripe: &PlacedStripe, indexes: &[u8]) -> Result<Option<Vec<Shard>>, OperationError> {
+    let wanted = |shard: &Shard| indexes.contains(&shard.index);
+    coded(site, (stripe.pack, stripe.kind), stripe.layout.scheme(), |coder| match indexes {
+        // All of them cost no more than a few.
+        [_, _, _, ..] => coder.encode().into_iter().filter(wanted).collect(),
+        few => few.iter().filter_map(|index| coder.encode_one(*index).ok()).collect(),
+    })
+}
+
+fn coded<T>(
+    site: &Site,
+    (pack, kind): (PackId, StripeKind),
+    scheme: Scheme,
+    code: impl FnOnce(&Stripe<'_>) -> T,
+) -> Result<Option<T>, OperationError> {
+    let bytes = match read_source(site, &pack, kind) {
+        Ok(bytes) => bytes,
+        Err(OperationError::DamagedPack { reason, .. }) => return damaged(site, &pack, kind, &reason).map(|()| None),
+        Err(error) => return Err(site.noted(error)),
+    };
+    match Stripe::new(pack, &bytes, scheme, &site.vault.dispersal) {
+        Ok(stripe) => Ok(Some(code(&stripe))),
+        Err(error) => damaged(site, &pack, kind, &error.to_string()).map(|()| None),
+    }
+}
+
+/// A pack that was deleted meanwhile is not damaged. Damage of the map is worth stopping for: there is no other copy here.
+fn damaged(site: &Site, pack: &PackId, kind: StripeKind, reason: &str) -> Result<(), OperationError> {
+    if kind == StripeKind::Map {
+        return Err(OperationError::DamagedPack { pack: *pack, reason: reason.to_owned() });
+    }
+    if site.catalog.reader().read(|tx| packs::all_by_id(tx, pack))?.is_empty() {
+        return Ok(());
+    }
+    match site.found_damaged(pack, reason) {
+        OperationError::DamagedPack { .. } => Ok(()),
+        error => Err(error),
+    }
+}
+
+/// Writes down who is to hold which shard of a pack; before anything of it is sent.
+///
+/// # Errors
+/// [`OperationError`].
+pub fn place(
+    site: &Site,
+    group: &Group,
+    (pack, kind): (PackId, StripeKind),
+    layout: Layout,
+    shards: &[Shard],
+) -> Result<Vec<Place>, OperationError> {
+    let chosen: Vec<(MemberId, ShardId)> =
+        shards.iter().map(|shard| (group.member_for(&pack, usize::from(shard.index)), shard.id)).collect();
+    let new = stripes::NewStripe { pack, kind, epoch: group.epoch, layout, shards: &chosen };
+    let at = site.clock.now();
+    let placed = site.catalog.writer().write(|tx| stripes::insert(tx, &new, at));
+    placed.map_err(|e: CatalogError| site.noted(e.into()))?;
+    let wanted = |(shard, (member, id)): (&Shard, &(MemberId, ShardId))| Place {
+        index: shard.index,
+        member: *member,
+        shard: *id,
+        state: ShardState::Wanted,
+    };
+    Ok(shards.iter().zip(&chosen).map(wanted).collect())
+}
+
+/// A receipt that came from a member.
+#[derive(Debug, Clone)]
+pub struct Received {
+    /// Of which pack or part of the map the shard is.
+    pub pack: PackId,
+    /// What was sent.
+    pub place: Place,
+    /// What the member signed.
+    pub signed: Signed,
+}
+
+/// Why a receipt does not count.
+#[derive(Debug, thiserror::Error)]
+pub enum ReceiptRefusal {
+    /// Nobody who is in the community now.
+    #[error("{0} is not a member any more")]
+    NotMember(MemberId),
+    /// The signature or the bytes.
+    #[error(transparent)]
+    Receipt(#[from] ReceiptError),
+    /// For somebody else, by somebody else, or for another shard.
+    #[error("the receipt is not for shard {0} of this box, or of another length")]
+    Other(ShardId),
+    /// The shard is not one that the member is to hold.
+    #[error("shard {0} is not wanted there any more")]
+    NotWanted(ShardId),
+}
+
+/// Takes receipts in, all in one transaction; what is wrong with those that do not count, by their place in the list.
+///
+/// # Errors
+/// [`OperationError`]; then none of them counts.
+pub fn note_receipts(
+    site: &Site,
+    circle: &Circle,
+    received: &[Received],
+) -> Result<Vec<(usize, ReceiptRefusal)>, OperationError> {
+    let mut refused = Vec::new();
+    let mut sound = Vec::new();
+    for (at, one) in received.iter().enumerate() {
+        match check(circle, one) {
+            Ok(receipt) => sound.push((at, one, receipt)),
+            Err(why) => refused.push((at, why)),
+        }
+    }
+    let now = site.clock.now();
+    let noted = site.catalog.writer().write(|tx| {
+        for (at, one, receipt) in &sound {
+            let (shard, member) = (one.place.shard, one.place.member);
+            let stripe = stripes::by_pack(tx, &one.pack)?;
+            let fits = |stripe: &PlacedStripe| stripe.layout.shard_len() == receipt.len as usize;
+            let Some(stripe) = stripe.filter(|stripe| fits(stripe) && stripe.gone_at.is_none()) else {
+                refused.push((*at, ReceiptRefusal::NotWanted(shard)));
+                continue;
+            };
+            let holder = holders::number(tx, &member)?;
+            let is_meant = stripes::of_shard(tx, holder, &shard)?;
+            if is_meant.is_none_or(|(row, index, state)| {
+                (row, index) != (stripe.row, one.place.index) || state == ShardState::Condemned
+            }) {
+                refused.push((*at, ReceiptRefusal::NotWanted(shard)));
+                continue;
+            }
+            if stripes::turn(tx, stripe.row, one.place.index, holder, ShardState::Durable, now)? {
+                stripes::note_reached(tx, &stripe, now)?;
+                if stripes::has_moved(tx, stripe.row, one.place.index)? {
+                    stripes::unmap(tx, stripe.row)?;
+                }
+            }
+        }
+        Ok(())
+    });
+    noted.map_err(|e: CatalogError| site.noted(e.into()))?;
+    Ok(refused)
+}
+
+fn check(circle: &Circle, one: &Received) -> Result<ShardReceipt, ReceiptRefusal> {
+    let fellow = circle.fellow(&one.place.member).ok_or(ReceiptRefusal::NotMember(one.place.member))?;
+    let receipt = ShardReceipt::verify(&one.signed, &fellow.device)?;
+    let expected = (circle.me, one.place.member, one.place.shard);
+    if (receipt.owner, receipt.host, receipt.shard) == expected {
+        Ok(receipt)
+    } else {
+        Err(ReceiptRefusal::Other(one.place.shard))
+    }
+}
+
+/// Notes that a member does not have these shards; they are made again. How many of them it was believed to have.
+///
+/// # Errors
+/// [`OperationError`].
+pub fn note_lost(site: &Site, member: &MemberId, shards: &[ShardId]) -> Result<usize, OperationError> {
+    let now = site.clock.now();
+    let lost = site.catalog.writer().write(|tx| {
+        let holder = holders::number(tx, member)?;
+        let mut lost = 0;
+        for shard in shards {
+            let Some((row, index, ShardState::Durable)) = stripes::of_shard(tx, holder, shard)? else { continue };
+            lost += usize::from(stripes::turn(tx, row, index, holder, ShardState::Lost, now)?);
+            if let Some(stripe) = stripes::by_row(tx, row)? {
+                stripes::note_reached(tx, &stripe, now)?;
+            }
+        }
+        Ok(lost)
+    });
+    lost.map_err(|e: CatalogError| site.noted(e.into()))
+}
+
+/// Notes that a member takes no more: what it was to get goes to others, and it is left out of groups for a day.
+///
+/// # Errors
+/// [`OperationError`].
+pub fn note_full(site: &Site, member: &MemberId) -> Result<(), OperationError> {
+    let now = site.clock.now();
+    let noted = site.catalog.writer().write(|tx| {
+        let holder = holders::number(tx, member)?;
+        holders::set_full(tx, holder, Some(now))?;
+        stripes::withdraw(tx, holder, now).map(drop)
+    });
+    noted.map_err(|e: CatalogError| site.noted(e.into()))
+}
+
+/// Begins to take away from peers what the box itself has deleted. Peers keep it for their window. Nothing is taken away while
+/// something else is not off-site safe yet. How many packs that were.
+///
+/// # Errors
+/// [`OperationError`].
+pub fn packs_gone(site: &Site) -> Result<usize, OperationError> {
+    let now = site.clock.now();
+    let mut all = 0;
+    loop {
+        let gone = site.catalog.writer().write(|tx| stripes::condemn_gone(tx, now, GONE_AT_ONCE));
+        let gone = gone.map_err(|e: CatalogError| site.noted(e.into()))?;
+        all += gone;
+        if gone < GONE_AT_ONCE {
+            return Ok(all);
+        }
+        site.check_running()?;
+    }
+}
+
+/// Shards that a member is to be told that they are not needed, at most `limit`. The map does not name them any more.
+///
+/// # Errors
+/// [`OperationError`].
+pub fn condemned_for(site: &Site, member: &MemberId, limit: usize) -> Result<Vec<ShardId>, OperationError> {
+    let found = site.catalog.reader().read(|tx| match holders::by_member(tx, member)? {
+        Some(holder) => stripes::condemned(tx, holder.row, limit),
+        None => Ok(Vec::new()),
+    })?;
+    Ok(found)
+}
+
+/// Notes that a member was told so.
+///
+/// # Errors
+/// [`OperationError`].
+pub fn note_condemned(site: &Site, member: &MemberId, shards: &[ShardId]) -> Result<(), OperationError> {
+    let noted = site.catalog.writer().write(|tx| {
+        let holder = holders::number(tx, member)?;
+        stripes::forget_condemned(tx, holder, shards)
+    });
+    noted.map_err(|e: CatalogError| site.noted(e.into()))
+}

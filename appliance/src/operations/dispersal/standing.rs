@@ -1,0 +1,226 @@
+//! What the box believes of its peers, and what they are asked for.
+
+use std::collections::BTreeMap;
+use std::io::{self, Cursor, Read, Seek, SeekFrom};
+
+use datis_engine::erasure::answer::{Answer, AnswerError};
+use datis_engine::erasure::shard::ShardHeader;
+use datis_engine::ids::MemberId;
+use datis_engine::life::audit::{Range, Shelf};
+use datis_engine::life::peer::{Effect, Event, Peer, Presence, Standing};
+use datis_engine::store::{ObjectName, PackStore, StoreError};
+use datis_engine::units::UnixMillis;
+
+use super::{Circle, StripeKind, read_source};
+use crate::catalog::dispersal::holders;
+use crate::catalog::dispersal::stripes::{self, HeldShard};
+use crate::catalog::{CatalogError, HolderRow};
+use crate::operations::{OperationError, Site};
+
+/// The state of a peer follows from what happened since it was last without any fault.
+fn replay(met_at: UnixMillis, events: Vec<(UnixMillis, Event)>) -> Peer {
+    let mut peer = Peer::met(met_at);
+    for (at, event) in events {
+        peer.step(at, event);
+    }
+    peer
+}
+
+/// All members as decisions about stripes see them now. Whoever never was asked for anything counts as just met.
+///
+/// # Errors
+/// [`OperationError`].
+pub fn presences(site: &Site, circle: &Circle) -> Result<BTreeMap<MemberId, Presence>, OperationError> {
+    let now = site.counted_now();
+    let known = site.catalog.reader().read(|tx| {
+        let all = holders::all(tx)?.into_iter();
+        all.map(|holder| holders::events(tx, holder.row).map(|events| (holder, events))).collect::<Result<Vec<_>, _>>()
+    })?;
+    let mut presences: BTreeMap<MemberId, Presence> =
+        circle.fellows.iter().map(|fellow| (fellow.member, Peer::met(now).presence(now))).collect();
+    for (holder, events) in known {
+        if let Some(presence) = presences.get_mut(&holder.member) {
+            *presence = replay(holder.met_at.unwrap_or(now), events).presence(now);
+        }
+    }
+    Ok(presences)
+}
+
+/// Takes in what happened with a peer; what is to be done, and its state.
+///
+/// # Errors
+/// [`OperationError`].
+pub fn note_peer(site: &Site, member: &MemberId, event: Event) -> Result<(Vec<Effect>, Standing), OperationError> {
+    let now = site.counted_now();
+    let noted = site.catalog.writer().write(|tx| {
+        let row = holders::number(tx, member)?;
+        step(tx, (member, row), now, event)
+    });
+    noted.map_err(|e: CatalogError| site.noted(e.into()))
+}
+
+/// The same within a transaction.
+fn step(
+    tx: &rusqlite::Transaction<'_>,
+    (member, row): (&MemberId, HolderRow),
+    now: UnixMillis,
+    event: Event,
+) -> Result<(Vec<Effect>, Standing), CatalogError> {
+    holders::meet(tx, row, now)?;
+    let met_at = holders::by_member(tx, member)?.and_then(|holder| holder.met_at).unwrap_or(now);
+    let mut peer = replay(met_at, holders::events(tx, row)?);
+    let effects = peer.step(now, event);
+    let presence = peer.presence(now);
+    let missed = matches!(event, Event::Round(round) if round.good == 0 && round.lost == 0);
+    if presence.standing == Standing::Ok && presence.counts && !missed {
+        // Nothing is left of what was before.
+        holders::forget_events(tx, row, now)?;
+    } else {
+        holders::add_event(tx, row, now, &event)?;
+    }
+    Ok((effects, presence.standing))
+}
+
+/// What one peer holds, ready to be drawn from.
+pub struct Shelves {
+    /// In the order in which the shelf names them.
+    pub held: Vec<HeldShard>,
+    /// The same as lengths.
+    pub shelf: Shelf,
+}
+
+/// What a peer signed for and is needed.
+///
+/// # Errors
+/// [`OperationError`].
+pub fn shelf_of(site: &Site, member: &MemberId) -> Result<Shelves, OperationError> {
+    let held = site.catalog.reader().read(|tx| match holders::by_member(tx, member)? {
+        Some(holder) => stripes::held_by(tx, holder.row),
+        None => Ok::<_, CatalogError>(Vec::new()),
+    })?;
+    let lens = held.iter().map(|shard| u32::try_from(shard.layout.shard_len()).unwrap_or(u32::MAX)).collect();
+    Ok(Shelves { held, shelf: Shelf::new(lens) })
+}
+
+/// The answer that an honest peer gives to these ranges, by the box's own packs. `None`: the box does not have them all any
+/// more.
+///
+/// # Errors
+/// [`OperationError`].
+pub fn expected_digest(
+    site: &Site,
+    nonce: &[u8; 32],
+    shelves: &Shelves,
+    ranges: &[Range],
+) -> Result<Option<[u8; 32]>, OperationError> {
+    let mut answer = Answer::new(nonce);
+    for range in ranges {
+        let Some(held) = shelves.held.get(range.shard) else { return Ok(None) };
+        let header = ShardHeader { pack: held.pack, index: held.index, layout: held.layout };
+        let bytes = range.offset as usize..(range.offset + range.len) as usize;
+        let secret = &site.vault.dispersal;
+        let added = match held.kind {
+            StripeKind::Pack => {
+                let mut pack = Stored { store: site.store.as_ref(), name: ObjectName::Pack(held.pack), at: 0 };
+                answer.add_expected(held.shard, &header, bytes, &mut pack, secret)
+            }
+            StripeKind::Map => match read_source(site, &held.pack, held.kind) {
+                Ok(part) => answer.add_expected(held.shard, &header, bytes, &mut Cursor::new(part), secret),
+                Err(OperationError::DamagedPack { .. }) => return Ok(None),
+                Err(error) => return Err(error),
+            },
+        };
+        match added {
+            Ok(()) => {}
+            Err(AnswerError::Io(_) | AnswerError::Range { .. }) => return Ok(None),
+        }
+    }
+    Ok(Some(answer.finish()))
+}
+
+/// An object of the store as a file that is read here and there.
+struct Stored<'s> {
+    store: &'s dyn PackStore,
+    name: ObjectName,
+    at: u64,
+}
+
+impl Read for Stored<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let bytes = self.store.read_range(self.name, self.at, buffer.len()).map_err(|e| match e {
+            StoreError::Io { source, .. } => source,
+            other => io::Error::other(other),
+        })?;
+        buffer.copy_from_slice(&bytes);
+        self.at += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+}
+
+impl Seek for Stored<'_> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        match to {
+            SeekFrom::Start(at) => self.at = at,
+            SeekFrom::Current(by) => self.at = self.at.saturating_add_signed(by),
+            SeekFrom::End(_) => return Err(io::ErrorKind::Unsupported.into()),
+        }
+        Ok(self.at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use datis_engine::life::audit::Round;
+    use datis_engine::units::Seconds;
+
+    use super::*;
+    use crate::operations::testing::TestBox;
+
+    /// Rounds of half an hour each: answered, not answered, or with a loss; what is asked for then is found clean.
+    fn live(pattern: &str) {
+        let test = TestBox::start();
+        let writer = test.site().catalog.writer();
+        let member = MemberId::from_bytes([3; 32]);
+        let start = UnixMillis(1_800_000_000_000);
+        let row = writer.write(|tx| {
+            let row = holders::number(tx, &member)?;
+            holders::meet(tx, row, start).map(|()| row)
+        });
+        let row = row.expect("number");
+        let mut direct = Peer::met(start);
+        for (count, letter) in (1..).zip(pattern.chars()) {
+            let now = start.plus(Seconds(1_800 * count));
+            let round = match letter {
+                'a' => Round { good: 10, lost: 0, absent: 0 },
+                'l' => Round { good: 9, lost: 1, absent: 0 },
+                _ => Round { good: 0, lost: 0, absent: 10 },
+            };
+            let mut events = vec![Event::Round(round)];
+            while let Some(event) = events.pop() {
+                let effects = direct.step(now, event);
+                let noted = writer.write(|tx| step(tx, (&member, row), now, event)).expect("noted");
+                assert_eq!(noted.0, effects, "{pattern} at {count}");
+                assert_eq!(noted.1, direct.standing(), "{pattern} at {count}");
+                for effect in effects {
+                    if let Effect::Look(check) = effect {
+                        events.push(Event::Checked(check, Round { good: 480, lost: 0, absent: 0 }));
+                    }
+                }
+            }
+        }
+        let events = test.site().catalog.reader().read(|tx| holders::events(tx, row)).expect("events");
+        assert!(events.len() < 20, "{pattern}: {} events are kept", events.len());
+    }
+
+    #[test]
+    fn what_is_kept_of_a_peer_gives_the_same_state_as_living_through_it() {
+        let silent = |rounds: usize| "s".repeat(rounds);
+        live("aaaa");
+        live(&format!("aa{}aaa", silent(3)));
+        live(&format!("aa{}aaa", silent(10)));
+        live(&format!("aa{}aaa{}a", silent(150), silent(9)));
+        live("aalaal");
+        live(&format!("al{}aa", silent(200)));
+        live(&format!("a{}a{}aaa", silent(1_500), silent(2)));
+    }
+}

@@ -1,0 +1,73 @@
+//! How much is outside, for pages and the console.
+
+use datis_engine::units::UnixMillis;
+use serde::Serialize;
+
+use super::heads;
+use crate::catalog::dispersal::{holders, outside};
+use crate::catalog::{CatalogError, machines};
+use crate::operations::{OperationError, Site};
+
+/// How much of one machine is outside. Times are milliseconds since 1970.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct MachineDispersal {
+    /// Its name.
+    pub machine: String,
+    /// When its newest snapshot that is off-site safe was received.
+    pub last_safe: Option<i64>,
+    /// When its newest snapshot that is fully protected was received.
+    pub last_full: Option<i64>,
+    /// Packs that are off-site safe.
+    pub packs_in_place: u64,
+    /// Packs that should be.
+    pub packs_needed: u64,
+    /// Bytes that are off-site safe, before coding.
+    pub bytes_in_place: u64,
+    /// Bytes that should be.
+    pub bytes_needed: u64,
+    /// When the oldest pack came that is not off-site safe.
+    pub oldest_missing: Option<i64>,
+}
+
+/// How much is outside.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct DispersalStatus {
+    /// The scheme of what is placed now, as `6+4`; `None` before the first group.
+    pub scheme: Option<String>,
+    /// Machines, in the order of their enrolment.
+    pub machines: Vec<MachineDispersal>,
+    /// When the last head was made.
+    pub last_head_at: Option<i64>,
+    /// When the oldest pack of all came that is not off-site safe.
+    pub oldest_missing: Option<i64>,
+}
+
+/// How much is outside.
+///
+/// # Errors
+/// [`OperationError`].
+pub fn dispersal_status(site: &Site) -> Result<DispersalStatus, OperationError> {
+    let millis = |at: Option<UnixMillis>| at.map(|at| at.0);
+    let status = site.catalog.reader().read(|tx| {
+        let mut all = Vec::new();
+        for machine in machines::all(tx)? {
+            let outside = outside::of_machine(tx, machine.row)?;
+            all.push(MachineDispersal {
+                machine: machine.name.to_string(),
+                last_safe: millis(outside.last_safe),
+                last_full: millis(outside.last_full),
+                packs_in_place: outside.packs_in_place,
+                packs_needed: outside.packs_needed,
+                bytes_in_place: outside.bytes_in_place,
+                bytes_needed: outside.bytes_needed,
+                oldest_missing: millis(outside.oldest_missing),
+            });
+        }
+        let group = holders::group(tx)?;
+        let scheme = group.map(|group| format!("{}+{}", group.redundancy.data(), group.redundancy.parity()));
+        let last_head_at = millis(heads::last_made_at(tx)?);
+        let oldest_missing = all.iter().filter_map(|machine| machine.oldest_missing).min();
+        Ok::<_, CatalogError>(DispersalStatus { scheme, machines: all, last_head_at, oldest_missing })
+    })?;
+    Ok(status)
+}

@@ -1,0 +1,404 @@
+//! Offers, pieces, receipts, audits, lists and heads, with restarts in between.
+
+use std::fs;
+
+use datis_engine::community::entry::Change;
+use datis_engine::community::head::{Head, SignedBy, VerifiedHead};
+use datis_engine::erasure::answer::Answer;
+use datis_engine::erasure::proof;
+use datis_engine::ids::ShardId;
+use datis_engine::keys::SigningKey;
+use datis_engine::life::hosting::list_hash;
+use datis_engine::units::UnixMillis;
+use datis_engine::wire::RefusalCode;
+use datis_engine::wire::peers::{
+    Audit, AuditRange, Audited, Condemn, KeepHead, LeaseAnswer, ListHeads, ListShards, OfferShard, RenewLease,
+    ShardOffer, ShardReceipt,
+};
+
+use super::super::Site;
+use super::super::testing::{TestBox, new_key};
+use super::testing::{Circle, keep, offer, shard};
+use super::*;
+
+fn started() -> (TestBox, Circle) {
+    let mut test = TestBox::start();
+    test.limits.hosted_bytes_per_member = Some(10 << 20);
+    test.restart();
+    let circle = Circle::around(test.site());
+    (test, circle)
+}
+
+fn restart(test: &mut TestBox, circle: &Circle) {
+    test.restart();
+    circle.enter(test.site());
+}
+
+fn range(shard: ShardId, start: u32, len: u32) -> AuditRange {
+    AuditRange { shard, start, len }
+}
+
+fn ask(site: &Site, peer: &Peer, ranges: &[AuditRange], with_proofs: bool) -> Audited {
+    audit(site, peer, &Audit { nonce: [5; 32].into(), ranges: ranges.to_vec(), with_proofs }).expect("audit")
+}
+
+fn condemn_all(site: &Site, peer: &Peer, shards: &[ShardId], spare: bool) -> datis_engine::wire::peers::Condemned {
+    condemn(site, peer, &Condemn { shards: shards.to_vec(), spare }).expect("condemn")
+}
+
+fn listed(site: &Site, peer: &Peer) -> Vec<ShardId> {
+    list_shards(site, peer, &ListShards { after: None }).expect("list").shards.iter().map(|s| s.shard).collect()
+}
+
+#[test]
+fn a_shard_comes_in_pieces_over_restarts_and_is_held_with_a_receipt() {
+    let (mut test, circle) = started();
+    let (id, bytes) = shard(100_000, 1);
+    let peer = circle.one.peer(test.site());
+    assert!(matches!(offer(test.site(), &peer, id, bytes.len()), ShardOffer::Send { from: 0 }));
+    let mut piece = receive_piece(test.site(), &peer, id, 0, 100_000, 70_000).expect("piece");
+    piece.write(&bytes[..40_000]).expect("write");
+    let second = receive_piece(test.site(), &peer, id, 0, 100_000, 70_000);
+    assert_eq!(second.err().map(|why| why.code), Some(RefusalCode::Busy));
+    // The connection is cut, and the box starts again.
+    drop(piece);
+    restart(&mut test, &circle);
+    let site = test.site();
+    let early = receive_piece(site, &peer, id, 40_000, 100_000, 60_000);
+    assert_eq!(early.err().map(|why| why.code), Some(RefusalCode::SessionUnknown), "it was not offered again");
+    assert!(matches!(offer(site, &peer, id, bytes.len()), ShardOffer::Send { from: 40_000 }));
+    let elsewhere = receive_piece(site, &peer, id, 0, 100_000, 60_000);
+    assert_eq!(elsewhere.err().map(|why| why.code), Some(RefusalCode::SessionUnknown));
+    let mut piece = receive_piece(site, &peer, id, 40_000, 100_000, 30_000).expect("piece");
+    piece.write(&bytes[40_000..70_000]).expect("write");
+    assert!(piece.finish().expect("finish").is_none(), "it is not all there");
+    assert!(listed(site, &peer).is_empty());
+    let mut piece = receive_piece(site, &peer, id, 70_000, 100_000, 30_000).expect("piece");
+    piece.write(&bytes[70_000..]).expect("write");
+    let receipt = piece.finish().expect("finish").expect("all is there");
+    let told = ShardReceipt::verify(&receipt, &site.vault.device_key.public_key()).expect("receipt");
+    assert_eq!((told.owner, told.host, told.shard, told.len), (circle.one.id(), circle.me, id, 100_000));
+
+    restart(&mut test, &circle);
+    let site = test.site();
+    let ShardOffer::Held { receipt } = offer(site, &peer, id, bytes.len()) else { panic!("it is held") };
+    let again = ShardReceipt::verify(&receipt, &site.vault.device_key.public_key()).expect("receipt");
+    assert_eq!(again, told, "the window began when it came");
+    assert_eq!(read_shard(site, &peer, id, 99_990..100_000).expect("read"), bytes[99_990..]);
+    assert_eq!(shard_len(site, &peer, id), Ok(100_000));
+    for (from, to) in [(0, 100_001), (7, 6), (u32::MAX, u32::MAX)] {
+        let refused = read_shard(site, &peer, id, Range { start: from, end: to }).expect_err("none");
+        assert_eq!(refused.code, RefusalCode::Malformed);
+    }
+    assert_eq!(listed(site, &peer), [id]);
+}
+
+#[test]
+fn bytes_of_another_name_are_not_kept_and_it_begins_again() {
+    let (test, circle) = started();
+    let site = test.site();
+    let peer = circle.one.peer(site);
+    let ((id, _), (_, wrong)) = (shard(50_000, 1), shard(50_000, 2));
+    offer(site, &peer, id, 50_000);
+    let mut piece = receive_piece(site, &peer, id, 0, 50_000, 50_000).expect("piece");
+    piece.write(&wrong).expect("write");
+    assert_eq!(piece.finish().expect_err("wrong").code, RefusalCode::Corrupt);
+    assert!(matches!(offer(site, &peer, id, 50_000), ShardOffer::Send { from: 0 }));
+    let mut piece = receive_piece(site, &peer, id, 0, 50_000, 10).expect("piece");
+    assert_eq!(piece.write(&vec![0; 50_001]).expect_err("too long").code, RefusalCode::Corrupt);
+    let bad = OfferShard { shard: id, len: 0, window_days: 1 };
+    assert_eq!(offer_shard(site, &peer, &bad).expect_err("empty").code, RefusalCode::Malformed);
+}
+
+#[test]
+fn an_answer_lost_at_the_end_is_given_by_the_next_offer() {
+    let (mut test, circle) = started();
+    let peer = circle.one.peer(test.site());
+    let (id, bytes) = shard(50_000, 1);
+    offer(test.site(), &peer, id, 50_000);
+    let mut piece = receive_piece(test.site(), &peer, id, 0, 50_000, 50_000).expect("piece");
+    piece.write(&bytes).expect("write");
+    drop(piece);
+    restart(&mut test, &circle);
+    assert!(matches!(offer(test.site(), &peer, id, 50_000), ShardOffer::Held { .. }));
+    assert_eq!(read_shard(test.site(), &peer, id, 0..50_000).expect("read"), bytes);
+}
+
+#[test]
+fn who_is_no_member_or_was_put_out_or_is_new_is_told_so() {
+    let (test, mut circle) = started();
+    let site = test.site();
+    let unknown = |key: &SigningKey| peer_by_key(site, &key.public_key()).expect_err("unknown").code;
+    assert_eq!(unknown(&new_key()), RefusalCode::UnknownMachine);
+    assert_eq!(unknown(&site.vault.device_key), RefusalCode::UnknownMachine, "the box itself");
+    let (id, bytes) = shard(20_000, 1);
+    keep(site, &circle.one.peer(site), id, &bytes);
+
+    // A new box of the member reads what is here, and changes nothing for a day.
+    let (old, new) = (circle.one.device.public_key(), new_key());
+    let rebind = Change::Rebind { member: circle.one.id(), device: new.public_key() };
+    circle.say_for_one(site, rebind, &new);
+    assert_eq!(peer_by_key(site, &old).expect_err("revoked").code, RefusalCode::UnknownMachine);
+    let peer = peer_by_key(site, &new.public_key()).expect("the new box");
+    assert_eq!(read_shard(site, &peer, id, 0..20_000).expect("read"), bytes);
+    let refused = offer_shard(site, &peer, &OfferShard { shard: id, len: 20_000, window_days: 1 });
+    assert_eq!(refused.expect_err("reads only").code, RefusalCode::UnknownMachine);
+    let refused = condemn(site, &peer, &Condemn { shards: vec![id], spare: false });
+    assert_eq!(refused.expect_err("reads only").code, RefusalCode::UnknownMachine);
+    assert!(renew_lease(site, &peer, &RenewLease { list_hash: [0; 32].into() }).is_err());
+    assert!(keep_head(site, &peer, &KeepHead { head: vec![1].into() }).is_err());
+}
+
+#[test]
+fn an_audit_gives_what_the_owner_computes_and_proofs_that_hold() {
+    let (mut test, circle) = started();
+    let peer = circle.one.peer(test.site());
+    let ((a, a_bytes), (b, b_bytes)) = (shard(100_000, 1), shard(9_000, 2));
+    keep(test.site(), &peer, a, &a_bytes);
+    keep(test.site(), &peer, b, &b_bytes);
+    restart(&mut test, &circle);
+    let site = test.site();
+    let ranges = [range(a, 16_384, 32_768), range(b, 0, 9_000), range(a, 98_304, 1_696)];
+    let mut expected = Answer::new(&[5; 32]);
+    expected.add(a, 16_384, &a_bytes[16_384..49_152]);
+    expected.add(b, 0, &b_bytes);
+    expected.add(a, 98_304, &a_bytes[98_304..]);
+    match ask(site, &peer, &ranges, false) {
+        Audited::Digest(digest) => assert_eq!(*digest, expected.finish()),
+        other => panic!("{other:?}"),
+    }
+    let Audited::Proofs(proofs) = ask(site, &peer, &ranges, true) else { panic!("no proofs") };
+    let proved = proof::verify(a, 100_000, &(1..3), &proofs[0]).expect("proof");
+    assert_eq!(proved, a_bytes[16_384..49_152]);
+    assert_eq!(proof::verify(b, 9_000, &(0..1), &proofs[1]).expect("proof"), b_bytes);
+    assert_eq!(proof::verify(a, 100_000, &(6..7), &proofs[2]).expect("proof"), a_bytes[98_304..]);
+
+    for bad in
+        [range(a, 1, 100), range(a, 0, 100), range(a, 0, 0), range(a, 98_304, 16_384), range(a, 16_384, u32::MAX)]
+    {
+        let refused = audit(site, &peer, &Audit { nonce: [5; 32].into(), ranges: vec![bad], with_proofs: false });
+        assert!(matches!(refused.expect_err("bad").code, RefusalCode::Malformed | RefusalCode::TooLarge), "{bad:?}");
+    }
+}
+
+#[test]
+fn what_is_lost_damaged_or_away_is_told_apart() {
+    let (test, circle) = started();
+    let site = test.site();
+    let peer = circle.one.peer(site);
+    let ((a, a_bytes), (b, b_bytes), (c, c_bytes)) = (shard(40_000, 1), shard(40_000, 2), shard(40_000, 3));
+    for (id, bytes) in [(a, &a_bytes), (b, &b_bytes), (c, &c_bytes)] {
+        keep(site, &peer, id, bytes);
+    }
+    let folder = test.dir().hosted_dir();
+    let path = |id: ShardId| folder.join(ObjectName::Shard(circle.one.id(), id).to_string());
+    let whole = |id| [range(id, 0, 16_384)];
+    fs::remove_file(path(b)).expect("remove");
+    let mut rotten = c_bytes.clone();
+    rotten[20_000] ^= 1;
+    fs::write(path(c), &rotten).expect("write");
+    assert!(matches!(ask(site, &peer, &whole(a), true), Audited::Proofs(_)));
+    assert!(matches!(ask(site, &peer, &whole(b), false), Audited::NotFound(ids) if ids == [b]));
+    assert!(matches!(ask(site, &peer, &whole(c), true), Audited::Corrupt(ids) if ids == [c]));
+    fs::write(path(c), &c_bytes[..10]).expect("write");
+    assert!(matches!(ask(site, &peer, &whole(c), false), Audited::Corrupt(ids) if ids == [c]));
+    assert!(matches!(ask(site, &peer, &whole(ShardId::from_bytes([9; 32])), false), Audited::NotFound(_)));
+    // What is lost or damaged may come again, in its place.
+    for (id, bytes) in [(b, &b_bytes), (c, &c_bytes)] {
+        keep(site, &peer, id, bytes);
+        assert_eq!(read_shard(site, &peer, id, 0..40_000).expect("read"), *bytes);
+    }
+
+    let elsewhere = test.dir().root().join("elsewhere");
+    fs::rename(&folder, &elsewhere).expect("unmount");
+    for empty in [false, true] {
+        if empty {
+            fs::create_dir(&folder).expect("mount point");
+        }
+        assert!(matches!(ask(site, &peer, &whole(a), false), Audited::Unavailable));
+        assert!(matches!(ask(site, &peer, &whole(a), true), Audited::Unavailable));
+        assert_eq!(read_shard(site, &peer, a, 0..10).expect_err("away").code, RefusalCode::Fault);
+        assert!(matches!(offer(site, &peer, shard(10, 9).0, 10), ShardOffer::NoRoom));
+        assert!(hosting_step(site).is_err());
+    }
+    fs::remove_dir(&folder).expect("unmount");
+    fs::rename(&elsewhere, &folder).expect("mount");
+    assert!(matches!(ask(site, &peer, &whole(a), false), Audited::Digest(_)));
+}
+
+#[test]
+fn shards_of_others_are_neither_read_nor_found_nor_condemned() {
+    let (test, circle) = started();
+    let site = test.site();
+    let (one, other) = (circle.one.peer(site), circle.other.peer(site));
+    let (id, bytes) = shard(20_000, 1);
+    keep(site, &one, id, &bytes);
+    assert_eq!(read_shard(site, &other, id, 0..10).expect_err("foreign").code, RefusalCode::NotFound);
+    assert_eq!(shard_len(site, &other, id).expect_err("foreign").code, RefusalCode::NotFound);
+    assert!(matches!(ask(site, &other, &[range(id, 0, 16_384)], false), Audited::NotFound(_)));
+    assert!(listed(site, &other).is_empty());
+    assert_eq!(condemn_all(site, &other, &[id], false).noted, 0);
+    // It may have the same bytes here, in a file of its own.
+    keep(site, &other, id, &bytes);
+    assert_eq!((listed(site, &one), listed(site, &other)), (vec![id], vec![id]));
+    let page = ListShards { after: Some(id) };
+    assert!(list_shards(site, &one, &page).expect("list").shards.is_empty());
+}
+
+#[test]
+fn more_than_the_quota_is_not_taken_and_what_is_here_is_not_touched() {
+    let mut test = TestBox::start();
+    test.limits.hosted_bytes_per_member = Some(100_000);
+    test.restart();
+    let circle = Circle::around(test.site());
+    let site = test.site();
+    let peer = circle.one.peer(site);
+    let (a, bytes) = shard(60_000, 1);
+    keep(site, &peer, a, &bytes);
+    let (b, _) = shard(40_000, 2);
+    assert!(matches!(offer(site, &peer, b, 40_000), ShardOffer::Send { from: 0 }));
+    // What was offered counts as if it were here.
+    assert!(matches!(offer(site, &peer, shard(10_000, 3).0, 10_000), ShardOffer::OverQuota { left: 5_000 }));
+    assert!(matches!(offer(site, &peer, a, 60_000), ShardOffer::Held { .. }));
+    assert!(matches!(offer(site, &circle.other.peer(site), b, 40_000), ShardOffer::Send { .. }), "each has its own");
+
+    test.limits.disk_reserve = Some(u64::MAX / 2);
+    test.limits.hosted_bytes_per_member = None;
+    restart(&mut test, &circle);
+    assert!(matches!(offer(test.site(), &peer, b, 40_000), ShardOffer::NoRoom));
+}
+
+#[test]
+fn a_condemned_shard_stays_for_its_window_and_goes_by_way_of_the_trash() {
+    let (mut test, circle) = started();
+    let peer = circle.one.peer(test.site());
+    let shards: Vec<(ShardId, Vec<u8>)> = (0..12).map(|seed| shard(20_000, seed)).collect();
+    for (id, bytes) in &shards {
+        keep(test.site(), &peer, *id, bytes);
+    }
+    let ids: Vec<ShardId> = shards.iter().map(|(id, _)| *id).collect();
+    let mut sorted = ids.clone();
+    sorted.sort_unstable();
+    let lease = |site: &Site, ids: &[ShardId]| {
+        let list_hash = list_hash(ids.iter().map(|id| (*id, 20_000)));
+        renew_lease(site, &peer, &RenewLease { list_hash: list_hash.into() }).expect("lease")
+    };
+    assert_eq!(lease(test.site(), &sorted), LeaseAnswer::Same);
+    assert_eq!(condemn_all(test.site(), &peer, &[ids[0]], false).noted, 1);
+    assert_eq!(lease(test.site(), &sorted), LeaseAnswer::Differs);
+    test.site().hosted.clock.pass_days(29);
+    assert_eq!(hosting_step(test.site()).expect("step"), HostingReport::default());
+    restart(&mut test, &circle);
+    let site = test.site();
+    site.hosted.clock.pass_days(2);
+    let report = hosting_step(site).expect("step");
+    assert_eq!((report.trashed, report.erased, report.entered), (1, 0, 0));
+    assert_eq!(read_shard(site, &peer, ids[0], 0..20_000).expect("still there"), shards[0].1);
+    site.hosted.clock.pass_days(8);
+    assert_eq!(hosting_step(site).expect("step").erased, 1);
+    assert_eq!(read_shard(site, &peer, ids[0], 0..10).expect_err("gone").code, RefusalCode::NotFound);
+    assert!(!test.dir().hosted_dir().join(ObjectName::Shard(circle.one.id(), ids[0]).to_string()).exists());
+    assert_eq!(listed(site, &peer).len(), 11);
+    // What went may come again.
+    keep(site, &peer, ids[0], &shards[0].1);
+}
+
+#[test]
+fn a_box_that_was_taken_over_cannot_remove_much_and_the_brake_outlives_a_restart() {
+    let (mut test, circle) = started();
+    let peer = circle.one.peer(test.site());
+    let shards: Vec<(ShardId, Vec<u8>)> = (0..20).map(|seed| shard(20_000, seed)).collect();
+    for (id, bytes) in &shards {
+        keep(test.site(), &peer, *id, bytes);
+    }
+    let ids: Vec<ShardId> = shards.iter().map(|(id, _)| *id).collect();
+    assert_eq!(condemn_all(test.site(), &peer, &ids[..1], false).noted, 1);
+    let pulled = condemn_all(test.site(), &peer, &ids, false);
+    assert!(pulled.noted == 0 && pulled.frozen_until.is_some());
+    restart(&mut test, &circle);
+    let site = test.site();
+    let frozen = condemn_all(site, &peer, &ids[1..2], false);
+    assert_eq!((frozen.noted, frozen.frozen_until), (0, pulled.frozen_until));
+    assert_eq!(hosted_for(site).expect("look")[0].frozen_until, pulled.frozen_until);
+    site.hosted.clock.pass_days(31);
+    assert_eq!(hosting_step(site).expect("step").trashed, 1, "the one from before, two weeks later than else");
+    assert_eq!(condemn_all(site, &peer, &ids[..1], true).noted, 1, "it is spared");
+    site.hosted.clock.pass_days(30);
+    assert_eq!(hosting_step(site).expect("step").erased, 0);
+    assert_eq!(listed(site, &peer).len(), 20);
+    // Silence deletes nothing either; people are asked.
+    site.hosted.clock.pass_days(200);
+    let report = hosting_step(site).expect("step");
+    assert_eq!((report.erased, report.silent.len()), (0, 1));
+    assert_eq!(listed(site, &peer).len(), 20);
+}
+
+#[test]
+fn what_stands_in_the_folder_without_a_row_is_entered_again() {
+    let (mut test, circle) = started();
+    let peer = circle.one.peer(test.site());
+    let (id, bytes) = shard(20_000, 1);
+    keep(test.site(), &peer, id, &bytes);
+    // As a rebuilt catalog has it.
+    let emptied = test.site().catalog.writer().write(|tx| {
+        for table in ["hosted_shard", "hosted_owner", "hosting_folder", "counted_clock"] {
+            tx.execute(&format!("DELETE FROM {table}"), [])?;
+        }
+        Ok::<_, CatalogError>(())
+    });
+    emptied.expect("empty");
+    restart(&mut test, &circle);
+    let site = test.site();
+    assert!(listed(site, &peer).is_empty());
+    assert_eq!(hosting_step(site).expect("step").entered, 1);
+    assert_eq!(read_shard(site, &peer, id, 0..20_000).expect("read"), bytes);
+    assert_eq!(hosting_step(site).expect("step").entered, 0);
+}
+
+fn head(circle: &Circle, before: Option<&VerifiedHead>, text: &str) -> VerifiedHead {
+    let made = Head::next(circle.log.community(), circle.one.id(), before, UnixMillis(1), text.into()).expect("head");
+    let bytes = made.sign(&circle.one.device).encode();
+    Head::verify(&bytes, circle.log.roster(), SignedBy::PresentBox).expect("head")
+}
+
+#[test]
+fn heads_grow_and_the_newest_are_given_back() {
+    let (mut test, circle) = started();
+    let (peer, stranger) = (circle.one.peer(test.site()), circle.other.peer(test.site()));
+    let give = |site: &Site, peer: &Peer, head: &VerifiedHead| {
+        keep_head(site, peer, &KeepHead { head: head.signed().encode().into() })
+    };
+    let first = head(&circle, None, "a");
+    let second = head(&circle, Some(&first), "b");
+    let fork = head(&circle, Some(&first), "c");
+    assert_eq!(give(test.site(), &peer, &second).expect("kept").sequence, 1);
+    restart(&mut test, &circle);
+    let site = test.site();
+    assert_eq!(give(site, &peer, &second).expect("again").sequence, 1);
+    for late in [&first, &fork] {
+        assert_eq!(give(site, &peer, late).expect_err("not later").code, RefusalCode::Malformed);
+    }
+    assert_eq!(give(site, &stranger, &second).expect_err("foreign").code, RefusalCode::BadSignature);
+    let noise = keep_head(site, &peer, &KeepHead { head: vec![7; 100].into() });
+    assert_eq!(noise.expect_err("noise").code, RefusalCode::BadSignature);
+
+    let mut last = second;
+    let mut refused = 0;
+    for _ in 0..200 {
+        last = head(&circle, Some(&last), "next");
+        refused += usize::from(give(site, &peer, &last).is_err());
+    }
+    assert_eq!(refused, 200 + 1 - 144, "the rest waits for another day");
+    site.hosted.clock.pass_days(40);
+    last = head(&circle, Some(&last), "much later");
+    give(site, &peer, &last).expect("kept");
+    let page = list_heads(site, &peer, &ListHeads { limit: 200 }).expect("list");
+    assert_eq!(page.heads.len(), 16);
+    assert_eq!(page.heads[0].as_slice(), last.signed().encode());
+    assert!(list_heads(site, &stranger, &ListHeads { limit: 9 }).expect("list").heads.is_empty());
+    let left = site.catalog.reader().read(|tx| {
+        let (row, _) = hosting::owner(tx, &circle.one.id())?.expect("owner");
+        hosting::heads(tx, row, u8::MAX)
+    });
+    assert_eq!(left.expect("read").len(), 64, "the newest of those whose window is over stay");
+}

@@ -1,0 +1,92 @@
+//! The way of every message: member, place, head, body, verb, answer.
+
+use std::time::Duration;
+
+use actix_web::{HttpRequest, Route, web};
+use datis_engine::community::head::HEAD_MAX;
+use datis_engine::format::decode_all;
+use datis_engine::wire::peers::{Audit, Audited};
+use datis_engine::wire::{Message, Refusal, RefusalCode};
+
+use super::{Peering, blocking};
+use crate::doorway::answer;
+use crate::doorway::body::{PacedBody, check_head};
+use crate::operations::Site;
+use crate::operations::hosting::{self, Peer};
+
+/// The longest message of a few fields, in bytes.
+pub(super) const SMALL: usize = 4 << 10;
+/// The longest message about a batch of shards, in bytes.
+pub(super) const BATCH: usize = 256 << 10;
+/// The longest message with a head, in bytes.
+pub(super) const HEAD: usize = HEAD_MAX + (1 << 10);
+
+/// An audit that does not get its turn in this time is told that there is too much to do; owners wait 15 s for an answer.
+const AUDIT_WAIT: Duration = Duration::from_secs(5);
+
+/// The verb that answers a message.
+type Verb<M> = fn(&Site, &Peer, &M) -> Result<<M as Message>::Response, Refusal>;
+
+/// Serves `M`, which is at most `max` bytes long, with `verb`.
+pub(super) fn route<M>(max: usize, verb: Verb<M>) -> Route
+where
+    M: Message + Send + 'static,
+    M::Response: Send + 'static,
+{
+    web::post().to(move |peering: web::Data<Peering>, request: HttpRequest, payload: web::Payload| async move {
+        let asked = async {
+            let (key, peer) = peering.peer(&request)?;
+            let place = peering.messages.enter(key.0).await.ok_or_else(answer::fault)?;
+            Ok((peer, place, receive::<M>(&peering, &request, payload, max).await?))
+        };
+        let (peer, place, message) = match asked.await {
+            Ok(asked) => asked,
+            Err(why) => return answer::refusal_and_close(&peering.meters, &why),
+        };
+        match blocking(&peering, move |peering| verb(&peering.site, &peer, &message)).await {
+            Ok(value) => answer::response::<M>(value, Some(place)),
+            Err(why) => answer::refusal(&peering.meters, &why),
+        }
+    })
+}
+
+/// Serves audits, of which few are under way at a time.
+pub(super) fn audit() -> Route {
+    web::post().to(|peering: web::Data<Peering>, request: HttpRequest, payload: web::Payload| async move {
+        let asked = async {
+            let (key, peer) = peering.peer(&request)?;
+            let place = peering.messages.enter(key.0).await.ok_or_else(answer::fault)?;
+            Ok((key, peer, place, receive::<Audit>(&peering, &request, payload, BATCH).await?))
+        };
+        let (key, peer, place, message) = match asked.await {
+            Ok(asked) => asked,
+            Err(why) => return answer::refusal_and_close(&peering.meters, &why),
+        };
+        let Ok(Some(turn)) = tokio::time::timeout(AUDIT_WAIT, peering.audits.enter(key.0)).await else {
+            return answer::response::<Audit>(Audited::Overloaded, Some(place));
+        };
+        let audited = blocking(&peering, move |peering| hosting::audit(&peering.site, &peer, &message)).await;
+        drop(turn);
+        match audited {
+            Ok(value) => answer::response::<Audit>(value, Some(place)),
+            Err(why) => answer::refusal(&peering.meters, &why),
+        }
+    })
+}
+
+/// Reads a message of at most `max` bytes. The connection cannot go on after an error: its body may be half read.
+pub(super) async fn receive<M: Message>(
+    peering: &Peering,
+    request: &HttpRequest,
+    payload: web::Payload,
+    max: usize,
+) -> Result<M, Refusal> {
+    check_head(request, max)?;
+    let body = PacedBody::new(payload, peering.pace).all(max).await?;
+    decode_all("request", &body).map_err(|e| {
+        Refusal::new(
+            RefusalCode::Malformed,
+            format!("the request is not understood ({e}); the two boxes may differ in version"),
+        )
+    })
+}

@@ -1,0 +1,123 @@
+//! What other boxes of the community ask on the machine port, below `/v1/peers/`: to keep shards and heads, to give them back,
+//! and to show that they are there. Handlers only translate; each is one verb of `operations::hosting`, on a blocking thread.
+//!
+//! Who asks is known by the key of its own certificate ([`PeerKey`]). A key that is no member's is refused before anything of
+//! its request is read. Nobody holds more than its places, so that one slow or hostile box hurts nobody.
+
+mod community;
+mod messages;
+mod shards;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use actix_web::{HttpRequest, web};
+use datis_engine::wire::peers::{Audit, Condemn, KeepHead, ListHeads, ListShards, OfferShard, RenewLease, SHARD_PATH};
+use datis_engine::wire::{Message, Refusal};
+
+use crate::doorway::places::Places;
+use crate::doorway::{PeerKey, answer};
+use crate::meters::Meters;
+use crate::operations::Site;
+use crate::operations::hosting::{self, Peer};
+
+use messages::{BATCH, HEAD, SMALL};
+
+/// Messages at a time, over all and of one member.
+const MESSAGES_MAX: usize = 48;
+const MESSAGES_PER_PEER_MAX: usize = 8;
+/// Pieces and ranges of shards at a time; a member opens 4 to 8 connections.
+const TRANSFERS_MAX: usize = 64;
+const TRANSFERS_PER_PEER_MAX: usize = 8;
+/// Audits at a time: each keeps the disk busy.
+const AUDITS_MAX: usize = 2;
+const AUDITS_PER_PEER_MAX: usize = 1;
+/// Boxes that ask to be let in, or show a kit, at a time.
+const STRANGERS_MAX: usize = 8;
+const STRANGERS_PER_KEY_MAX: usize = 2;
+/// For each stretch of a body.
+const PACE: Duration = Duration::from_secs(30);
+
+/// What all handlers share.
+pub(crate) struct Peering {
+    site: Arc<Site>,
+    meters: Meters,
+    messages: Places,
+    transfers: Places,
+    audits: Places,
+    /// For boxes that are no members, all together.
+    strangers: Places,
+    pace: Duration,
+    stopping: AtomicBool,
+}
+
+impl Peering {
+    pub(crate) fn new(site: Arc<Site>, meters: Meters) -> Arc<Self> {
+        Arc::new(Self {
+            site,
+            meters,
+            messages: Places::new(MESSAGES_MAX, MESSAGES_PER_PEER_MAX),
+            transfers: Places::new(TRANSFERS_MAX, TRANSFERS_PER_PEER_MAX),
+            audits: Places::new(AUDITS_MAX, AUDITS_PER_PEER_MAX),
+            strangers: Places::new(STRANGERS_MAX, STRANGERS_PER_KEY_MAX),
+            pace: PACE,
+            stopping: AtomicBool::new(false),
+        })
+    }
+
+    /// From now on every new request is refused with the sentence that the box is stopping.
+    pub(crate) fn stop_taking_requests(&self) {
+        self.stopping.store(true, Ordering::Release);
+    }
+
+    /// What the port needs to serve it.
+    pub(crate) fn routes(self: &Arc<Self>) -> Arc<dyn Fn(&mut web::ServiceConfig) + Send + Sync> {
+        let peering = web::Data::from(Arc::clone(self));
+        Arc::new(move |routes| {
+            routes.app_data(peering.clone());
+            configure(routes);
+        })
+    }
+
+    /// The member that asks; nothing of the request was read yet.
+    fn peer(&self, request: &HttpRequest) -> Result<(PeerKey, Peer), Refusal> {
+        let key = PeerKey::of(request)?;
+        Ok((key, hosting::peer_by_key(&self.site, &key.0)?))
+    }
+}
+
+/// Registers the routes; handlers take [`web::Data<Peering>`].
+pub(crate) fn configure(routes: &mut web::ServiceConfig) {
+    community::configure(routes);
+    routes
+        .route(path::<OfferShard>(), messages::route(SMALL, hosting::offer_shard))
+        .route(path::<Audit>(), messages::audit())
+        .route(path::<ListShards>(), messages::route(SMALL, hosting::list_shards))
+        .route(path::<Condemn>(), messages::route(BATCH, hosting::condemn))
+        .route(path::<RenewLease>(), messages::route(SMALL, hosting::renew_lease))
+        .route(path::<KeepHead>(), messages::route(HEAD, hosting::keep_head))
+        .route(path::<ListHeads>(), messages::route(SMALL, hosting::list_heads))
+        .route(SHARD_PATH, web::put().to(shards::put))
+        .route(SHARD_PATH, web::get().to(shards::get));
+}
+
+const fn path<M: Message>() -> &'static str {
+    M::PATH
+}
+
+/// Runs `work` on a blocking thread. After a failed write to the disk nothing is said to have succeeded any more.
+async fn blocking<T: Send + 'static>(
+    peering: &web::Data<Peering>,
+    work: impl FnOnce(&Peering) -> Result<T, Refusal> + Send + 'static,
+) -> Result<T, Refusal> {
+    if peering.stopping.load(Ordering::Acquire) {
+        return Err(answer::stopping());
+    }
+    let shared = peering.clone();
+    answer::blocking(move || {
+        let result = work(&shared);
+        if shared.site.poisoned().is_some() { Err(answer::starting_again()) } else { result }
+    })
+    .await
+}

@@ -1,0 +1,209 @@
+//! The other boxes, from this one's side: how each is reached, how it asks to be let in, and how all of them come to know the same.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use datis_engine::community::address::Address;
+use datis_engine::community::invitation::{Invitation, LineError};
+use datis_engine::ids::{MemberId, MemberName};
+use datis_engine::keys::VaultIdentity;
+use datis_engine::wire::peers::{AskAgain, JoinAnswer};
+
+pub(crate) use crate::links::peers::{AllowPrivate, Dialler, Identity};
+use crate::links::peers::{DialError, PeerLink, PeerLinkError};
+use crate::operations::accounts::Actor;
+use crate::operations::community::{self, CommunityError};
+use crate::operations::{OperationError, Site};
+
+/// For connecting, and for each answer.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// For connecting when somebody waits for it.
+const BRIEF: Duration = Duration::from_secs(8);
+/// Without news, members are asked this often what they know (mutual-backup 4.11).
+const ASK_EVERY: Duration = Duration::from_secs(30 * 60);
+/// A member that did not answer is asked again after this time.
+const TRY_AGAIN: Duration = Duration::from_secs(60);
+/// How often the box says where it is.
+const ANNOUNCE_EVERY: Duration = Duration::from_secs(30 * 60);
+
+/// How the other boxes are reached.
+pub(crate) struct Peers {
+    site: Arc<Site>,
+    dialler: Dialler,
+    /// Where this box is.
+    places: Vec<Address>,
+    known: Mutex<HashMap<MemberId, Known>>,
+    announced: Mutex<Option<Instant>>,
+}
+
+/// What was found when a member was asked last.
+#[derive(Debug, Clone, Copy)]
+struct Known {
+    asked: Instant,
+    /// Sequence of its last entry; `None`: it did not answer, or not with anything that holds.
+    sequence: Option<u64>,
+    /// The box's own, then.
+    mine: u64,
+}
+
+/// Why another box was not asked.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PeersError {
+    /// The invitation is none.
+    #[error(transparent)]
+    Line(#[from] LineError),
+    /// It is not reached.
+    #[error(transparent)]
+    Dial(#[from] DialError),
+    /// It does not answer, or refuses.
+    #[error(transparent)]
+    Link(#[from] PeerLinkError),
+    /// What was to be done here.
+    #[error(transparent)]
+    Community(#[from] CommunityError),
+}
+
+impl From<OperationError> for PeersError {
+    fn from(error: OperationError) -> Self {
+        Self::Community(error.into())
+    }
+}
+
+impl Peers {
+    pub(crate) fn new(site: Arc<Site>, dialler: Dialler, places: Vec<Address>) -> Self {
+        Self { site, dialler, places, known: Mutex::default(), announced: Mutex::default() }
+    }
+
+    /// Of a box that knows no others and cannot reach them.
+    #[cfg(test)]
+    pub(crate) fn of_nobody(site: &Arc<Site>) -> Self {
+        use rustls::pki_types::PrivatePkcs8KeyDer;
+
+        use crate::links::peers::{AllowPrivate, Identity};
+        let identity = Identity::new((Vec::new().into(), PrivatePkcs8KeyDer::from(Vec::new()).into()));
+        Self::new(Arc::clone(site), Dialler::new(identity, AllowPrivate::No), Vec::new())
+    }
+
+    /// Where others find this box.
+    pub(crate) fn places(&self) -> &[Address] {
+        &self.places
+    }
+
+    /// Connects to a member's present box, wherever it said that it is.
+    ///
+    /// # Errors
+    /// [`PeersError`]: of the last address that was tried.
+    pub(crate) fn connect(&self, member: MemberId) -> Result<PeerLink, PeersError> {
+        let known = self.site.community().ok_or(CommunityError::None)?;
+        let pin = known.roster().member(member).ok_or(DialError::Nowhere)?.device.spki_pin();
+        let places = community::places_of(&self.site, member)?;
+        Ok(self.dialler.dial_one_of(&places, pin, PATIENCE)?.1)
+    }
+
+    /// Asks to be let in with the invitation `line`: the digits that the other box's admin has to see there. `kit`: the identity of
+    /// this box's recovery kit.
+    ///
+    /// # Errors
+    /// [`PeersError`].
+    pub(crate) fn join(
+        &self,
+        by: &Actor,
+        line: &str,
+        member: MemberName,
+        kit: &VaultIdentity,
+    ) -> Result<String, PeersError> {
+        let invitation: Invitation = line.parse()?;
+        let (place, mut link) = self.dialler.dial_one_of(&invitation.hints, invitation.inviter, BRIEF)?;
+        let connection = (place, link.key(), link.channel());
+        let attempt = community::try_to_join(&self.site, by, &invitation, connection, member, kit)?;
+        // Before it is sent: an invitation is used up by the first request that arrives, also if the answer gets lost.
+        community::asked_to_join(&self.site, by, &attempt)?;
+        if let Err(error) = link.ask(&attempt.message) {
+            if matches!(error, PeerLinkError::Refused(_)) {
+                community::not_asked(&self.site)?;
+            }
+            return Err(error.into());
+        }
+        Ok(attempt.digits().to_owned())
+    }
+
+    /// Does what is due: asks what has become of a request to join, says where the box is, and compares notes with the others.
+    ///
+    /// # Errors
+    /// [`PeersError`]: of this box itself. Members that do not answer are none.
+    pub(crate) fn step(&self) -> Result<(), PeersError> {
+        if self.site.community().is_none() {
+            return self.ask_again();
+        }
+        self.announce()?;
+        let known = self.site.community().ok_or(CommunityError::None)?;
+        let (mine, others) = (known.roster().sequence(), known.others().map(|member| member.id).collect::<Vec<_>>());
+        drop(known);
+        for member in others.into_iter().filter(|member| self.is_due(*member, mine)) {
+            self.site.check_running()?;
+            let sequence = match self.compare_notes(member) {
+                Ok(sequence) => Some(sequence),
+                Err(PeersError::Community(CommunityError::Operation(error))) => return Err(error.into()),
+                // Somebody else will tell soon; to look again costs nothing.
+                Err(PeersError::Dial(DialError::Nowhere)) => continue,
+                Err(error) => {
+                    tracing::info!(%member, error = %error, "A member of the community does not answer");
+                    None
+                }
+            };
+            let asked = Known { asked: Instant::now(), sequence, mine };
+            self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(member, asked);
+        }
+        Ok(())
+    }
+
+    fn is_due(&self, member: MemberId, mine: u64) -> bool {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&member).copied();
+        let Some(known) = known else { return true };
+        let wait = match known.sequence {
+            None => TRY_AGAIN,
+            // Something new is told at once. Who stays behind all the same is asked again later.
+            Some(_) if known.mine < mine => Duration::ZERO,
+            Some(sequence) if sequence < mine => TRY_AGAIN,
+            Some(_) => ASK_EVERY,
+        };
+        known.asked.elapsed() >= wait
+    }
+
+    /// Both sides know the same afterwards; the sequence that the other one has then.
+    fn compare_notes(&self, member: MemberId) -> Result<u64, PeersError> {
+        let mut link = self.connect(member)?;
+        let told = link.ask(&community::question(&self.site, None)?)?;
+        community::learn(&self.site, &told)?;
+        let behind = self.site.community().is_some_and(|known| known.roster().sequence() > told.sequence);
+        if !behind {
+            return Ok(told.sequence);
+        }
+        Ok(link.ask(&community::question(&self.site, Some(told.sequence))?)?.sequence)
+    }
+
+    fn announce(&self) -> Result<(), PeersError> {
+        let mut announced = self.announced.lock().unwrap_or_else(PoisonError::into_inner);
+        if announced.is_none_or(|at| at.elapsed() >= ANNOUNCE_EVERY) {
+            community::announce(&self.site, self.places.clone())?;
+            *announced = Some(Instant::now());
+        }
+        Ok(())
+    }
+
+    /// `false` ends it: the box has asked for nothing.
+    fn ask_again(&self) -> Result<(), PeersError> {
+        let Some(asked) = community::joining(&self.site)? else { return Ok(()) };
+        let place: Address = asked.address.parse().map_err(|_| DialError::Name(asked.address.clone()))?;
+        let answer: JoinAnswer = match self.dialler.dial(&place, asked.pin, BRIEF) {
+            Ok(mut link) => link.ask(&AskAgain { community: asked.community })?,
+            Err(DialError::Link(PeerLinkError::Connect { .. })) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        if !community::joined(&self.site, &asked, &answer)? {
+            tracing::warn!(address = asked.address, "The box was not let into the community");
+        }
+        Ok(())
+    }
+}

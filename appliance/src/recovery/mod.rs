@@ -1,0 +1,321 @@
+//! A whole box out of its recovery kit: the community tells where the shards are, any k of them give each pack back, and out of
+//! packs and snapshots the catalog is made anew.
+//!
+//! All of it can be done again: what is in the folder already is not fetched a second time. Nothing here needs the box that was
+//! lost, its catalog, or anybody's word but the kit's: the log is checked from its first entry on, heads by their signatures,
+//! shards and packs by their names.
+
+mod packs;
+mod peers;
+
+use std::path::PathBuf;
+
+use datis_engine::community::entry::{Change, ENTRY_MAX, SignedEntry};
+use datis_engine::community::head::{VerifiedHead, choose};
+use datis_engine::community::log::{Log, LogError};
+use datis_engine::community::roster::Member;
+use datis_engine::erasure::restore::RestoreError;
+use datis_engine::format::kit::{KitError, KitHint, RecoveryKit};
+use datis_engine::ids::{MemberId, PackId};
+use datis_engine::keys::{KeyError, SigningKey, recovery_key};
+use datis_engine::outside::OutsideError;
+use datis_engine::outside::head_content::HeadContent;
+use datis_engine::outside::map_part::{MapPart, merge};
+use datis_engine::store::folder::FolderStore;
+use datis_engine::store::{ObjectName, PackStore, StoreError};
+use datis_engine::units::UnixMillis;
+use datis_engine::wire::peers::ListHeads;
+
+use self::packs::Fetcher;
+use self::peers::{Community, Proof};
+use crate::certs::{CertError, Certs};
+use crate::config::DataDir;
+use crate::files::{self, FileError};
+use crate::links::peers::{AllowPrivate, DialError, Dialler, Identity, PeerLinkError};
+use crate::operations::Site;
+use crate::operations::community::{self, CommunityError};
+use crate::operations::dispersal::{self, AdoptHeadError};
+use crate::vault::{self, VaultError};
+
+/// Heads that each member is asked for: the newest may be damaged, or not by this owner.
+const HEADS: u8 = 4;
+
+/// Where the entry is kept that gives the member this box, until it is told.
+const REBINDING: &str = "rebinding";
+
+/// Why a box does not come back.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RecoveryError {
+    /// The text is none.
+    #[error(transparent)]
+    Kit(#[from] KitError),
+    /// The kit was printed before the box was in a community.
+    #[error(
+        "this kit names no community: it was printed before the box was in one, and opens only what is left of the box's own disk"
+    )]
+    NoCommunity,
+    /// A box is there.
+    #[error(
+        "{folder} is not empty: a box is recovered into an empty folder, so that nothing is lost that is in this one"
+    )]
+    NotEmpty { folder: PathBuf },
+    /// Nobody on the kit is to be had.
+    #[error(
+        "none of the boxes that the kit names answers; name another one of the community with --peer HOST:PORT#PIN"
+    )]
+    Nobody(#[source] Box<RecoveryError>),
+    /// Nobody has taken the entry that gives the member this box.
+    #[error("no other box has taken note of this one yet; try again, what was fetched is kept")]
+    NotTold,
+    /// Nobody has a head.
+    #[error("none of {asked} boxes that answer keeps anything for this box")]
+    NoHead { asked: usize },
+    /// Where a box cannot be reached.
+    #[error(transparent)]
+    Dial(#[from] DialError),
+    /// What another box answers.
+    #[error(transparent)]
+    Link(#[from] PeerLinkError),
+    /// The community's log.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// A head or a part of the map.
+    #[error(transparent)]
+    Outside(#[from] OutsideError),
+    /// Packs that cannot be put together from what the boxes have that answer.
+    #[error("{} of {all} packs cannot be put together yet: {}", packs.len(), first_names(packs))]
+    Packs { packs: Vec<PackId>, all: usize },
+    /// One of them.
+    #[error(transparent)]
+    Restore(#[from] RestoreError),
+    /// A part of the map.
+    #[error("a part of the map cannot be put together: boxes that hold shards of it do not answer")]
+    Map(#[source] Box<RecoveryError>),
+    /// A key.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The folder.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The store in it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The new box in its community.
+    #[error(transparent)]
+    Community(#[from] CommunityError),
+    /// It has a later head than the one that it found.
+    #[error(transparent)]
+    Head(#[from] AdoptHeadError),
+    /// The box's new keys.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// Its certificate.
+    #[error(transparent)]
+    Certs(#[from] CertError),
+}
+
+fn first_names(packs: &[PackId]) -> String {
+    let mut names: Vec<String> = packs.iter().take(8).map(ToString::to_string).collect();
+    if packs.len() > names.len() {
+        names.push(format!("and {} more", packs.len() - names.len()));
+    }
+    names.join(", ")
+}
+
+/// What came back.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Recovered {
+    /// Members that answered, and all there are.
+    pub(crate) members: (usize, usize),
+    /// Packs that were fetched, and all there are.
+    pub(crate) packs: (usize, usize),
+    /// Bytes of packs that were fetched.
+    pub(crate) bytes: u64,
+    /// Snapshots there are.
+    pub(crate) snapshots: usize,
+}
+
+/// A recovery that is under way.
+pub(crate) struct Recovery<'r> {
+    dir: &'r DataDir,
+    kit: RecoveryKit,
+    dialler: Dialler,
+    recovery: SigningKey,
+    device: SigningKey,
+    hints: Vec<KitHint>,
+}
+
+impl<'r> Recovery<'r> {
+    /// Reads the kit, marks the folder, and makes the new box's own key. `more`: boxes to begin with, besides those on the kit.
+    ///
+    /// # Errors
+    /// [`RecoveryError`].
+    pub(crate) fn begin(
+        dir: &'r DataDir,
+        text: &str,
+        more: &[KitHint],
+        private: AllowPrivate,
+    ) -> Result<Self, RecoveryError> {
+        let kit = RecoveryKit::parse(text)?;
+        let known = kit.community.as_ref().ok_or(RecoveryError::NoCommunity)?;
+        let hints = more.iter().chain(&known.hints).cloned().collect();
+        let dialler = begin(dir, &kit, private)?;
+        let (recovery, device) = (recovery_key(&kit.identity), vault::device_key(dir)?);
+        Ok(Self { dir, kit, dialler, recovery, device, hints })
+    }
+
+    fn me(&self) -> MemberId {
+        self.recovery.public_key().member_id()
+    }
+
+    fn find(&self, progress: &mut dyn FnMut(String)) -> Result<Community<'_>, RecoveryError> {
+        let id = self.kit.community.as_ref().ok_or(RecoveryError::NoCommunity)?.id;
+        let proof =
+            Proof { community: id, member: self.me(), recovery: &self.recovery, device: self.device.public_key() };
+        Community::find(&self.dialler, proof, &self.hints, progress)
+    }
+
+    /// Fills the store: vault file, snapshots, packs. The catalog has to be made from them afterwards (`operations::rebuild`).
+    /// `without_lost`: packs that cannot be put together are named and left out.
+    ///
+    /// # Errors
+    /// [`RecoveryError`]; done again, it goes on from what is there.
+    pub(crate) fn fill(
+        &self,
+        without_lost: bool,
+        progress: &mut dyn FnMut(String),
+    ) -> Result<Recovered, RecoveryError> {
+        let community = self.find(progress)?;
+        let asked = community.links.len();
+        progress(format!("{asked} of {} boxes of the community answer", community.others));
+        let head = newest_head(&community, self.me(), progress)?;
+        let content = HeadContent::open(&head.head().catalog, &self.kit.identity)?;
+        let fetcher = Fetcher::new(&community, &content.dispersal);
+        let map = self.map(&fetcher, &content)?;
+        progress(format!("{} packs and {} snapshots are to come back", map.stripes.len(), map.snapshots.len()));
+
+        // What opens the packs comes first: whatever breaks off later, what is there can be read with the kit.
+        let store = FolderStore::open(&self.dir.store_dir())?;
+        vault::inherit(self.dir, &content)?;
+        for (id, sealed) in &map.snapshots {
+            let mut staged = store.stage()?;
+            staged.write_all(sealed)?;
+            store.put_new(ObjectName::Snapshot(*id), staged)?;
+        }
+        let (packs, bytes) = match fetcher.fill(&store, &map, progress) {
+            Err(RecoveryError::Packs { packs, all }) if without_lost => {
+                progress(format!("Goes on without {} of {all} packs: {}", packs.len(), first_names(&packs)));
+                (all - packs.len(), 0)
+            }
+            filled => filled?,
+        };
+        Ok(Recovered {
+            members: (asked, community.others),
+            packs: (packs, map.stripes.len()),
+            bytes,
+            snapshots: map.snapshots.len(),
+        })
+    }
+
+    fn map(&self, fetcher: &Fetcher<'_>, content: &HeadContent) -> Result<MapPart, RecoveryError> {
+        let mut parts = Vec::new();
+        for part in &content.parts {
+            let bytes = fetcher.fetch(part).map_err(|e| RecoveryError::Map(Box::new(e)))?;
+            parts.push(MapPart::open(&bytes, &self.kit.identity)?);
+        }
+        Ok(merge(parts))
+    }
+
+    /// Once the catalog is made: this box takes the place of the lost one in its community, and goes on after its last head. Whoever
+    /// answers is told now, the others hear it from them. Gives how many were told.
+    ///
+    /// # Errors
+    /// [`RecoveryError`].
+    pub(crate) fn take_the_place(&self, site: &Site, progress: &mut dyn FnMut(String)) -> Result<usize, RecoveryError> {
+        let community = self.find(progress)?;
+        let head = newest_head(&community, self.me(), progress)?;
+        let mut log = community.log.clone();
+        let is_ours = |member: &Member| member.device == self.device.public_key();
+        let is_known = log.roster().member(self.me()).is_some_and(is_ours);
+        if !is_known {
+            log.append(self.rebinding(&log, site.clock.now())?)?;
+        }
+        let told = community.tell(&log);
+        if told == 0 && !is_known {
+            return Err(RecoveryError::NotTold);
+        }
+        community::come_back(site, log, self.me(), &community.records)?;
+        dispersal::adopt_head(site, &head)?;
+        files::remove_if_there(&self.dir.root().join(REBINDING))?;
+        files::remove_if_there(&self.dir.recovery_mark())?;
+        Ok(told)
+    }
+}
+
+impl Recovery<'_> {
+    /// The entry that gives the member this box. The one of an earlier try is used again where it still fits: two of one number
+    /// would part the community.
+    fn rebinding(&self, log: &Log, now: UnixMillis) -> Result<SignedEntry, RecoveryError> {
+        let file = self.dir.root().join(REBINDING);
+        let earlier = files::read_if_there(&file, ENTRY_MAX as u64)?.and_then(|bytes| SignedEntry::decode(&bytes).ok());
+        if let Some(entry) = earlier.filter(|entry| log.clone().append(entry.clone()).is_ok()) {
+            return Ok(entry);
+        }
+        let change = Change::Rebind { member: self.me(), device: self.device.public_key() };
+        let mut entry = log.draft(now, change);
+        entry.sign(&self.recovery);
+        entry.sign(&self.device);
+        files::replace(&file, &entry.encode())?;
+        Ok(entry)
+    }
+}
+
+/// Marks the folder as one that is being filled, and makes the new box's own key.
+fn begin(dir: &DataDir, kit: &RecoveryKit, private: AllowPrivate) -> Result<Dialler, RecoveryError> {
+    files::make_private_dir(dir.root())?;
+    let mark = dir.recovery_mark();
+    let own = kit.vault.to_string();
+    match files::read_if_there(&mark, 64)? {
+        Some(of) if of == own.as_bytes() => {}
+        Some(_) => return Err(RecoveryError::NotEmpty { folder: dir.root().to_owned() }),
+        None if dir.keys_dir().exists() || dir.store_dir().exists() => {
+            return Err(RecoveryError::NotEmpty { folder: dir.root().to_owned() });
+        }
+        None => files::put_new(&mark, own.as_bytes())?,
+    }
+    files::make_private_dir(&dir.keys_dir())?;
+    files::make_private_dir(&dir.store_dir())?;
+    vault::make_own_keys(dir)?;
+    let certs = Certs::open_or_make(dir, kit.vault, &mut |_| ())?;
+    Ok(Dialler::new(Identity::new(certs.server()), private))
+}
+
+/// The highest head that holds.
+fn newest_head(
+    community: &Community<'_>,
+    me: MemberId,
+    progress: &mut dyn FnMut(String),
+) -> Result<VerifiedHead, RecoveryError> {
+    let mut given = Vec::new();
+    for (member, link) in &community.links {
+        let mut link = community.lock(link);
+        match link.ask(&ListHeads { limit: HEADS }) {
+            Ok(page) => given.extend(page.heads.into_iter().map(|head| (*member, head.to_vec()))),
+            Err(error) => progress(format!("{} gives no heads: {error}", community.name(*member))),
+        }
+    }
+    let choice = choose(&given, me, community.log.roster());
+    for (peer, behind) in &choice.behind {
+        progress(format!("{} is behind: its newest head is number {behind}", community.name(*peer)));
+    }
+    for (peer, error) in &choice.refused {
+        progress(format!("{} gives a head that is none: {error}", community.name(*peer)));
+    }
+    if !choice.forks.is_empty() {
+        progress("two heads of one number were signed: a copy of the lost box ran somewhere".to_owned());
+    }
+    if choice.chosen.is_some() && choice.held_by.len() < 2 {
+        progress("only one box has the newest head; a newer one may be with those that do not answer".to_owned());
+    }
+    choice.chosen.ok_or(RecoveryError::NoHead { asked: community.links.len() })
+}

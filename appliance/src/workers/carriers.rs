@@ -1,0 +1,163 @@
+//! One thread for each other box: it carries what it is given, in order, over a connection that stays open, and tells what came
+//! of it. A box that is slow or away holds up its own thread and nobody else.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender};
+
+use bytes::Bytes;
+use datis_engine::community::signed::Signed;
+use datis_engine::ids::{MemberId, PackId, ShardId};
+use datis_engine::wire::peers::{Condemn, Condemned, KeepHead, OfferShard, ShardOffer};
+
+use super::lines::{Line, LineError, Lines};
+use crate::operations::dispersal::{Place, Received};
+
+/// What is sent at once of a shard; what broke off goes on where the other box says.
+const PIECE: usize = 512 << 10;
+
+/// Something to be carried to a box.
+pub(super) enum Errand {
+    /// A shard.
+    Shard {
+        /// Of which pack.
+        pack: PackId,
+        /// Which one.
+        place: Place,
+        /// The whole file.
+        bytes: Bytes,
+    },
+    /// A head.
+    Head(Vec<u8>),
+    /// What is not needed any more.
+    Condemn(Vec<ShardId>),
+}
+
+/// What came of an errand.
+pub(super) enum Outcome {
+    /// The shard is there, by the box's word. The memory is free again.
+    Receipt(Received, Bytes),
+    /// The box takes no more.
+    Full(PackId),
+    /// The shard was not taken, or there was no time.
+    Undone(PackId),
+    /// The box keeps a head of this number.
+    HeadKept(u64),
+    /// It was told, and this is what it does with that.
+    Condemned(Vec<ShardId>, Condemned),
+    /// It was not told, or did not take the head.
+    Nothing,
+    /// It does not answer: what follows is [`Self::Undone`].
+    Silent(String),
+}
+
+/// What a thread tells: who, and what.
+pub(super) type Told = (MemberId, Outcome);
+
+/// Carries all that comes until there is nothing more or `stop` is set.
+pub(super) fn carry<L: Lines>(
+    lines: &L,
+    (member, window_days): (MemberId, u16),
+    errands: &Receiver<Errand>,
+    stop: &AtomicBool,
+    told: &Sender<Told>,
+) {
+    let tell = |outcome: Outcome| {
+        // Whoever does not listen any more does not need it.
+        let _ = told.send((member, outcome));
+    };
+    let (mut line, mut is_silent) = (None, false);
+    for errand in errands {
+        if is_silent || stop.load(Ordering::SeqCst) {
+            tell(undone(&errand));
+            continue;
+        }
+        let opened = match line.take() {
+            Some(line) => Ok(line),
+            None => lines.open(member),
+        };
+        let result = opened.and_then(|mut opened| {
+            let outcome = run(&mut opened, &errand, window_days, stop)?;
+            line = Some(opened);
+            Ok(outcome)
+        });
+        match result {
+            Ok(outcome) => tell(outcome),
+            Err(error) => {
+                // A refusal leaves the connection as it was, but nothing tells here: the next errand opens another.
+                if let LineError::Broken(why) = &error {
+                    is_silent = true;
+                    tell(Outcome::Silent(why.clone()));
+                } else {
+                    tracing::warn!(peer = %member, reason = %error, "A peer refuses");
+                }
+                tell(undone(&errand));
+            }
+        }
+    }
+}
+
+fn undone(errand: &Errand) -> Outcome {
+    match errand {
+        Errand::Shard { pack, .. } => Outcome::Undone(*pack),
+        Errand::Head(_) | Errand::Condemn(_) => Outcome::Nothing,
+    }
+}
+
+fn run(line: &mut impl Line, errand: &Errand, window_days: u16, stop: &AtomicBool) -> Result<Outcome, LineError> {
+    match errand {
+        Errand::Shard { pack, place, bytes } => Ok(match deliver(line, place.shard, bytes, window_days, stop)? {
+            Delivered::Receipt(signed) => {
+                Outcome::Receipt(Received { pack: *pack, place: *place, signed }, bytes.clone())
+            }
+            Delivered::Full => Outcome::Full(*pack),
+            Delivered::Stopped => Outcome::Undone(*pack),
+        }),
+        Errand::Head(head) => {
+            let kept = line.keep_head(&KeepHead { head: head.clone().into() })?;
+            Ok(Outcome::HeadKept(kept.sequence))
+        }
+        Errand::Condemn(shards) => {
+            let answer = line.condemn(&Condemn { shards: shards.clone(), spare: false })?;
+            Ok(Outcome::Condemned(shards.clone(), answer))
+        }
+    }
+}
+
+enum Delivered {
+    Receipt(Signed),
+    Full,
+    Stopped,
+}
+
+fn deliver(
+    line: &mut impl Line,
+    shard: ShardId,
+    bytes: &Bytes,
+    window_days: u16,
+    stop: &AtomicBool,
+) -> Result<Delivered, LineError> {
+    let wrong = |what: &str| LineError::Broken(what.to_owned());
+    let total = u32::try_from(bytes.len()).map_err(|_| wrong("a shard that is too long"))?;
+    let from = match line.offer(&OfferShard { shard, len: total, window_days })? {
+        ShardOffer::Held { receipt } => {
+            // It may have been told once that nobody needs it.
+            line.condemn(&Condemn { shards: vec![shard], spare: true })?;
+            return Ok(Delivered::Receipt(receipt));
+        }
+        ShardOffer::Send { from } => from as usize,
+        ShardOffer::OverQuota { .. } | ShardOffer::NoRoom => return Ok(Delivered::Full),
+    };
+    if from >= bytes.len() {
+        return Err(wrong("it wants bytes that there are not"));
+    }
+    for start in (from..bytes.len()).step_by(PIECE) {
+        if stop.load(Ordering::SeqCst) {
+            return Ok(Delivered::Stopped);
+        }
+        let piece = bytes.slice(start..bytes.len().min(start + PIECE));
+        if let Some(receipt) = line.put(shard, u32::try_from(start).unwrap_or(u32::MAX), total, piece)? {
+            return Ok(Delivered::Receipt(receipt));
+        }
+    }
+    Err(wrong("it took a whole shard and gave no receipt"))
+}

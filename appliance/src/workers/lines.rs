@@ -1,0 +1,81 @@
+//! How the workers of mutual backup talk to one other box at a time. In tests there is no network below.
+
+use bytes::Bytes;
+use datis_engine::community::signed::Signed;
+use datis_engine::ids::{MemberId, ShardId};
+use datis_engine::wire::peers::{Audit, Audited, Condemn, Condemned, HeadKept, KeepHead, OfferShard, ShardOffer};
+
+use crate::links::peers::{PeerLink, PeerLinkError};
+use crate::operations::chain;
+use crate::peers::Peers;
+
+/// Why a box did not do what it was asked to.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum LineError {
+    /// It does not want to; it may be asked other things.
+    #[error("the other box refuses: {0}")]
+    Refused(String),
+    /// There is no connection, or not any more.
+    #[error("the other box does not answer: {0}")]
+    Broken(String),
+}
+
+/// Where connections come from.
+pub(super) trait Lines: Sync {
+    /// One connection.
+    type Line: Line;
+
+    /// Connects to the present box of a member.
+    fn open(&self, member: MemberId) -> Result<Self::Line, LineError>;
+}
+
+/// One connection to one box, one question at a time.
+pub(super) trait Line {
+    /// Asks for room.
+    fn offer(&mut self, offer: &OfferShard) -> Result<ShardOffer, LineError>;
+    /// Sends some bytes of a shard; after the last one there is a receipt.
+    fn put(&mut self, shard: ShardId, from: u32, total: u32, bytes: Bytes) -> Result<Option<Signed>, LineError>;
+    /// Gives a head to keep.
+    fn keep_head(&mut self, head: &KeepHead) -> Result<HeadKept, LineError>;
+    /// Tells what is not needed.
+    fn condemn(&mut self, condemn: &Condemn) -> Result<Condemned, LineError>;
+    /// Asks for a proof.
+    fn audit(&mut self, audit: &Audit) -> Result<Audited, LineError>;
+}
+
+impl Lines for Peers {
+    type Line = PeerLink;
+
+    fn open(&self, member: MemberId) -> Result<PeerLink, LineError> {
+        self.connect(member).map_err(|error| LineError::Broken(chain(&error)))
+    }
+}
+
+fn told(error: PeerLinkError) -> LineError {
+    match error {
+        PeerLinkError::Refused(refusal) => LineError::Refused(refusal.to_string()),
+        other => LineError::Broken(chain(&other)),
+    }
+}
+
+impl Line for PeerLink {
+    fn offer(&mut self, offer: &OfferShard) -> Result<ShardOffer, LineError> {
+        self.ask(offer).map_err(told)
+    }
+
+    fn put(&mut self, shard: ShardId, from: u32, total: u32, bytes: Bytes) -> Result<Option<Signed>, LineError> {
+        self.put_shard(shard, from, total, bytes).map_err(told)
+    }
+
+    fn keep_head(&mut self, head: &KeepHead) -> Result<HeadKept, LineError> {
+        self.ask(head).map_err(told)
+    }
+
+    fn condemn(&mut self, condemn: &Condemn) -> Result<Condemned, LineError> {
+        self.ask(condemn).map_err(told)
+    }
+
+    fn audit(&mut self, audit: &Audit) -> Result<Audited, LineError> {
+        self.ask(audit).map_err(told)
+    }
+}

@@ -1,0 +1,615 @@
+//! Packs go to boxes in memory, get lost there, and come back with the kit alone.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use datis_engine::community::head::{HEAD_MAX, Head};
+use datis_engine::community::signed::Signed;
+use datis_engine::erasure::answer::Answer;
+use datis_engine::erasure::layout::PACK_LEN_MAX;
+use datis_engine::erasure::restore::restore;
+use datis_engine::erasure::shard::{ShardFile, name_shard};
+use datis_engine::format::decode_all;
+use datis_engine::ids::{CommunityId, MemberId, PackId, ShardId};
+use datis_engine::keys::{DispersalSecret, SigningKey, VaultIdentity};
+use datis_engine::outside::head_content::HeadContent;
+use datis_engine::outside::map_part::{MapPart, merge};
+use datis_engine::outside::stripes::StripeRef;
+use datis_engine::store::{ObjectKind, ObjectName};
+use datis_engine::units::UnixMillis;
+use datis_engine::wire::peers::{
+    Audit, Audited, Condemn, Condemned, HeadKept, KeepHead, OfferShard, ShardOffer, ShardReceipt,
+};
+
+use super::super::audit;
+use super::super::lines::{Line, LineError, Lines};
+use super::{Rounded, round};
+use crate::catalog::dispersal::{holders, outside, stripes as stripe_rows};
+use crate::catalog::{CatalogError, packs as pack_rows};
+use crate::operations::dispersal::{Circle, DispersalStatus, Fellow, dispersal_status, next_to_spread};
+use crate::operations::testing::{Client, TestBox, files};
+use crate::operations::{Pace, compact, verify};
+
+/// A box that keeps what it is given in memory.
+struct Host {
+    device: SigningKey,
+    shards: BTreeMap<ShardId, Vec<u8>>,
+    begun: BTreeMap<ShardId, Vec<u8>>,
+    /// How often a whole shard came.
+    came: BTreeMap<ShardId, usize>,
+    condemned: BTreeSet<ShardId>,
+    head: Option<Vec<u8>>,
+    is_away: bool,
+    is_full: bool,
+    is_slow: bool,
+    /// Its disk is not there.
+    is_unmounted: bool,
+    /// It signs with another key.
+    forges: bool,
+    /// After so many shards it is away.
+    goes_after: Option<usize>,
+    /// It deletes nothing for now.
+    is_frozen: bool,
+    /// How often it was asked for a proof.
+    asked: usize,
+}
+
+struct Boxes {
+    owner: MemberId,
+    hosts: BTreeMap<MemberId, Mutex<Host>>,
+}
+
+impl Boxes {
+    fn new(count: u8) -> Arc<Self> {
+        let host = |number: u8| {
+            let device = SigningKey::from_seed(&[number; 32]);
+            let host = Host {
+                device,
+                shards: BTreeMap::new(),
+                begun: BTreeMap::new(),
+                came: BTreeMap::new(),
+                condemned: BTreeSet::new(),
+                head: None,
+                is_away: false,
+                is_full: false,
+                is_slow: false,
+                is_unmounted: false,
+                forges: false,
+                goes_after: None,
+                is_frozen: false,
+                asked: 0,
+            };
+            (MemberId::from_bytes([number; 32]), Mutex::new(host))
+        };
+        Arc::new(Self { owner: MemberId::from_bytes([0xee; 32]), hosts: (1..=count).map(host).collect() })
+    }
+
+    fn circle(&self) -> Circle {
+        let fellow = |(member, host): (&MemberId, &Mutex<Host>)| Fellow {
+            member: *member,
+            device: lock(host).device.public_key(),
+            domains: Default::default(),
+            room_bytes: 1 << 40,
+        };
+        let community = CommunityId::from_bytes([1; CommunityId::LEN]);
+        Circle { community, me: self.owner, fellows: self.hosts.iter().map(fellow).collect() }
+    }
+
+    fn host(&self, number: u8) -> MutexGuard<'_, Host> {
+        lock(&self.hosts[&MemberId::from_bytes([number; 32])])
+    }
+
+    /// Those that hold something.
+    fn holding(&self) -> Vec<u8> {
+        (1..).take(self.hosts.len()).filter(|number| !self.host(*number).shards.is_empty()).collect()
+    }
+
+    fn round(self: &Arc<Self>, test: &TestBox) -> Rounded {
+        round(test.site(), &self.circle(), self, 30, &|_| ()).expect("round")
+    }
+
+    /// What a blank box makes of the kit and the boxes in `there`.
+    fn recover(&self, kit: &VaultIdentity, there: &[u8]) -> BTreeMap<PackId, Vec<u8>> {
+        let heads = there.iter().filter_map(|number| self.host(*number).head.clone());
+        let heads = heads.map(|bytes| {
+            let signed = Signed::decode("head", &bytes, HEAD_MAX).expect("signed");
+            decode_all::<Head>("head", &signed.body).expect("head")
+        });
+        let head = heads.max_by_key(|head| head.sequence).expect("a head");
+        let content = HeadContent::open(&head.catalog, kit).expect("content");
+        let fetch = |stripe: &StripeRef| self.fetch(stripe, &content.dispersal, there);
+        let parts = content.parts.iter().map(|part| MapPart::open(&fetch(part), kit).expect("part"));
+        let map = merge(parts);
+        map.stripes.values().map(|stripe| (stripe.pack, fetch(stripe))).collect()
+    }
+
+    fn fetch(&self, stripe: &StripeRef, secret: &DispersalSecret, there: &[u8]) -> Vec<u8> {
+        let found = stripe.shards.iter().filter_map(|(member, shard)| {
+            let is_there = there.iter().any(|number| *member == MemberId::from_bytes([*number; 32]));
+            let bytes = is_there.then(|| lock(&self.hosts[member]).shards.get(shard).cloned())??;
+            Some((*shard, bytes))
+        });
+        let found: Vec<_> = found.take(usize::from(stripe.layout.scheme().data())).collect();
+        let opened: Vec<_> =
+            found.iter().map(|(id, bytes)| ShardFile::open(bytes, Some(*id), secret).expect("shard")).collect();
+        restore(&opened, secret).expect("any k of them suffice").bytes
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+struct InMemory {
+    boxes: Arc<Boxes>,
+    member: MemberId,
+}
+
+impl Lines for Arc<Boxes> {
+    type Line = InMemory;
+
+    fn open(&self, member: MemberId) -> Result<InMemory, LineError> {
+        let line = InMemory { boxes: Self::clone(self), member };
+        line.reach().map(drop)?;
+        Ok(line)
+    }
+}
+
+impl InMemory {
+    fn reach(&self) -> Result<MutexGuard<'_, Host>, LineError> {
+        let host = &self.boxes.hosts[&self.member];
+        let is_slow = lock(host).is_slow;
+        if is_slow {
+            std::thread::sleep(Duration::from_millis(300));
+        }
+        let host = lock(host);
+        if host.is_away { Err(LineError::Broken("away".to_owned())) } else { Ok(host) }
+    }
+
+    fn receipt(&self, host: &Host, shard: ShardId, len: usize) -> Signed {
+        let len = u32::try_from(len).expect("short");
+        let owner = self.boxes.owner;
+        let receipt = ShardReceipt { owner, host: self.member, shard, len, received_at: UnixMillis(1) };
+        let forged = SigningKey::from_seed(&[0xff; 32]);
+        receipt.sign(if host.forges { &forged } else { &host.device })
+    }
+}
+
+impl Line for InMemory {
+    fn offer(&mut self, offer: &OfferShard) -> Result<ShardOffer, LineError> {
+        let (shard, len) = (offer.shard, offer.len as usize);
+        let host = self.reach()?;
+        if host.shards.contains_key(&shard) {
+            return Ok(ShardOffer::Held { receipt: self.receipt(&host, shard, len) });
+        }
+        if host.is_full {
+            return Ok(ShardOffer::NoRoom);
+        }
+        Ok(ShardOffer::Send { from: u32::try_from(host.begun.get(&shard).map_or(0, Vec::len)).expect("short") })
+    }
+
+    fn put(&mut self, shard: ShardId, from: u32, total: u32, bytes: Bytes) -> Result<Option<Signed>, LineError> {
+        let mut host = self.reach()?;
+        let begun = host.begun.entry(shard).or_default();
+        assert_eq!(begun.len(), from as usize);
+        begun.extend_from_slice(&bytes);
+        if begun.len() < total as usize {
+            return Ok(None);
+        }
+        let whole = host.begun.remove(&shard).expect("begun");
+        assert_eq!(name_shard(&whole), shard);
+        *host.came.entry(shard).or_default() += 1;
+        let receipt = self.receipt(&host, shard, whole.len());
+        host.shards.insert(shard, whole);
+        if host.goes_after.is_some_and(|count| host.shards.len() >= count) {
+            host.is_away = true;
+        }
+        Ok(Some(receipt))
+    }
+
+    fn keep_head(&mut self, head: &KeepHead) -> Result<HeadKept, LineError> {
+        let mut host = self.reach()?;
+        let signed = Signed::decode("head", &head.head, HEAD_MAX).expect("signed");
+        let read: Head = decode_all("head", &signed.body).expect("head");
+        host.head = Some(head.head.to_vec());
+        Ok(HeadKept { sequence: read.sequence })
+    }
+
+    fn condemn(&mut self, condemn: &Condemn) -> Result<Condemned, LineError> {
+        let mut host = self.reach()?;
+        if host.is_frozen && !condemn.spare {
+            return Ok(Condemned { noted: 0, frozen_until: Some(UnixMillis(i64::MAX)) });
+        }
+        for shard in &condemn.shards {
+            if condemn.spare {
+                host.condemned.remove(shard);
+            } else {
+                host.condemned.insert(*shard);
+            }
+        }
+        Ok(Condemned { noted: u32::try_from(condemn.shards.len()).expect("few"), frozen_until: None })
+    }
+
+    fn audit(&mut self, audit: &Audit) -> Result<Audited, LineError> {
+        let mut host = self.reach()?;
+        host.asked += 1;
+        if host.is_unmounted {
+            return Ok(Audited::Unavailable);
+        }
+        let missing: Vec<ShardId> =
+            audit.ranges.iter().map(|range| range.shard).filter(|shard| !host.shards.contains_key(shard)).collect();
+        if !missing.is_empty() {
+            return Ok(Audited::NotFound(missing));
+        }
+        let mut answer = Answer::new(&audit.nonce);
+        for range in &audit.ranges {
+            let (start, end) = (range.start as usize, (range.start + range.len) as usize);
+            answer.add(range.shard, start, &host.shards[&range.shard][start..end]);
+        }
+        Ok(Audited::Digest(answer.finish().into()))
+    }
+}
+
+/// Backups of one machine, each in packs of its own.
+fn back_up(test: &TestBox, seeds: std::ops::Range<u64>) -> Client {
+    let client = Client::enrol(test.site(), "alice");
+    for seed in seeds {
+        client.back_up(test.site(), &files(6, seed));
+    }
+    client
+}
+
+fn packs(test: &TestBox) -> BTreeMap<PackId, Vec<u8>> {
+    let names = test.site().store.list(ObjectKind::Pack).expect("list");
+    let read = |name: ObjectName| match name {
+        ObjectName::Pack(id) => Some((id, test.site().store.read_all(name, PACK_LEN_MAX).expect("read"))),
+        _ => None,
+    };
+    names.into_iter().filter_map(read).collect()
+}
+
+fn status(test: &TestBox) -> DispersalStatus {
+    dispersal_status(test.site()).expect("status")
+}
+
+fn kit(test: &TestBox) -> VaultIdentity {
+    test.vault().recovery_kit(&test.dir()).expect("kit").identity
+}
+
+fn wanted(test: &TestBox, boxes: &Boxes) -> usize {
+    let all: Vec<MemberId> = boxes.hosts.keys().copied().collect();
+    next_to_spread(test.site(), &all, 1_000).expect("tasks").len()
+}
+
+#[test]
+fn every_member_gets_another_shard_of_every_pack_and_the_kit_brings_all_back() {
+    let (test, boxes) = (TestBox::start(), Boxes::new(10));
+    back_up(&test, 0..3);
+    let rounded = boxes.round(&test);
+    assert!(rounded.silent.is_empty() && !rounded.more);
+    // 5+3: eight of ten hold something, and nobody holds two shards of a stripe.
+    let all: Vec<ShardId> =
+        (1..=10).flat_map(|number| boxes.host(number).shards.keys().copied().collect::<Vec<_>>()).collect();
+    assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), all.len());
+    let stripes = packs(&test).len() + 1;
+    assert_eq!(all.len(), 8 * stripes);
+    let counts: Vec<usize> = (1..=10).map(|number| boxes.host(number).shards.len()).collect();
+    assert!(counts.iter().all(|count| *count == stripes || *count == 0), "{counts:?}");
+    let status = status(&test);
+    assert_eq!(status.scheme.as_deref(), Some("5+3"));
+    let alice = &status.machines[0];
+    assert!(alice.last_safe.is_some() && alice.last_safe == alice.last_full);
+    assert_eq!((alice.packs_in_place, alice.oldest_missing), (alice.packs_needed, None));
+    // Any five of those that hold something.
+    let holding = boxes.holding();
+    let kept = packs(&test);
+    for there in holding.windows(5) {
+        assert_eq!(boxes.recover(&kit(&test), there), kept);
+    }
+    // Nothing is left to do, and nothing is done again.
+    let again = boxes.round(&test);
+    assert_eq!(again.receipts, 0);
+    assert!((1..=10).all(|number| boxes.host(number).came.values().all(|count| *count == 1)));
+}
+
+#[test]
+fn with_one_member_away_all_is_off_site_safe_and_fully_protected_once_it_is_back() {
+    let (test, boxes) = (TestBox::start(), Boxes::new(6));
+    back_up(&test, 0..2);
+    // The group is that of the first round, 3+2.
+    boxes.round(&test);
+    let away = boxes.holding()[0];
+    boxes.host(away).is_away = true;
+    let client = Client::enrol(test.site(), "bob");
+    client.back_up(test.site(), &files(6, 77));
+    let rounded = boxes.round(&test);
+    assert_eq!(rounded.silent.len(), 1);
+    let bob = status(&test).machines[1].clone();
+    assert!(bob.last_safe.is_some() && bob.last_full.is_none(), "{bob:?}");
+    boxes.host(away).is_away = false;
+    boxes.round(&test);
+    let bob = status(&test).machines[1].clone();
+    assert_eq!(bob.last_full, bob.last_safe);
+    assert_eq!(wanted(&test, &boxes), 0);
+}
+
+#[test]
+fn with_too_few_members_nothing_is_called_safe() {
+    let (test, boxes) = (TestBox::start(), Boxes::new(6));
+    back_up(&test, 0..1);
+    for number in 1..=3 {
+        boxes.host(number).is_away = true;
+    }
+    boxes.round(&test);
+    let alice = status(&test).machines[0].clone();
+    assert_eq!((alice.last_safe, alice.packs_in_place), (None, 0));
+    assert!(alice.oldest_missing.is_some());
+    assert!((1..=6).all(|number| boxes.host(number).head.is_none()));
+}
+
+#[test]
+fn whatever_moment_the_box_stops_at_nothing_durable_is_sent_twice_and_nothing_is_forgotten() {
+    for stop_after in 1..6 {
+        let (mut test, boxes) = (TestBox::start(), Boxes::new(6));
+        back_up(&test, 0..3);
+        for number in 1..=6 {
+            boxes.host(number).goes_after = Some(stop_after);
+        }
+        boxes.round(&test);
+        test.restart();
+        for number in 1..=6 {
+            let mut host = boxes.host(number);
+            (host.goes_after, host.is_away) = (None, false);
+        }
+        boxes.round(&test);
+        boxes.round(&test);
+        assert_eq!(wanted(&test, &boxes), 0, "stopped after {stop_after}");
+        let alice = status(&test).machines[0].clone();
+        assert!(alice.last_full.is_some(), "stopped after {stop_after}: {alice:?}");
+        assert!((1..=6).all(|number| boxes.host(number).came.values().all(|count| *count == 1)));
+        let holding: Vec<u8> = (1..=6).filter(|number| boxes.host(*number).head.is_some()).collect();
+        assert_eq!(boxes.recover(&kit(&test), &holding), packs(&test));
+    }
+}
+
+#[test]
+fn a_receipt_that_was_lost_with_the_box_costs_a_question_and_no_bytes() {
+    let (test, boxes) = (TestBox::start(), Boxes::new(4));
+    back_up(&test, 0..1);
+    for number in 1..=4 {
+        boxes.host(number).forges = true;
+    }
+    // They have it, but what they sign does not count.
+    assert_eq!(boxes.round(&test).receipts, 0);
+    assert_eq!(status(&test).machines[0].packs_in_place, 0);
+    for number in 1..=4 {
+        boxes.host(number).forges = false;
+    }
+    boxes.round(&test);
+    assert!(status(&test).machines[0].last_full.is_some());
+    assert!((1..=4).all(|number| boxes.host(number).came.values().all(|count| *count == 1)));
+}
+
+#[test]
+fn a_slow_member_holds_up_nobody() {
+    let (test, boxes) = (TestBox::start(), Boxes::new(4));
+    back_up(&test, 0..8);
+    boxes.host(1).is_slow = true;
+    boxes.round(&test);
+    let alice = status(&test).machines[0].clone();
+    assert_eq!(alice.packs_in_place, alice.packs_needed);
+    assert!(alice.last_safe.is_some());
+    boxes.host(1).is_slow = false;
+    boxes.round(&test);
+    boxes.round(&test);
+    assert_eq!(wanted(&test, &boxes), 0);
+    assert!(status(&test).machines[0].last_full.is_some());
+}
+
+#[test]
+fn a_member_that_is_full_is_passed_over_and_another_one_takes_its_place() {
+    let (test, boxes) = (TestBox::start(), Boxes::new(7));
+    back_up(&test, 0..1);
+    boxes.round(&test);
+    let full = (1..=7).find(|number| !boxes.host(*number).shards.is_empty()).expect("a holder");
+    boxes.host(full).is_full = true;
+    Client::enrol(test.site(), "bob").back_up(test.site(), &files(6, 9));
+    boxes.round(&test);
+    audit::round(test.site(), &boxes.circle(), &boxes, &|_| ()).expect("audit");
+    boxes.round(&test);
+    let all = status(&test).machines;
+    assert!(all.iter().all(|machine| machine.last_full.is_some()), "{all:?}");
+}
+
+#[test]
+fn what_the_box_deletes_is_taken_out_of_the_map_and_then_condemned() {
+    let (test, boxes) = (TestBox::start(), Boxes::new(4));
+    back_up(&test, 0..2);
+    boxes.round(&test);
+    let site = test.site();
+    let first = site.catalog.reader().read(|tx| pack_rows::all(tx)).expect("packs").remove(0);
+    let places = site.catalog.reader().read(|tx| {
+        let stripe = stripe_rows::by_pack(tx, &first.id)?.expect("a stripe");
+        stripe_rows::places(tx, stripe.row)
+    });
+    let places = places.expect("places");
+    assert!(places.len() == 4 && boxes.host(1).condemned.is_empty());
+    site.catalog.writer().write(|tx| pack_rows::delete(tx, &first, None)).expect("delete");
+    // One that deletes nothing for now is told again later.
+    boxes.host(2).is_frozen = true;
+    boxes.round(&test);
+    assert!(boxes.host(2).condemned.is_empty());
+    let waiting = site.catalog.reader().read(|tx| stripe_rows::by_pack(tx, &first.id)).expect("stripe");
+    assert!(waiting.is_some_and(|stripe| stripe.gone_at.is_some()));
+    boxes.host(2).is_frozen = false;
+    boxes.round(&test);
+    let recovered = boxes.recover(&kit(&test), &[1, 2, 3, 4]);
+    assert!(!recovered.contains_key(&first.id) && !recovered.is_empty());
+    for place in places {
+        assert!(lock(&boxes.hosts[&place.member]).condemned.contains(&place.shard));
+    }
+    let forgotten = site.catalog.reader().read(|tx| stripe_rows::by_pack(tx, &first.id)).expect("stripe");
+    assert_eq!(forgotten, None);
+}
+
+#[test]
+fn lost_shards_are_found_out_and_made_again_elsewhere_and_an_unmounted_disk_is_no_loss() {
+    let (test, boxes) = (TestBox::start(), Boxes::new(7));
+    back_up(&test, 0..2);
+    boxes.round(&test);
+    let holding = boxes.holding();
+    boxes.host(holding[0]).is_unmounted = true;
+    let lost: BTreeSet<ShardId> = std::mem::take(&mut boxes.host(holding[1]).shards).into_keys().collect();
+    audit::round(test.site(), &boxes.circle(), &boxes, &|_| ()).expect("audit");
+    assert_eq!(wanted(&test, &boxes), lost.len());
+    boxes.round(&test);
+    assert!(boxes.host(holding[0]).came.values().all(|count| *count == 1), "a disk that is not there has lost nothing");
+    let spares: Vec<u8> = (1..=7).filter(|number| !holding.contains(number)).collect();
+    let made_again: BTreeSet<ShardId> =
+        spares.iter().flat_map(|number| boxes.host(*number).shards.keys().copied().collect::<Vec<_>>()).collect();
+    assert!(lost.is_subset(&made_again));
+    // The map and the head say where they are now: of those that had all at first, two still have the packs and three the map.
+    let there = [holding[1], holding[2], holding[3], spares[0], spares[1]];
+    assert_eq!(boxes.recover(&kit(&test), &there), packs(&test));
+}
+
+#[test]
+fn what_rots_on_a_peers_disk_is_found() {
+    let (test, boxes) = (TestBox::start(), Boxes::new(7));
+    back_up(&test, 0..1);
+    boxes.round(&test);
+    let rotten = boxes.holding()[0];
+    for bytes in boxes.host(rotten).shards.values_mut() {
+        bytes.iter_mut().for_each(|byte| *byte ^= 1);
+    }
+    audit::round(test.site(), &boxes.circle(), &boxes, &|_| ()).expect("audit");
+    assert_eq!(wanted(&test, &boxes), boxes.host(rotten).shards.len());
+}
+
+#[test]
+fn another_secret_is_noticed_before_anything_is_sealed_with_it() {
+    let (mut test, boxes) = (TestBox::start(), Boxes::new(2));
+    back_up(&test, 0..1);
+    boxes.round(&test);
+    test.stop();
+    std::fs::remove_file(test.dir().keys_dir().join("dispersal.key")).expect("remove");
+    test.restart();
+    let refused = round(test.site(), &boxes.circle(), &boxes, 30, &|_| ());
+    assert!(matches!(refused, Err(crate::operations::OperationError::OtherDispersalSecret)));
+}
+
+fn set_away(boxes: &Boxes, is_away: bool) {
+    for host in boxes.hosts.values() {
+        lock(host).is_away = is_away;
+    }
+}
+
+#[test]
+fn a_snapshot_is_not_ready_before_what_the_box_made_of_its_packs_is_outside() {
+    let (test, boxes) = (TestBox::start(), Boxes::new(4));
+    let site = test.site();
+    set_away(&boxes, true);
+    back_up(&test, 0..10);
+    verify(site, None, &mut |_| {}).expect("verify");
+    let compacted = compact(site, Pace::Steady).expect("compact");
+    assert_eq!(compacted.packs, 10);
+    let ready = || site.catalog.reader().read(|tx| outside::ready_snapshots(tx)).expect("ready").len();
+    assert_eq!(ready(), 0);
+    boxes.round(&test);
+    assert_eq!(ready(), 0);
+    assert_eq!(status(&test).machines[0].last_safe, None);
+    set_away(&boxes, false);
+    boxes.round(&test);
+    assert!(status(&test).machines[0].last_full.is_some());
+    assert_eq!(boxes.recover(&kit(&test), &[1, 2, 3, 4]).len(), 1);
+}
+
+#[test]
+fn nothing_leaves_the_map_before_what_takes_its_place_is_outside() {
+    let (test, boxes) = (TestBox::start(), Boxes::new(4));
+    let site = test.site();
+    back_up(&test, 0..10);
+    boxes.round(&test);
+    let old: BTreeSet<PackId> = packs(&test).into_keys().collect();
+    set_away(&boxes, true);
+    verify(site, None, &mut |_| {}).expect("verify");
+    compact(site, Pace::Steady).expect("compact");
+    let all = site.catalog.reader().read(|tx| pack_rows::all(tx)).expect("packs");
+    for pack in all.iter().filter(|pack| old.contains(&pack.id)) {
+        site.catalog.writer().write(|tx| pack_rows::delete(tx, pack, None)).expect("delete");
+    }
+    boxes.round(&test);
+    let in_map: BTreeSet<PackId> = boxes.recover(&kit(&test), &[1, 2, 3, 4]).into_keys().collect();
+    assert_eq!(in_map, old);
+    let is_gone = |pack| {
+        let stripe = site.catalog.reader().read(|tx| stripe_rows::by_pack(tx, pack)).expect("stripe");
+        stripe.is_none_or(|stripe| stripe.gone_at.is_some())
+    };
+    assert!(!old.iter().any(is_gone));
+    set_away(&boxes, false);
+    boxes.round(&test);
+    assert!(old.iter().all(is_gone));
+    let in_map: BTreeSet<PackId> = boxes.recover(&kit(&test), &[1, 2, 3, 4]).into_keys().collect();
+    assert!(in_map.len() == 1 && in_map.is_disjoint(&old));
+}
+
+#[test]
+fn a_member_that_never_takes_anything_loses_its_place_to_a_spare() {
+    let (test, boxes) = (TestBox::start(), Boxes::new(7));
+    let site = test.site();
+    back_up(&test, 0..1);
+    boxes.round(&test);
+    let holding = boxes.holding();
+    let never = holding[0];
+    boxes.host(never).is_away = true;
+    Client::enrol(site, "bob").back_up(site, &files(6, 9));
+    boxes.round(&test);
+    // It answers, but nothing is brought there.
+    boxes.host(never).is_away = false;
+    let ordered = || audit::round(site, &boxes.circle(), &boxes, &|_| ()).expect("audit");
+    assert_eq!(ordered(), 0, "there is time still");
+    let later = |tx: &rusqlite::Transaction<'_>| {
+        Ok::<_, CatalogError>(tx.execute("UPDATE shard SET at = at - 13 * 3600000 WHERE state = 'wanted'", [])?)
+    };
+    let late = site.catalog.writer().write(later).expect("later");
+    assert!(late > 0);
+    assert_eq!(ordered(), late);
+    assert_eq!(ordered(), 0, "once");
+    boxes.host(never).is_away = true;
+    boxes.round(&test);
+    let stripes = site.catalog.reader().read(|tx| stripe_rows::all_needed(tx)).expect("stripes");
+    let kept = packs(&test);
+    assert!(stripes.iter().filter(|stripe| kept.contains_key(&stripe.pack)).all(|stripe| stripe.full_at.is_some()));
+}
+
+#[test]
+fn members_that_hold_nothing_are_greeted_and_what_the_box_cannot_say_it_asks_nobody() {
+    let (test, boxes) = (TestBox::start(), Boxes::new(7));
+    let site = test.site();
+    back_up(&test, 0..2);
+    boxes.round(&test);
+    let spare = (1..=7).find(|number| boxes.host(*number).shards.is_empty()).expect("a spare");
+    boxes.host(spare).is_away = true;
+    audit::round(site, &boxes.circle(), &boxes, &|_| ()).expect("audit");
+    let met = |number: u8| {
+        let member = MemberId::from_bytes([number; 32]);
+        site.catalog.reader().read(|tx| {
+            let holder = holders::by_member(tx, &member)?.expect("a holder");
+            Ok::<_, CatalogError>((holder.met_at.is_some(), holders::events(tx, holder.row)?.len()))
+        })
+    };
+    assert_eq!(met(spare).expect("met"), (true, 1));
+    let there = (1..=7).find(|number| *number != spare).expect("another");
+    assert_eq!(met(there).expect("met"), (true, 0));
+    // What the box cannot say itself it asks nobody, and believes nothing of anybody.
+    let before = boxes.host(there).asked;
+    for pack in packs(&test).into_keys() {
+        site.store.delete(ObjectName::Pack(pack)).expect("delete");
+    }
+    site.catalog.writer().write(|tx| Ok::<_, CatalogError>(tx.execute("DELETE FROM map_part", [])?)).expect("delete");
+    audit::round(site, &boxes.circle(), &boxes, &|_| ()).expect("audit");
+    assert_eq!(boxes.host(there).asked, before);
+    assert_eq!(met(there).expect("met"), (true, 0));
+}

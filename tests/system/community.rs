@@ -1,0 +1,231 @@
+//! Boxes that belong together: one comes in, packs spread over the others, and a lost box comes back out of its kit.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use harness::people::admin;
+use harness::{BoxOptions, Finished, Invocation, Random, TestBox, wait_for};
+use serde_json::Value;
+
+/// Until everything has spread over the community.
+const SPREAD: Duration = Duration::from_secs(120);
+
+fn community(of: &TestBox, words: &[&str]) -> Invocation {
+    of.command(["community"].iter().chain(words))
+}
+
+fn near() -> BoxOptions {
+    BoxOptions::new().config("[community]\nallow_private = true\n[storage]\nreserve_bytes = 1048576\n")
+}
+
+/// A community of `names`, the first of which has founded it.
+fn boxes(names: &[&str]) -> Vec<TestBox> {
+    let boxes: Vec<TestBox> = names.iter().map(|_| near().start()).collect();
+    let (first, others) = boxes.split_first().expect("a founder");
+    let _founded = community(first, &["found", "harbour", "--as", names[0]]).run().expect_success();
+    for (other, name) in others.iter().zip(&names[1..]) {
+        let line = community(first, &["invite"]).run().expect_success().text();
+        let asked = community(other, &["join", line.trim(), "--as", name, "--json"]).run().expect_success().json();
+        let digits = asked["digits"].as_str().expect("digits").to_owned();
+        let waiting = community(first, &["requests", "--json"]).run().expect_success().json();
+        assert_eq!(waiting[0]["digits"], digits.as_str(), "both screens show the same");
+        let _admitted = community(first, &["admit", name, &digits]).run().expect_success();
+    }
+    for one in &boxes {
+        wait_for("the community", SPREAD, || (members(one).len() == names.len()).then_some(()));
+    }
+    boxes
+}
+
+fn members(of: &TestBox) -> Vec<String> {
+    let told = community(of, &["show", "--json"]).run().expect_success().json();
+    let names = told["members"].as_array().into_iter().flatten();
+    names.map(|member| member["name"].as_str().expect("a name").to_owned()).collect()
+}
+
+/// Waits until every pack is where it outlives the box, and the map and the head with it.
+fn wait_until_outside(of: &TestBox) {
+    wait_for("everything is outside", SPREAD, || {
+        let outside = of.status()["outside"].clone();
+        let machine = &outside["machines"][0];
+        let is_safe = machine["packs_in_place"] == machine["packs_needed"] && machine["last_full"].is_i64();
+        let newest = machine["last_safe"].as_i64()?;
+        let newest_here = of.status()["machines"][0]["sources"].as_array()?.iter().filter_map(last_of).max()?;
+        (is_safe && newest >= newest_here).then_some(())
+    });
+}
+
+fn last_of(source: &Value) -> Option<i64> {
+    source["last_received_at"].as_i64()
+}
+
+/// All files of a folder, by name.
+fn files_of(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let mut left = vec![folder.to_owned()];
+    while let Some(folder) = left.pop() {
+        for entry in std::fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                left.push(path);
+            } else {
+                let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+                // Sockets are no files, and what the box is done with goes while this looks.
+                if let Ok(bytes) = std::fs::read(&path) {
+                    found.insert(name, bytes);
+                }
+            }
+        }
+    }
+    found
+}
+
+/// Words that are nowhere but in what the lost box has.
+const CANARIES: [&str; 3] = ["Dear all, of the harbour", "cash desk by the quay", "letter to everybody"];
+
+/// A box that is saved outside, what its store had, and its kit; the others of its community, four of them.
+struct Saved {
+    lost: TestBox,
+    others: Vec<TestBox>,
+    stored: BTreeMap<String, Vec<u8>>,
+    kit: String,
+}
+
+impl Saved {
+    fn new() -> Self {
+        let mut others = boxes(&["harbour master", "bakery", "chandler", "smithy", "inn"]);
+        let lost = others.remove(1);
+        let desk = lost.enrol(CANARIES[1]);
+        let source = lost.beside().join("papers");
+        std::fs::create_dir(&source).expect("a folder");
+        std::fs::write(source.join("ledger"), Random::new(1).bytes(6_000_000)).expect("a file");
+        std::fs::write(source.join(CANARIES[2]), CANARIES[0]).expect("a file");
+        let _saved = desk.backup(&source);
+        std::fs::write(source.join(CANARIES[2]), format!("{}, once more", CANARIES[0])).expect("a file");
+        let _saved = desk.backup(&source);
+        wait_until_outside(&lost);
+        let kit = lost.command(["kit"]).run().expect_success().text();
+        assert!(kit.contains("# Community: ") && kit.contains("# Peer: "), "the kit says where to begin");
+        let stored = files_of(&lost.data().join("store"));
+        Self { lost, others, stored, kit }
+    }
+
+    /// The site burns down, and with it those of so many others.
+    fn burn(&mut self, others: usize) {
+        self.lost.kill();
+        std::fs::remove_dir_all(self.lost.data()).expect("it is gone");
+        // Not the founder, whose word is needed later.
+        self.others[1..=others].iter_mut().for_each(TestBox::kill);
+    }
+
+    /// A blank box, and what happens when the kit is typed into it.
+    fn recover(&self, blank: &TestBox) -> Finished {
+        let paper = blank.beside().join("kit.txt");
+        std::fs::write(&paper, &self.kit).expect("the kit is typed");
+        blank.command(["recover", "--near", "--json", "--kit"]).arg(&paper).run()
+    }
+}
+
+fn blank() -> TestBox {
+    let blank = near().prepare();
+    std::fs::remove_dir_all(blank.data()).expect("a blank place");
+    blank
+}
+
+#[test]
+fn a_lost_box_comes_back_out_of_its_kit_when_as_many_others_are_lost_as_may_be() {
+    // Four others: two data shards and two of parity.
+    let mut saved = Saved::new();
+    saved.burn(2);
+    let blank = blank();
+    let recovered = saved.recover(&blank).expect_success().json();
+    assert_eq!((recovered["answering"].as_u64(), recovered["members"].as_u64()), (Some(2), Some(4)));
+    assert_eq!(recovered["snapshots"], 2);
+    let after = files_of(&blank.data().join("store"));
+    let missing: Vec<_> = saved.stored.keys().filter(|name| after.get(*name) != saved.stored.get(*name)).collect();
+    assert!(missing.is_empty(), "byte for byte: {missing:?}");
+    let _told = saved.recover(&blank).expect_refusal(1, &["is not empty"]);
+
+    let back = near().data(blank.data()).start();
+    let _sound = back.command(["verify"]).run().expect_success();
+    assert_eq!(members(&back).len(), 5, "it is the same member again");
+    assert_eq!(letter_on(&back), format!("{}, once more", CANARIES[0]));
+
+    // The others take it for what it is, and it goes on as before.
+    let founder = &saved.others[0];
+    let standing = || {
+        let told = community(founder, &["show", "--json"]).run().expect_success().json();
+        let all = told["members"].as_array().expect("members").clone();
+        let lost = all.into_iter().find(|member| member["name"] == "bakery").expect("it is there");
+        lost["standing"].as_str().expect("a word").to_owned()
+    };
+    assert_eq!(standing(), "on a new box, not confirmed yet");
+    let _confirmed = community(founder, &["confirm", "bakery"]).run().expect_success();
+    assert_eq!(standing(), "in");
+    saved.others[1..=2].iter_mut().for_each(TestBox::start_again);
+    let desk = back.enrol("new desk");
+    let papers = back.beside().join("new papers");
+    std::fs::create_dir(&papers).expect("a folder");
+    std::fs::write(papers.join("note"), Random::new(2).bytes(100_000)).expect("a file");
+    let _saved = desk.backup(&papers);
+    wait_for("what is new is outside", SPREAD, || {
+        let outside = back.status()["outside"]["machines"].clone();
+        let is_full = |machine: &Value| machine["packs_in_place"] == machine["packs_needed"];
+        let machines = outside.as_array()?;
+        let new = machines.iter().find(|machine| machine["machine"] == "new desk")?;
+        (machines.iter().all(is_full) && new["last_full"].is_i64()).then_some(())
+    });
+}
+
+#[test]
+fn with_one_box_more_lost_nothing_is_made_up_and_it_goes_on_when_that_one_is_back() {
+    let mut saved = Saved::new();
+    saved.burn(3);
+    let blank = blank();
+    let told = saved.recover(&blank);
+    assert!(told.code() != Some(0), "{told}");
+    assert!(told.error_text().contains("cannot be put together"), "{told}");
+    assert!(!blank.data().join("store/vault.age").exists(), "what is there is not taken for a box");
+    saved.others[1].start_again();
+    let recovered = saved.recover(&blank).expect_success().json();
+    assert_eq!((recovered["answering"].as_u64(), recovered["snapshots"].as_u64()), (Some(2), Some(2)));
+}
+
+#[test]
+fn others_learn_nothing_of_what_they_keep() {
+    let saved = Saved::new();
+    for other in &saved.others {
+        let files = files_of(other.data());
+        assert!(files.keys().any(|name| name.ends_with(".shard")), "it keeps something");
+        for (name, bytes) in &files {
+            for canary in CANARIES {
+                let found = bytes.windows(canary.len()).any(|window| window == canary.as_bytes());
+                assert!(!found, "`{canary}` is in {name} of another box");
+            }
+        }
+        assert!(CANARIES.iter().all(|canary| !other.log().contains(canary)), "nor in its log");
+    }
+    let packs = files_of(&saved.lost.data().join("store"));
+    assert!(packs.keys().any(|name| name.ends_with(".pack")));
+}
+
+/// The newest `letter`, as an admin of the box downloads it: from the list of machines through the folders to the file.
+fn letter_on(of: &TestBox) -> String {
+    let mut admin = admin(of, "claire");
+    let after = |page: &str, mark: &str| {
+        let at = page.find(mark).unwrap_or_else(|| panic!("no {mark} in {page}"));
+        page[at + mark.len()..].split('"').next().expect("a link").replace("&amp;", "&")
+    };
+    let sources = admin.get("/restore").body;
+    let newest = format!("/restore/{}", after(&sources, "<a href=\"/restore/"));
+    let first = admin.get(&newest).location;
+    let mut page = admin.get(&first).body;
+    while !page.contains(CANARIES[2]) {
+        let folder = page.split("<tbody>").nth(1).expect("a list").to_owned();
+        page = admin.get(&after(&folder, "<span><a href=\"")).body;
+    }
+    // The last one of the list.
+    let link = page.rsplit("class=\"take\" href=\"").next().expect("a link").to_owned();
+    admin.get(&after(&format!("\"{link}"), "\"")).body
+}
