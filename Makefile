@@ -36,6 +36,7 @@ demo: tools-build ## backs a real folder up to a box, changes it, gets everythin
 
 test: tools-test lint programs ## installs what the tests need, and runs them all
 	$(TEST_ENVIRONMENT) cargo test --locked --workspace
+	cargo test --locked --package datis-engine --features plant --test simulation planted
 
 lint: format-and-clippy deny ## formatting, clippy with warnings as errors, licences and sources of all dependencies
 

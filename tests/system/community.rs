@@ -9,7 +9,7 @@ use harness::{BoxOptions, Finished, Invocation, Random, TestBox, wait_for};
 use serde_json::Value;
 
 /// Until everything has spread over the community.
-const SPREAD: Duration = Duration::from_secs(120);
+const SPREAD: Duration = Duration::from_secs(240);
 
 fn community(of: &TestBox, words: &[&str]) -> Invocation {
     of.command(["community"].iter().chain(words))
