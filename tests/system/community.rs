@@ -1,7 +1,7 @@
 //! Boxes that belong together: one comes in, packs spread over the others, and a lost box comes back out of its kit.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use harness::people::admin;
@@ -146,6 +146,13 @@ fn a_lost_box_comes_back_out_of_its_kit_when_as_many_others_are_lost_as_may_be()
     let missing: Vec<_> = saved.stored.keys().filter(|name| after.get(*name) != saved.stored.get(*name)).collect();
     assert!(missing.is_empty(), "byte for byte: {missing:?}");
     let _told = saved.recover(&blank).expect_refusal(1, &["is not empty"]);
+    // As a try that has ended right before it was done with leaves it.
+    let vault = saved.kit.split("# Vault: ").nth(1).and_then(|rest| rest.lines().next()).expect("its vault");
+    let mark = blank.data().join("recovering");
+    std::fs::write(&mark, vault).expect("the mark is put back");
+    let _no_box = blank.command(["status"]).run().expect_refusal(1, &["is being brought back"]);
+    let again = saved.recover(&blank).expect_success().json();
+    assert_eq!((again["fetched_packs"].as_u64(), mark.exists()), (Some(0), false));
 
     let back = near().data(blank.data()).start();
     let _sound = back.command(["verify"]).run().expect_success();
@@ -190,6 +197,41 @@ fn with_one_box_more_lost_nothing_is_made_up_and_it_goes_on_when_that_one_is_bac
     saved.others[1].start_again();
     let recovered = saved.recover(&blank).expect_success().json();
     assert_eq!((recovered["answering"].as_u64(), recovered["snapshots"].as_u64()), (Some(2), Some(2)));
+}
+
+#[test]
+fn what_is_lost_for_good_is_named_and_the_rest_comes_back_without_it() {
+    let mut saved = Saved::new();
+    saved.burn(2);
+    // Two others are left, and one of them has lost its largest shard: that of the pack with the ledger.
+    let survivor = &saved.others[0];
+    let largest = largest_shard(&survivor.data().join("hosted"));
+    std::fs::remove_file(largest).expect("it is lost");
+    let blank = blank();
+    let told = saved.recover(&blank).expect_code(3);
+    assert!(told.error_text().contains("1 of"), "{told}");
+    let paper = blank.beside().join("kit.txt");
+    let without = blank.command(["recover", "--near", "--without-lost", "--json", "--kit"]).arg(&paper).run();
+    let recovered = without.expect_code(3).json();
+    assert_eq!(recovered["snapshots"], 2);
+    let back = near().data(blank.data()).start();
+    assert_eq!(members(&back).len(), 5);
+}
+
+fn largest_shard(folder: &Path) -> PathBuf {
+    let (mut found, mut left) = (Vec::new(), vec![folder.to_owned()]);
+    while let Some(folder) = left.pop() {
+        for entry in std::fs::read_dir(folder).expect("a folder") {
+            let entry = entry.expect("an entry");
+            let about = entry.metadata().expect("a file");
+            if about.is_dir() {
+                left.push(entry.path());
+            } else {
+                found.push((about.len(), entry.path()));
+            }
+        }
+    }
+    found.into_iter().max().expect("it keeps something").1
 }
 
 #[test]

@@ -202,17 +202,19 @@ impl<'r> Recovery<'r> {
             staged.write_all(sealed)?;
             store.put_new(ObjectName::Snapshot(*id), staged)?;
         }
-        let (packs, bytes) = match fetcher.fill(&store, &map, progress) {
-            Err(RecoveryError::Packs { packs, all }) if without_lost => {
-                progress(format!("Goes on without {} of {all} packs: {}", packs.len(), first_names(&packs)));
-                (all - packs.len(), 0)
+        let all = map.stripes.len();
+        let filled = fetcher.fill(&store, &map, progress)?;
+        match filled.lost {
+            lost if lost.is_empty() => {}
+            lost if without_lost => {
+                progress(format!("Goes on without {} of {all} packs: {}", lost.len(), first_names(&lost)));
             }
-            filled => filled?,
-        };
+            packs => return Err(RecoveryError::Packs { packs, all }),
+        }
         Ok(Recovered {
             members: (asked, community.others),
-            packs: (packs, map.stripes.len()),
-            bytes,
+            packs: (filled.packs, all),
+            bytes: filled.bytes,
             snapshots: map.snapshots.len(),
         })
     }
@@ -244,15 +246,19 @@ impl<'r> Recovery<'r> {
         if told == 0 && !is_known {
             return Err(RecoveryError::NotTold);
         }
-        community::come_back(site, log, self.me(), &community.records)?;
-        dispersal::adopt_head(site, &head)?;
+        // An earlier try may have come as far as here.
+        if site.community().is_none() {
+            community::come_back(site, log, self.me(), &community.records)?;
+        }
+        match dispersal::adopt_head(site, &head) {
+            Err(AdoptHeadError::NotLater { ours, theirs }) if ours == theirs => {}
+            adopted => adopted?,
+        }
         files::remove_if_there(&self.dir.root().join(REBINDING))?;
         files::remove_if_there(&self.dir.recovery_mark())?;
         Ok(told)
     }
-}
 
-impl Recovery<'_> {
     /// The entry that gives the member this box. The one of an earlier try is used again where it still fits: two of one number
     /// would part the community.
     fn rebinding(&self, log: &Log, now: UnixMillis) -> Result<SignedEntry, RecoveryError> {

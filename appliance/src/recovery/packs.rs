@@ -73,6 +73,16 @@ impl Way {
     }
 }
 
+/// What came into the store.
+pub(super) struct Filled {
+    /// How many packs.
+    pub(super) packs: usize,
+    /// Their bytes.
+    pub(super) bytes: u64,
+    /// Packs of which too few shards are to be had.
+    pub(super) lost: Vec<PackId>,
+}
+
 impl<'f> Fetcher<'f> {
     pub(super) fn new(community: &'f Community<'f>, secret: &'f DispersalSecret) -> Self {
         Self { community, secret }
@@ -86,16 +96,16 @@ impl<'f> Fetcher<'f> {
         self.fetch_with(&mut Links::new(), stripe, 0)
     }
 
-    /// Every pack of the map that the store does not have: how many, and their bytes.
+    /// Fetches every pack of the map that the store does not have.
     ///
     /// # Errors
-    /// [`RecoveryError::Packs`] names those that cannot be had; all others are in the store then.
+    /// [`RecoveryError`] of the store; packs that cannot be put together are none.
     pub(super) fn fill(
         &self,
         store: &dyn PackStore,
         map: &MapPart,
         progress: &mut dyn FnMut(String),
-    ) -> Result<(usize, u64), RecoveryError> {
+    ) -> Result<Filled, RecoveryError> {
         let there: std::collections::HashSet<_> = store.list(ObjectKind::Pack)?.into_iter().collect();
         let missing: Vec<&StripeRef> =
             map.stripes.values().filter(|stripe| !there.contains(&ObjectName::Pack(stripe.pack))).collect();
@@ -140,12 +150,8 @@ impl<'f> Fetcher<'f> {
         if let Some(error) = failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
             return Err(error);
         }
-        let packs = lost.into_inner().unwrap_or_else(PoisonError::into_inner);
-        if packs.is_empty() {
-            Ok((missing.len(), bytes.into_inner()))
-        } else {
-            Err(RecoveryError::Packs { packs, all: map.stripes.len() })
-        }
+        let lost = lost.into_inner().unwrap_or_else(PoisonError::into_inner);
+        Ok(Filled { packs: missing.len() - lost.len(), bytes: bytes.into_inner(), lost })
     }
 
     /// `turn`: with which shard to begin, so that all members have their share of the work.
