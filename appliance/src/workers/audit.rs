@@ -115,26 +115,20 @@ fn examine<L: Lines>(
     shelves: &Shelves,
     ranges: &[Range],
 ) -> Result<Option<Round>, OperationError> {
-    let mut found = Round::default();
-    let mut line = None;
+    let (found, lost) = (Round::default(), BTreeSet::new());
+    let mut examination = Examination { site, lines, member, shelves, line: None, found, lost };
     for (count, some) in ranges.chunks(RANGES_AT_ONCE).enumerate() {
         site.check_running()?;
-        let (mut of_these, mut lost) = (Round::default(), BTreeSet::new());
-        let asked = ask(site, lines, (member, &mut line), shelves, some, (&mut of_these, &mut lost))?;
-        let lost: Vec<ShardId> = lost.into_iter().collect();
-        if !lost.is_empty() && dispersal::note_lost(site, &member, &lost)? > 0 {
-            tracing::warn!(peer = %member, shards = lost.len(), "A peer has lost shards");
-        }
-        found.good += of_these.good;
-        found.lost += of_these.lost;
-        found.absent += of_these.absent;
+        let asked = examination.ask(some)?;
+        examination.note_lost()?;
         if asked == Asked::Silent {
             let rest = ranges.len().saturating_sub((count + 1) * RANGES_AT_ONCE);
-            found.absent = found.absent.saturating_add(u32::try_from(rest).unwrap_or(u32::MAX));
+            let absent = &mut examination.found.absent;
+            *absent = absent.saturating_add(u32::try_from(rest).unwrap_or(u32::MAX));
             break;
         }
     }
-    Ok((found != Round::default()).then_some(found))
+    Ok(Some(examination.found).filter(|found| *found != Round::default()))
 }
 
 /// Whether it is worth while to ask on.
@@ -146,131 +140,121 @@ enum Asked {
     Silent,
 }
 
-/// One question. A digest that does not match does not say which range it is: they are asked for one by one then.
-fn ask<L: Lines>(
-    site: &Site,
-    lines: &L,
-    (member, line): (MemberId, &mut Option<L::Line>),
-    shelves: &Shelves,
-    ranges: &[Range],
-    (found, lost): (&mut Round, &mut BTreeSet<ShardId>),
-) -> Result<Asked, OperationError> {
-    let nonce: [u8; 32] = random_bytes()?;
-    // What the box cannot say itself it does not ask for.
-    let Some(expected) = dispersal::expected_digest(site, &nonce, shelves, ranges)? else {
-        return match ranges {
-            [] | [_] => Ok(Asked::Answered),
-            several => ask_each(site, lines, (member, line), shelves, several, (found, lost)),
+/// Questions to one member, and what has come of them.
+struct Examination<'e, L: Lines> {
+    site: &'e Site,
+    lines: &'e L,
+    member: MemberId,
+    shelves: &'e Shelves,
+    line: Option<L::Line>,
+    found: Round,
+    /// Proven lost, and not noted yet.
+    lost: BTreeSet<ShardId>,
+}
+
+impl<L: Lines> Examination<'_, L> {
+    /// One question. A digest that does not match does not say which range it is: they are asked for one by one then.
+    fn ask(&mut self, ranges: &[Range]) -> Result<Asked, OperationError> {
+        let nonce: [u8; 32] = random_bytes()?;
+        // What the box cannot say itself it does not ask for.
+        let Some(expected) = dispersal::expected_digest(self.site, &nonce, self.shelves, ranges)? else {
+            return match ranges {
+                [] | [_] => Ok(Asked::Answered),
+                several => self.ask_each(several),
+            };
         };
-    };
-    let name = |range: &Range| shelves.held.get(range.shard).map(|held| held.shard);
-    let asked = ranges.iter().filter_map(|range| Some((name(range)?, range)));
-    let question = Audit {
-        nonce: nonce.into(),
-        ranges: asked.map(|(shard, range)| AuditRange { shard, start: range.offset, len: range.len }).collect(),
-        with_proofs: false,
-    };
-    let mut judge = |range: &Range, answer: Answer| {
-        let finding = answer.judge();
-        found.add(finding);
-        if let (Finding::Loss, Some(shard)) = (finding, name(range)) {
-            lost.insert(shard);
-        }
-    };
-    match put_question(lines, (member, line), &question) {
-        Some(Audited::Digest(digest)) if *digest == expected => {
-            ranges.iter().for_each(|range| judge(range, Answer::Served { matches: true }));
-        }
-        Some(Audited::Digest(_) | Audited::Proofs(_)) => match ranges {
-            [range] => judge(range, Answer::Served { matches: false }),
-            several => return ask_each(site, lines, (member, line), shelves, several, (found, lost)),
-        },
-        Some(Audited::NotFound(shards)) => {
-            let rest = named(ranges, &shards, name, |range| judge(range, Answer::NotFound));
-            return ask_the_rest(site, lines, (member, line), shelves, (ranges, &rest), (found, lost));
-        }
-        Some(Audited::Corrupt(shards)) => {
-            let rest = named(ranges, &shards, name, |range| judge(range, Answer::Corrupt));
-            return ask_the_rest(site, lines, (member, line), shelves, (ranges, &rest), (found, lost));
-        }
-        Some(Audited::Unavailable) => ranges.iter().for_each(|range| judge(range, Answer::StoreUnavailable)),
-        Some(Audited::Overloaded) => ranges.iter().for_each(|range| judge(range, Answer::Overloaded)),
-        None => {
-            ranges.iter().for_each(|range| judge(range, Answer::Silent));
-            return Ok(Asked::Silent);
-        }
-    }
-    Ok(Asked::Answered)
-}
-
-/// One question for each range; those after one that is not answered count as not answered.
-fn ask_each<L: Lines>(
-    site: &Site,
-    lines: &L,
-    (member, line): (MemberId, &mut Option<L::Line>),
-    shelves: &Shelves,
-    ranges: &[Range],
-    (found, lost): (&mut Round, &mut BTreeSet<ShardId>),
-) -> Result<Asked, OperationError> {
-    let mut asked = Asked::Answered;
-    for range in ranges {
-        if asked == Asked::Silent {
-            found.add(Finding::Absence);
-        } else {
-            asked = ask(site, lines, (member, line), shelves, std::slice::from_ref(range), (found, lost))?;
-        }
-    }
-    Ok(asked)
-}
-
-/// Judges the ranges of shards that were named; gives the others.
-fn named(
-    ranges: &[Range],
-    shards: &[ShardId],
-    name: impl Fn(&Range) -> Option<ShardId>,
-    mut judge: impl FnMut(&Range),
-) -> Vec<Range> {
-    let is_named = |range: &&Range| name(range).is_some_and(|shard| shards.contains(&shard));
-    let (named, rest): (Vec<&Range>, Vec<&Range>) = ranges.iter().partition(is_named);
-    named.into_iter().for_each(&mut judge);
-    rest.into_iter().copied().collect()
-}
-
-/// The answer was about some of the ranges only. One that was about none of them says nothing.
-fn ask_the_rest<L: Lines>(
-    site: &Site,
-    lines: &L,
-    (member, line): (MemberId, &mut Option<L::Line>),
-    shelves: &Shelves,
-    (ranges, rest): (&[Range], &[Range]),
-    (found, lost): (&mut Round, &mut BTreeSet<ShardId>),
-) -> Result<Asked, OperationError> {
-    if rest.len() == ranges.len() {
-        rest.iter().for_each(|_| found.add(Finding::Absence));
-        return Ok(Asked::Answered);
-    }
-    if rest.is_empty() { Ok(Asked::Answered) } else { ask(site, lines, (member, line), shelves, rest, (found, lost)) }
-}
-
-/// `None`: nothing came, however often it was asked.
-fn put_question<L: Lines>(
-    lines: &L,
-    (member, line): (MemberId, &mut Option<L::Line>),
-    question: &Audit,
-) -> Option<Audited> {
-    for _ in 0..TRIES {
-        let opened = match line.take() {
-            Some(line) => Ok(line),
-            None => lines.open(member),
+        let asked = ranges.iter().filter_map(|range| Some((self.name(range)?, range)));
+        let question = Audit {
+            nonce: nonce.into(),
+            ranges: asked.map(|(shard, range)| AuditRange { shard, start: range.offset, len: range.len }).collect(),
+            with_proofs: false,
         };
-        let Ok(mut opened) = opened else { continue };
-        match opened.audit(question) {
-            Ok(answer) => {
-                *line = Some(opened);
-                return Some(answer);
+        match self.put(&question) {
+            Some(Audited::Digest(digest)) if *digest == expected => {
+                self.judge_all(ranges, Answer::Served { matches: true });
             }
-            Err(LineError::Refused(_) | LineError::Broken(_)) => {}
+            Some(Audited::Digest(_) | Audited::Proofs(_)) => match ranges {
+                [range] => self.judge(range, Answer::Served { matches: false }),
+                several => return self.ask_each(several),
+            },
+            Some(Audited::NotFound(shards)) => return self.judge_named(ranges, &shards, Answer::NotFound),
+            Some(Audited::Corrupt(shards)) => return self.judge_named(ranges, &shards, Answer::Corrupt),
+            Some(Audited::Unavailable) => self.judge_all(ranges, Answer::StoreUnavailable),
+            Some(Audited::Overloaded) => self.judge_all(ranges, Answer::Overloaded),
+            None => {
+                self.judge_all(ranges, Answer::Silent);
+                return Ok(Asked::Silent);
+            }
+        }
+        Ok(Asked::Answered)
+    }
+
+    /// One question for each range; those after one that is not answered count as not answered.
+    fn ask_each(&mut self, ranges: &[Range]) -> Result<Asked, OperationError> {
+        let mut asked = Asked::Answered;
+        for range in ranges {
+            if asked == Asked::Silent {
+                self.found.add(Finding::Absence);
+            } else {
+                asked = self.ask(std::slice::from_ref(range))?;
+            }
+        }
+        Ok(asked)
+    }
+
+    /// The answer was about the ranges of these shards; the others are asked for again. One that was about none of them says
+    /// nothing.
+    fn judge_named(&mut self, ranges: &[Range], shards: &[ShardId], answer: Answer) -> Result<Asked, OperationError> {
+        let is_named = |range: &Range| self.name(range).is_some_and(|shard| shards.contains(&shard));
+        let (named, rest): (Vec<Range>, Vec<Range>) = ranges.iter().copied().partition(is_named);
+        if named.is_empty() {
+            rest.iter().for_each(|_| self.found.add(Finding::Absence));
+            return Ok(Asked::Answered);
+        }
+        self.judge_all(&named, answer);
+        if rest.is_empty() { Ok(Asked::Answered) } else { self.ask(&rest) }
+    }
+
+    fn judge_all(&mut self, ranges: &[Range], answer: Answer) {
+        ranges.iter().for_each(|range| self.judge(range, answer));
+    }
+
+    fn judge(&mut self, range: &Range, answer: Answer) {
+        let finding = answer.judge();
+        self.found.add(finding);
+        if let (Finding::Loss, Some(shard)) = (finding, self.name(range)) {
+            self.lost.insert(shard);
         }
     }
-    None
+
+    fn name(&self, range: &Range) -> Option<ShardId> {
+        self.shelves.held.get(range.shard).map(|held| held.shard)
+    }
+
+    fn note_lost(&mut self) -> Result<(), OperationError> {
+        let lost: Vec<ShardId> = std::mem::take(&mut self.lost).into_iter().collect();
+        if !lost.is_empty() && dispersal::note_lost(self.site, &self.member, &lost)? > 0 {
+            tracing::warn!(peer = %self.member, shards = lost.len(), "A peer has lost shards");
+        }
+        Ok(())
+    }
+
+    /// `None`: nothing came, however often it was asked.
+    fn put(&mut self, question: &Audit) -> Option<Audited> {
+        for _ in 0..TRIES {
+            let opened = match self.line.take() {
+                Some(line) => Ok(line),
+                None => self.lines.open(self.member),
+            };
+            let Ok(mut opened) = opened else { continue };
+            match opened.audit(question) {
+                Ok(answer) => {
+                    self.line = Some(opened);
+                    return Some(answer);
+                }
+                Err(LineError::Refused(_) | LineError::Broken(_)) => {}
+            }
+        }
+        None
+    }
 }
