@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use harness::tree::{TreeState, change};
 use harness::{Finished, Machine, Programs, Random, Running, TestBox, within};
+use jiff::Timestamp;
 
 use super::finding::{Broken, Finding, Outcome};
 use super::seed::fork;
@@ -70,6 +71,24 @@ struct Kept {
     tree: TreeState,
 }
 
+/// A backup that meets the restart of the box.
+#[derive(Debug)]
+struct Meeting {
+    running: Running,
+    tree: TreeState,
+    /// What was received by then was received by a box whose power was gone: where the disk of one instant is what is
+    /// left, it goes on a little, in vain. `None`: the power did not go.
+    in_vain_until: Option<Timestamp>,
+}
+
+impl Meeting {
+    /// `received_at`: as the box says it, in whole milliseconds.
+    fn counts(in_vain_until: Option<Timestamp>, received_at: &str) -> bool {
+        let received = received_at.parse().map(Timestamp::as_millisecond);
+        in_vain_until.is_none_or(|until| received.is_ok_and(|received| received > until.as_millisecond()))
+    }
+}
+
 /// A snapshot that the box lists.
 #[derive(Debug)]
 struct Listed {
@@ -105,7 +124,7 @@ pub(crate) struct Writer {
     /// Not acknowledged; the box may have them or not.
     open: Vec<TreeState>,
     /// Goes on over a restart of the box.
-    under_way: Option<(Running, TreeState)>,
+    under_way: Option<Meeting>,
     restores: u64,
 }
 
@@ -171,7 +190,9 @@ impl Writer {
                 let finished = running.wait();
                 self.note(&finished, tree, switch);
             } else if under_way == UnderWay::GoesOn {
-                self.under_way = Some((running, tree));
+                // The fault has ended the old box before it stopped the switch.
+                let in_vain_until = switch.is_cut().then(Timestamp::now);
+                self.under_way = Some(Meeting { running, tree, in_vain_until });
             } else {
                 let finished = running.kill();
                 self.note(&finished, tree, switch);
@@ -216,20 +237,29 @@ impl Writer {
 
     /// Waits for the backup that met the restart of the box, if there is one.
     pub(crate) fn finish_under_way(&mut self) {
-        if let Some((running, tree)) = self.under_way.take() {
+        if let Some(Meeting { running, tree, in_vain_until }) = self.under_way.take() {
             let finished = running.wait();
-            self.note(&finished, tree, &Switch::default());
+            self.keep(&finished, tree, |received_at| Meeting::counts(in_vain_until, received_at));
         }
     }
 
     /// Remembers a backup by what it said, which counts even when it was killed right after. True: acknowledged.
     fn note(&mut self, finished: &Finished, tree: TreeState, switch: &Switch) -> bool {
+        let acknowledged = self.keep(finished, tree, |_| !switch.is_cut());
+        if acknowledged {
+            switch.acknowledged.fetch_add(1, Ordering::SeqCst);
+        }
+        acknowledged
+    }
+
+    /// Keeps a backup in mind as one that the box owes if it said so, and if what was received then counts.
+    fn keep(&mut self, finished: &Finished, tree: TreeState, counts: impl FnOnce(&str) -> bool) -> bool {
         let text = finished.text();
         let last = text.lines().last().and_then(|line| serde_json::from_str::<serde_json::Value>(line).ok());
         let field = |key: &str| last.as_ref().and_then(|summary| summary[key].as_str()).unwrap_or_default().to_owned();
-        if field("outcome") == "complete" && !switch.is_cut() {
-            switch.acknowledged.fetch_add(1, Ordering::SeqCst);
-            self.kept.push(Kept { snapshot: field("snapshot"), second: second(&field("received_at")), tree });
+        let received_at = field("received_at");
+        if field("outcome") == "complete" && counts(&received_at) {
+            self.kept.push(Kept { snapshot: field("snapshot"), second: second(&received_at), tree });
             return true;
         }
         self.open.push(tree);
