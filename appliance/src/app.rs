@@ -143,7 +143,7 @@ fn open_marked(dir: &DataDir, lock: Lock, step: &mut dyn FnMut(&str)) -> Result<
     let certs = Arc::new(Certs::open_or_make(dir, vault.id, step)?);
     let limits = Limits {
         disk_reserve: config.storage.reserve_bytes,
-        hosted_bytes_per_member: config.community.hosted_bytes_per_member,
+        given_bytes: config.community.gives_bytes,
         ..Limits::default()
     };
     let site = Arc::new(Site::open(dir, vault, limits)?);

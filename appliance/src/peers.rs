@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 use datis_engine::community::address::Address;
 use datis_engine::community::invitation::{Invitation, LineError};
 use datis_engine::ids::{MemberId, MemberName};
-use datis_engine::keys::VaultIdentity;
-use datis_engine::wire::peers::{AskAgain, JoinAnswer};
+use datis_engine::keys::{SigningContext, VaultIdentity, recovery_key};
+use datis_engine::wire::peers::{AskAgain, JoinAnswer, LiftBrake, lift_message};
 
 pub(crate) use crate::links::peers::{AllowPrivate, Dialler, Identity};
 use crate::links::peers::{DialError, PeerLink, PeerLinkError};
 use crate::operations::accounts::Actor;
 use crate::operations::community::{self, CommunityError};
-use crate::operations::{OperationError, Site};
+use crate::operations::{OperationError, Site, chain};
 
 /// For connecting, and for each answer.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -126,6 +126,28 @@ impl Peers {
             return Err(error.into());
         }
         Ok(attempt.digits().to_owned())
+    }
+
+    /// Asks each member to let its brake go for this box's data, with the kit: by the member's name, whether it held, or why nobody
+    /// could ask.
+    ///
+    /// # Errors
+    /// [`PeersError`]: of this box itself, also when the kit is another one's.
+    pub(crate) fn lift_brakes(&self, kit: &VaultIdentity) -> Result<Vec<(String, Result<bool, String>)>, PeersError> {
+        let known = self.site.community().ok_or(CommunityError::None)?;
+        let (community, me) = (known.log.community(), known.me);
+        let key = recovery_key(kit);
+        if key.public_key().member_id() != me {
+            return Err(CommunityError::OtherKit.into());
+        }
+        let ask = |member: MemberId| {
+            let mut link = self.connect(member)?;
+            let message = lift_message(community, me, member, &link.channel());
+            let signature = key.sign(SigningContext::LiftBrake, &message);
+            Ok::<_, PeersError>(link.ask(&LiftBrake { signature })?.held)
+        };
+        let asked = known.others().map(|member| (member.name.to_string(), ask(member.id)));
+        Ok(asked.map(|(name, asked)| (name, asked.map_err(|error| chain(&error)))).collect())
     }
 
     /// Does what is due: asks what has become of a request to join, says where the box is, and compares notes with the others.

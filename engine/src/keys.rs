@@ -372,6 +372,8 @@ pub enum SigningContext {
     ShardReceipt,
     /// A recovery key signs for the blank box that it is typed into.
     Claim,
+    /// A recovery key lets a host's brake go.
+    LiftBrake,
 }
 
 impl SigningContext {
@@ -388,6 +390,7 @@ impl SigningContext {
             Self::Statement => b"datis v1 statement\0",
             Self::ShardReceipt => b"datis v1 shard receipt\0",
             Self::Claim => b"datis v1 claim\0",
+            Self::LiftBrake => b"datis v1 lift brake\0",
         };
         [prefix, message].concat()
     }

@@ -30,6 +30,16 @@ state_words! {
         MachineIncomplete => "machine-incomplete",
         /// What a machine has backed up could not be read back.
         ProofFailed => "proof-failed",
+        /// Another box has lost what it kept for this one.
+        PeerSuspect => "peer-suspect",
+        /// Another box has not answered for days.
+        PeerAbsent => "peer-absent",
+        /// A member condemned more in a week than is usual: nothing of its data is deleted here for now.
+        DeletionsFrozen => "deletions-frozen",
+        /// Nothing was heard for half a year of a member whose data is here.
+        OwnerSilent => "owner-silent",
+        /// This box and another one do not agree on what one keeps for the other.
+        BooksDiffer => "books-differ",
     }
 }
 
@@ -60,11 +70,20 @@ impl AlertKind {
     #[must_use]
     pub const fn severity(self) -> Severity {
         match self {
-            Self::DamagedPacks | Self::DiskFull | Self::CheckFails | Self::MachineDamaged | Self::ProofFailed => {
-                Severity::Alarm
-            }
-            Self::DiskLow | Self::Certificate | Self::MachineLate | Self::MachineIncomplete => Severity::Warning,
-            Self::CheckWarns => Severity::Information,
+            Self::DamagedPacks
+            | Self::DiskFull
+            | Self::CheckFails
+            | Self::MachineDamaged
+            | Self::ProofFailed
+            | Self::DeletionsFrozen => Severity::Alarm,
+            Self::DiskLow
+            | Self::Certificate
+            | Self::MachineLate
+            | Self::MachineIncomplete
+            | Self::PeerSuspect
+            | Self::PeerAbsent
+            | Self::OwnerSilent => Severity::Warning,
+            Self::CheckWarns | Self::BooksDiffer => Severity::Information,
         }
     }
 }
@@ -74,7 +93,7 @@ impl AlertKind {
 pub struct AlertKey {
     /// What needs somebody.
     pub kind: AlertKind,
-    /// The id of a machine, the word of a check, or nothing.
+    /// The id of a machine or of a member, the word of a check, or nothing.
     pub subject: String,
 }
 

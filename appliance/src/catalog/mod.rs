@@ -37,6 +37,7 @@ pub mod putbacks;
 pub mod runs;
 pub mod signoff;
 pub mod snapshots;
+pub mod statements;
 pub mod support;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -82,6 +82,15 @@ pub(super) enum Community {
         #[command(flatten)]
         form: Form,
     },
+    /// Let deletions go on that other boxes hold up, because more of this box's data was condemned in a week than is usual. Only do
+    /// it when you know why: whoever took this box over would want the same.
+    LiftBrake {
+        /// The recovery kit of this box.
+        #[arg(long, value_name = "FILE")]
+        kit: PathBuf,
+        #[command(flatten)]
+        form: Form,
+    },
     /// Show the community and its members.
     Show {
         #[command(flatten)]
@@ -132,6 +141,7 @@ fn command(what: Community) -> Result<(CommunityCommand, Form), Failed> {
         }
         Community::Appoint { name, form } => (CommunityCommand::Appoint { name }, form),
         Community::Refuse { name, form } => (CommunityCommand::Refuse { name }, form),
+        Community::LiftBrake { kit, form } => (CommunityCommand::LiftBrake { kit: key_line(&kit)? }, form),
         Community::Show { form } => (CommunityCommand::Show, form),
     })
 }

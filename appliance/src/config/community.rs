@@ -9,6 +9,7 @@ pub struct CommunityConfig {
     /// Whether boxes at addresses of local networks are dialled too; default: no, since where a box is to be dialled is
     /// what others say.
     pub allow_private: bool,
-    /// Bytes that each other member may store on this box; default: a quarter of the disk.
-    pub hosted_bytes_per_member: Option<u64>,
+    /// Bytes that this box gives to the others in all; default: half of the disk of `hosted/`. How much the others keep for this
+    /// box follows from it.
+    pub gives_bytes: Option<u64>,
 }

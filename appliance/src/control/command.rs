@@ -134,6 +134,8 @@ pub(crate) enum CommunityCommand {
         #[serde(with = "text")]
         name: MemberName,
     },
+    /// Lets deletions go on that other boxes hold up.
+    LiftBrake { kit: String },
     /// The members.
     Show,
 }

@@ -75,6 +75,21 @@ pub(super) fn execute(desk: &Desk, what: &CommunityCommand) -> Result<Answer, Fa
             community::refuse(site, &by, name)?;
             Ok(said(format!("`{name}` is sent away."), json!({ "refused": name.as_str() })))
         }
+        CommunityCommand::LiftBrake { kit } => {
+            let lifted = running(desk)?.lift_brakes(&kit_of(desk, Some(kit))?)?;
+            let mut text = String::new();
+            for (name, found) in &lifted {
+                text.push_str(&match found {
+                    Ok(true) => format!("{name}: deletions go on, and for a week nothing holds them up"),
+                    Ok(false) => format!("{name}: nothing was held up; for a week nothing will be"),
+                    Err(why) => format!("{name}: not asked; {why}"),
+                });
+                text.push('\n');
+            }
+            let lifted: Vec<_> =
+                lifted.iter().map(|(name, found)| json!({ "name": name, "held": found.as_ref().ok() })).collect();
+            Ok(Answer { text, json: json!(lifted), outcome: Outcome::Done })
+        }
         CommunityCommand::Show => shown(desk),
     }
 }

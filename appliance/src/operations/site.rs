@@ -36,8 +36,8 @@ pub struct Limits {
     pub max_proven_chunks: usize,
     /// Collection stops when it would remove more than a tenth of all bytes, unless it is no more than this; 64 MiB.
     pub brake_floor: u64,
-    /// Bytes that each other member may store here; `None` means a quarter of the disk.
-    pub hosted_bytes_per_member: Option<u64>,
+    /// Bytes that the box gives to the other members in all; `None` means half of the disk.
+    pub given_bytes: Option<u64>,
 }
 
 impl Default for Limits {
@@ -48,7 +48,7 @@ impl Default for Limits {
             max_sessions_per_machine: 8,
             max_proven_chunks: 1 << 20,
             brake_floor: 64 << 20,
-            hosted_bytes_per_member: None,
+            given_bytes: None,
         }
     }
 }

@@ -3,7 +3,7 @@
 use actix_web::{HttpRequest, Route, web};
 use datis_engine::keys::PublicKey;
 use datis_engine::wire::peers::{AskAgain, AskToJoin, ClaimOwner, Exchange};
-use datis_engine::wire::{Message, REQUEST_MAX, Refusal, RefusalCode};
+use datis_engine::wire::{Message, REQUEST_MAX, Refusal};
 
 use super::messages::{self, SMALL, receive};
 use super::{Peering, blocking, path};
@@ -34,9 +34,7 @@ where
     web::post().to(move |peering: web::Data<Peering>, request: HttpRequest, payload: web::Payload| async move {
         let asked = async {
             let key = PeerKey::of(&request)?;
-            let Some(Channel(channel)) = request.conn_data::<Channel>().copied() else {
-                return Err(Refusal::new(RefusalCode::NoCertificate, "the connection cannot be told from others"));
-            };
+            let Channel(channel) = messages::channel_of(&request)?;
             // The place is taken when all of it is there: who sends slowly holds nobody up.
             let message = receive::<M>(&peering, &request, payload, max).await?;
             let place = peering.strangers.enter(key.0).await.ok_or_else(answer::fault)?;

@@ -9,8 +9,8 @@ use datis_engine::wire::peers::{Audit, Audited};
 use datis_engine::wire::{Message, Refusal, RefusalCode};
 
 use super::{Peering, blocking};
-use crate::doorway::answer;
 use crate::doorway::body::{PacedBody, check_head};
+use crate::doorway::{Channel, answer};
 use crate::operations::Site;
 use crate::operations::hosting::{self, Peer};
 
@@ -48,6 +48,39 @@ where
             Err(why) => answer::refusal(&peering.meters, &why),
         }
     })
+}
+
+/// The verb that answers a message which counts on its connection alone.
+type BoundVerb<M> = fn(&Site, &Peer, &[u8; 32], &M) -> Result<<M as Message>::Response, Refusal>;
+
+/// The same as [`route`] for what is bound to the connection.
+pub(super) fn bound<M>(max: usize, verb: BoundVerb<M>) -> Route
+where
+    M: Message + Send + 'static,
+    M::Response: Send + 'static,
+{
+    web::post().to(move |peering: web::Data<Peering>, request: HttpRequest, payload: web::Payload| async move {
+        let asked = async {
+            let (key, peer) = peering.peer(&request)?;
+            let Channel(channel) = channel_of(&request)?;
+            let place = peering.messages.enter(key.0).await.ok_or_else(answer::fault)?;
+            Ok((peer, channel, place, receive::<M>(&peering, &request, payload, max).await?))
+        };
+        let (peer, channel, place, message) = match asked.await {
+            Ok(asked) => asked,
+            Err(why) => return answer::refusal_and_close(&peering.meters, &why),
+        };
+        match blocking(&peering, move |peering| verb(&peering.site, &peer, &channel, &message)).await {
+            Ok(value) => answer::response::<M>(value, Some(place)),
+            Err(why) => answer::refusal(&peering.meters, &why),
+        }
+    })
+}
+
+/// What only the two ends of the connection know.
+pub(super) fn channel_of(request: &HttpRequest) -> Result<Channel, Refusal> {
+    let unknown = || Refusal::new(RefusalCode::NoCertificate, "the connection cannot be told from others");
+    request.conn_data::<Channel>().copied().ok_or_else(unknown)
 }
 
 /// Serves audits, of which few are under way at a time.

@@ -13,7 +13,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use actix_web::{HttpRequest, web};
-use datis_engine::wire::peers::{Audit, Condemn, KeepHead, ListHeads, ListShards, OfferShard, RenewLease, SHARD_PATH};
+use datis_engine::wire::peers::{
+    AgreeStatement, Audit, Condemn, KeepHead, LiftBrake, ListHeads, ListShards, OfferShard, RenewLease, SHARD_PATH,
+};
 use datis_engine::wire::{Message, Refusal};
 
 use crate::doorway::places::Places;
@@ -96,6 +98,8 @@ pub(crate) fn configure(routes: &mut web::ServiceConfig) {
         .route(path::<ListShards>(), messages::route(SMALL, hosting::list_shards))
         .route(path::<Condemn>(), messages::route(BATCH, hosting::condemn))
         .route(path::<RenewLease>(), messages::route(SMALL, hosting::renew_lease))
+        .route(path::<AgreeStatement>(), messages::route(SMALL, hosting::agree_statement))
+        .route(path::<LiftBrake>(), messages::bound(SMALL, hosting::lift_brake))
         .route(path::<KeepHead>(), messages::route(HEAD, hosting::keep_head))
         .route(path::<ListHeads>(), messages::route(SMALL, hosting::list_heads))
         .route(SHARD_PATH, web::put().to(shards::put))

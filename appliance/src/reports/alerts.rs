@@ -8,6 +8,7 @@ use super::health::Health;
 use super::standing::{Standing, Tone};
 use crate::commissioning::{self, Check, CheckState, Remembered};
 use crate::locale::Locale;
+use crate::operations::community::Wrong;
 use crate::operations::{Alert, AlertKey, AlertKind, Judgement, MachineState, Severity};
 
 /// A check of the site must fail for so long before somebody is told.
@@ -50,6 +51,16 @@ impl Standing {
                 CheckState::Pass | CheckState::Warn | CheckState::Fail | CheckState::Skip => {}
             }
         }
+        for worry in &self.worries {
+            let kind = match worry.what {
+                Wrong::Suspect => AlertKind::PeerSuspect,
+                Wrong::Absent => AlertKind::PeerAbsent,
+                Wrong::Frozen => AlertKind::DeletionsFrozen,
+                Wrong::Silent => AlertKind::OwnerSilent,
+                Wrong::Books => AlertKind::BooksDiffer,
+            };
+            bad(kind, worry.member.to_string());
+        }
         if self.status.damaged.packs > 0 {
             bad(AlertKind::DamagedPacks, String::new());
         }
@@ -87,6 +98,14 @@ impl Standing {
             AlertKind::CheckFails | AlertKind::CheckWarns => {
                 let check: Option<Check> = key.subject.parse().ok();
                 check.map_or_else(|| key.subject.clone(), |check| commissioning::title(check, locale))
+            }
+            AlertKind::PeerSuspect
+            | AlertKind::PeerAbsent
+            | AlertKind::DeletionsFrozen
+            | AlertKind::OwnerSilent
+            | AlertKind::BooksDiffer => {
+                let worry = self.worries.iter().find(|worry| worry.member.to_string() == key.subject);
+                worry.map_or_else(|| key.subject.clone(), |worry| worry.name.clone())
             }
             AlertKind::DamagedPacks | AlertKind::DiskFull | AlertKind::DiskLow | AlertKind::Certificate => {
                 String::new()
@@ -232,6 +251,23 @@ mod tests {
         assert_eq!(kinds(&standing), [(AlertKind::DamagedPacks, String::new())]);
         let ends = |days: i64| standing.judge(Some(UnixMillis(standing.status.now + days * 86_400_000))).bad.len();
         assert_eq!((ends(60), ends(29), ends(-1)), (1, 2, 2));
+    }
+
+    #[test]
+    fn what_goes_wrong_between_boxes_is_an_alert_by_the_name_of_the_other_one() {
+        use crate::operations::community::Worry;
+        let test = TestBox::start();
+        let mut standing = looked(test.site());
+        assert!(standing.worries.is_empty(), "it is in no community");
+        let member = datis_engine::ids::MemberId::from_bytes([7; 32]);
+        standing.worries =
+            [Wrong::Suspect, Wrong::Frozen].map(|what| Worry { member, name: "Café".to_owned(), what }).to_vec();
+        let subject = member.to_string();
+        let expected = [(AlertKind::DeletionsFrozen, subject.clone()), (AlertKind::PeerSuspect, subject.clone())];
+        assert_eq!(kinds(&standing), expected);
+        let key = AlertKey { kind: AlertKind::PeerSuspect, subject };
+        let locale = Locale::open(Language::ALL[0]).expect("locale");
+        assert_eq!(standing.name_of(&key, &locale), "Café");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use super::health::Health;
 use crate::commissioning::{self, CheckState, Remembered};
 use crate::locale::Locale;
 use crate::operations::browse::{self, BrowseError, Proof, Scope};
+use crate::operations::community::{Worry, worries};
 use crate::operations::{self, Alert, Machine, MachineStatus, OperationError, Site, Status};
 
 /// The company's certificate is asked for again so many days before it ends.
@@ -68,6 +69,8 @@ pub(crate) struct Standing {
     pub(crate) proofs: Vec<(MachineId, Proof)>,
     /// Those that are open, the oldest first.
     pub(crate) alerts: Vec<Alert>,
+    /// What goes wrong between this box and others.
+    pub(crate) worries: Vec<Worry>,
     /// When the company's own certificate ends, if there is one.
     certificate_ends: Option<UnixMillis>,
 }
@@ -81,6 +84,7 @@ impl Standing {
             checks: commissioning::remembered(site)?,
             proofs: browse::last_proofs(site, &Scope::All).map_err(fault)?,
             alerts: operations::open_alerts(site)?,
+            worries: worries(site)?,
             certificate_ends: operations::own_certificate_end(site)?,
         })
     }

@@ -12,6 +12,7 @@ use datis_engine::life::audit::{Answer, Finding, RANGES_A_ROUND, ROUND, Range, R
 use datis_engine::life::peer::{Check, Effect, Event};
 use datis_engine::wire::peers::{Audit, AuditRange, Audited};
 
+use super::books;
 use super::lines::{Line, LineError, Lines};
 use super::steps::Done;
 use crate::operations::dispersal::{self, Circle, Shelves};
@@ -33,6 +34,7 @@ pub(super) fn step<L: Lines>(
     working: &dyn Fn(Option<String>),
 ) -> Result<Done, OperationError> {
     let Some(circle) = Circle::of(site)? else { return Ok(Done::Everything) };
+    books::compare(site, &circle, lines, working)?;
     round(site, &circle, lines, working)?;
     Ok(Done::Everything)
 }
@@ -75,6 +77,25 @@ fn greet<L: Lines>(lines: &L, member: MemberId) -> Round {
     match lines.open(member) {
         Ok(_) => Round::greeting(),
         Err(_) => std::iter::once(Finding::Absence).collect(),
+    }
+}
+
+/// Asks for these shards, which the member has said that it does not have, and looks closely when that is so.
+pub(super) fn confirm<L: Lines>(
+    site: &Site,
+    lines: &L,
+    member: MemberId,
+    shelves: &Shelves,
+    doubted: &BTreeSet<ShardId>,
+) -> Result<(), OperationError> {
+    let seed: [u8; 32] = random_bytes()?;
+    let is_doubted = |range: &Range| shelves.held.get(range.shard).is_some_and(|held| doubted.contains(&held.shard));
+    let ranges: Vec<Range> = shelves.shelf.draw_each(&seed).into_iter().filter(is_doubted).collect();
+    let Some(found) = examine(site, lines, member, shelves, &ranges)? else { return Ok(()) };
+    let (effects, _) = dispersal::note_peer(site, &member, Event::Round(found))?;
+    match check_of(&effects) {
+        Some(check) => look(site, lines, member, check),
+        None => Ok(()),
     }
 }
 

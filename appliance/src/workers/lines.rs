@@ -3,7 +3,10 @@
 use bytes::Bytes;
 use datis_engine::community::signed::Signed;
 use datis_engine::ids::{MemberId, ShardId};
-use datis_engine::wire::peers::{Audit, Audited, Condemn, Condemned, HeadKept, KeepHead, OfferShard, ShardOffer};
+use datis_engine::wire::peers::{
+    AgreeStatement, Audit, Audited, Condemn, Condemned, HeadKept, KeepHead, LeaseAnswer, ListShards, OfferShard,
+    RenewLease, ShardOffer, ShardPage, StatementAnswer,
+};
 
 use crate::links::peers::{PeerLink, PeerLinkError};
 use crate::operations::chain;
@@ -41,6 +44,12 @@ pub(super) trait Line {
     fn condemn(&mut self, condemn: &Condemn) -> Result<Condemned, LineError>;
     /// Asks for a proof.
     fn audit(&mut self, audit: &Audit) -> Result<Audited, LineError>;
+    /// Says that the box lives and what it believes to have there.
+    fn renew_lease(&mut self, lease: &RenewLease) -> Result<LeaseAnswer, LineError>;
+    /// Asks what is there.
+    fn list_shards(&mut self, list: &ListShards) -> Result<ShardPage, LineError>;
+    /// Compares books.
+    fn agree_statement(&mut self, statement: &AgreeStatement) -> Result<StatementAnswer, LineError>;
 }
 
 impl Lines for Peers {
@@ -77,5 +86,17 @@ impl Line for PeerLink {
 
     fn audit(&mut self, audit: &Audit) -> Result<Audited, LineError> {
         self.ask(audit).map_err(told)
+    }
+
+    fn renew_lease(&mut self, lease: &RenewLease) -> Result<LeaseAnswer, LineError> {
+        self.ask(lease).map_err(told)
+    }
+
+    fn list_shards(&mut self, list: &ListShards) -> Result<ShardPage, LineError> {
+        self.ask(list).map_err(told)
+    }
+
+    fn agree_statement(&mut self, statement: &AgreeStatement) -> Result<StatementAnswer, LineError> {
+        self.ask(statement).map_err(told)
     }
 }

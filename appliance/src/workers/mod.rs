@@ -6,6 +6,7 @@
 
 mod audit;
 mod board;
+mod books;
 mod carriers;
 mod lines;
 mod post;

@@ -165,6 +165,10 @@ pub struct AddressRecord {
     /// By the member's clock: information only.
     #[n(6)]
     pub issued_at: UnixMillis,
+    /// What it gives to the others, in bytes of shards: how much of its own they keep follows from that
+    /// ([`super::ledger::share_of`]). `None`: it does not say.
+    #[n(7)]
+    pub gives_bytes: Option<u64>,
 }
 
 /// Why an address record was not accepted.
@@ -243,6 +247,7 @@ mod tests {
             sequence: 7,
             ttl: TTL_DEFAULT,
             issued_at: UnixMillis(5),
+            gives_bytes: Some(7 << 40),
         }
     }
 

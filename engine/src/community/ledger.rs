@@ -24,7 +24,7 @@ const PROBATION_PERCENT: u128 = 25;
 const GRACE_PERCENT: u128 = 5;
 const STATEMENT: &str = "statement";
 
-/// What one member keeps for another at the end of a day.
+/// What one member keeps for another at the end of a day: what the owner needs, without what it has condemned.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct Statement {
     /// [`VERSION`].
@@ -45,7 +45,7 @@ pub struct Statement {
     /// How many shards.
     #[n(5)]
     pub count: u64,
-    /// BLAKE3 over the shard ids in ascending order, 32 bytes each.
+    /// As leases have it ([`crate::life::hosting::list_hash`]).
     #[n(6)]
     #[cbor(with = "minicbor::bytes")]
     pub list_hash: [u8; 32],
@@ -277,6 +277,16 @@ impl Quota {
     }
 }
 
+/// What one member may keep at one other, in bytes of shards and without grace: an equal part of what it gives itself, a quarter
+/// of that while it is new. `places`: how many others its shards are spread over.
+///
+/// A member that gives 7 TB and has 14 places may have 500 GB at each of them.
+#[must_use]
+pub fn share_of(gives_bytes: u64, places: u8, probation: Probation) -> u64 {
+    // Raw bytes are compared with raw bytes: one data shard in each place.
+    Quota::of(gives_bytes, 1, u16::from(places), probation).usable_bytes
+}
+
 /// What becomes of a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Write {
@@ -350,6 +360,16 @@ mod tests {
         assert_eq!(full.check(4 * TB, 1), Write::InGrace { over_bytes: 1 });
         assert_eq!(full.check(4 * TB + TB / 5, 1), Write::Refused { over_bytes: TB / 5 + 1 });
         assert_eq!(full.check(u64::MAX, u64::MAX), Write::Refused { over_bytes: u64::MAX - 4 * TB });
+    }
+
+    #[test]
+    fn what_a_member_may_keep_at_another_is_a_part_of_what_it_gives() {
+        const GB: u64 = 1_000_000_000;
+        assert_eq!(share_of(7_000 * GB, 14, Probation::Passed), 500 * GB);
+        assert_eq!(share_of(7_000 * GB, 14, Probation::New), 125 * GB);
+        assert_eq!(share_of(100 * GB, 1, Probation::Waived), 100 * GB, "a copy at the only other one");
+        assert_eq!(share_of(100 * GB, 0, Probation::Waived), 0);
+        assert_eq!(share_of(0, 14, Probation::Waived), 0);
     }
 
     #[test]

@@ -277,6 +277,9 @@ pub struct ListedShard {
     /// Since when, by the host's counted clock.
     #[n(2)]
     pub received_at: UnixMillis,
+    /// Whether the owner needs it, as far as the host was told: neither condemned nor in the trash.
+    #[n(3)]
+    pub is_kept: bool,
 }
 
 /// An owner does not need these any more. The host deletes none before its window is over.
@@ -320,6 +323,47 @@ pub enum LeaseAnswer {
     /// They are not: the inventories have to be compared.
     #[n(1)]
     Differs,
+}
+
+/// What one keeps for the other, as the owner's books have it at the end of a day.
+#[derive(Debug, Clone, Encode, Decode)]
+pub struct AgreeStatement {
+    /// [`crate::community::ledger::SignedStatement`], encoded, with the owner's word.
+    #[n(0)]
+    pub statement: ByteVec,
+}
+message!(AgreeStatement => StatementAnswer, "/v1/peers/statement");
+
+/// The host's books.
+#[derive(Debug, Clone, Encode, Decode)]
+pub struct StatementAnswer {
+    /// The same statement with both words when the books agree; else the host's own, with its word alone.
+    #[n(0)]
+    pub statement: ByteVec,
+}
+
+/// The brake holds deletions up, and the owner's people have looked and want them. Only the recovery kit can say so: what
+/// has taken the box over does not have it.
+#[derive(Debug, Clone, Encode, Decode)]
+pub struct LiftBrake {
+    /// By the recovery key over [`lift_message`].
+    #[n(0)]
+    pub signature: Signature,
+}
+message!(LiftBrake => BrakeLifted, "/v1/peers/lift-brake");
+
+/// For seven days there is no brake.
+#[derive(Debug, Clone, Copy, Encode, Decode)]
+pub struct BrakeLifted {
+    /// Whether it held before.
+    #[n(0)]
+    pub held: bool,
+}
+
+/// What lets a host's brake go: the owner, the host and the TLS connection, so that it counts nowhere else and only once.
+#[must_use]
+pub fn lift_message(community: CommunityId, owner: MemberId, host: MemberId, channel: &[u8; 32]) -> Vec<u8> {
+    encode(&(community, owner, host, ByteArray::from(*channel)))
 }
 
 /// Where the owner's vault stands, to be kept for it.

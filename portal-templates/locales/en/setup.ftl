@@ -304,5 +304,6 @@ audit-member-invited = box invited
 audit-member-admitted = box let in
 audit-member-refused = box sent away
 audit-kit-claimed = recovery kit of a member shown by a blank box
+audit-brake-lifted = deletions go on for a member, by its recovery kit
 audit-member-confirmed = member on a new box confirmed
 audit-member-appointed = member made an admin of the community

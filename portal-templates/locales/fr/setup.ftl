@@ -304,5 +304,6 @@ audit-member-invited = boîtier invité
 audit-member-admitted = boîtier admis
 audit-member-refused = boîtier refusé
 audit-kit-claimed = kit de secours d’un membre présenté par un boîtier vierge
+audit-brake-lifted = les suppressions reprennent pour un membre, avec son kit de secours
 audit-member-confirmed = membre confirmé sur un nouveau boîtier
 audit-member-appointed = membre nommé administrateur de la communauté

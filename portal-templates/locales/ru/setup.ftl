@@ -312,5 +312,6 @@ audit-member-invited = устройство приглашено
 audit-member-admitted = устройство принято
 audit-member-refused = устройству отказано
 audit-kit-claimed = чистое устройство предъявило набор восстановления участника
+audit-brake-lifted = удаления для участника возобновлены по его набору восстановления
 audit-member-confirmed = участник на новом устройстве подтверждён
 audit-member-appointed = участник назначен администратором сообщества

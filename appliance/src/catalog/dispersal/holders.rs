@@ -54,9 +54,13 @@ pub struct Holder {
     pub full_at: Option<UnixMillis>,
     /// Sequence of the newest head that it keeps.
     pub head: Option<u64>,
+    /// When it was last told that this box lives, in counted time.
+    pub leased_at: Option<UnixMillis>,
+    /// Rounds of audits that it answered without a fault.
+    pub audits_passed: u32,
 }
 
-const COLUMNS: &str = "id, member, met_at, full_at, head";
+const COLUMNS: &str = "id, member, met_at, full_at, head, leased_at, audits_passed";
 
 fn holder_from(row: &Row<'_>) -> rusqlite::Result<Holder> {
     let head: Option<i64> = row.get(4)?;
@@ -66,6 +70,8 @@ fn holder_from(row: &Row<'_>) -> rusqlite::Result<Holder> {
         met_at: optional_time_at(row, 2)?,
         full_at: optional_time_at(row, 3)?,
         head: head.and_then(|head| u64::try_from(head).ok()),
+        leased_at: optional_time_at(row, 5)?,
+        audits_passed: row.get(6)?,
     })
 }
 
@@ -124,6 +130,25 @@ pub fn set_full(tx: &Transaction<'_>, holder: HolderRow, at: Option<UnixMillis>)
 pub fn set_head(tx: &Transaction<'_>, holder: HolderRow, sequence: u64) -> Result<(), CatalogError> {
     let sequence = i64::try_from(sequence).unwrap_or(i64::MAX);
     tx.prepare_cached("UPDATE holder SET head = ?2 WHERE id = ?1")?.execute(params![holder, sequence])?;
+    Ok(())
+}
+
+/// Notes when a member was told that this box lives, in counted time.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn set_leased(tx: &Transaction<'_>, holder: HolderRow, at: UnixMillis) -> Result<(), CatalogError> {
+    tx.prepare_cached("UPDATE holder SET leased_at = ?2 WHERE id = ?1")?.execute(params![holder, at.0])?;
+    Ok(())
+}
+
+/// Counts a round of audits that a member answered without a fault.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn count_passed(tx: &Transaction<'_>, holder: HolderRow) -> Result<(), CatalogError> {
+    let sql = "UPDATE holder SET audits_passed = min(audits_passed + 1, 1000000) WHERE id = ?1";
+    tx.prepare_cached(sql)?.execute([holder])?;
     Ok(())
 }
 

@@ -128,6 +128,8 @@ actions! {
     MemberRefused => "member-refused",
     /// A blank box has shown the recovery kit of a member.
     KitClaimed => "kit-claimed",
+    /// A member's people let the brake go that held deletions of its data up.
+    BrakeLifted => "brake-lifted",
     /// The defaults of a bundle were set.
     BundleApplied => "bundle-applied",
     /// Another address of the box was tried.

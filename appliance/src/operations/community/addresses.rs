@@ -8,6 +8,7 @@ use datis_engine::wire::peers::PEER_BATCH_MAX;
 use minicbor::bytes::ByteVec;
 
 use super::super::Site;
+use super::super::hosting::given_bytes;
 use super::CommunityError;
 use crate::catalog::CatalogError;
 use crate::catalog::community;
@@ -19,6 +20,7 @@ use crate::catalog::community;
 pub(crate) fn announce(site: &Site, addresses: Vec<Address>) -> Result<(), CommunityError> {
     let known = site.in_community()?;
     let now = site.clock.now();
+    let gives_bytes = Some(given_bytes(site)?);
     let written = site.catalog.writer().write(|tx| {
         let record = AddressRecord {
             version: VERSION,
@@ -28,6 +30,7 @@ pub(crate) fn announce(site: &Site, addresses: Vec<Address>) -> Result<(), Commu
             sequence: community::next_address_sequence(tx, now)?,
             ttl: TTL_DEFAULT,
             issued_at: now,
+            gives_bytes,
         };
         community::set_record(tx, &known.me, &record.sign(&site.vault.device_key).encode(), now)
     });
@@ -88,9 +91,20 @@ pub(super) fn take(site: &Site, records: &[ByteVec]) -> Result<(), CommunityErro
 /// # Errors
 /// [`CommunityError`].
 pub(crate) fn places_of(site: &Site, member: MemberId) -> Result<Vec<Address>, CommunityError> {
+    Ok(record_of(site, member)?.map(|record| record.addresses).unwrap_or_default())
+}
+
+/// What a member said last that it gives to the others, in bytes; `None`: it has not said so.
+///
+/// # Errors
+/// [`CommunityError`].
+pub(crate) fn given_by(site: &Site, member: MemberId) -> Result<Option<u64>, CommunityError> {
+    Ok(record_of(site, member)?.and_then(|record| record.gives_bytes))
+}
+
+fn record_of(site: &Site, member: MemberId) -> Result<Option<AddressRecord>, CommunityError> {
     let known = site.in_community()?;
     let records = site.catalog.reader().read(|tx| community::records(tx))?;
     let record = records.iter().find(|(of, ..)| *of == member);
-    let record = record.and_then(|(_, bytes, _)| AddressRecord::verify(bytes, known.roster()).ok());
-    Ok(record.map(|record| record.addresses).unwrap_or_default())
+    Ok(record.and_then(|(_, bytes, _)| AddressRecord::verify(bytes, known.roster()).ok()))
 }

@@ -9,6 +9,7 @@ mod exchange;
 mod overview;
 #[cfg(test)]
 mod tests;
+mod worries;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -19,10 +20,10 @@ use datis_engine::community::roster::{Pinned, Rights, Roster, Standing};
 use datis_engine::format::FormatError;
 use datis_engine::ids::MemberId;
 use datis_engine::keys::PublicKey;
-use datis_engine::units::UnixMillis;
+use datis_engine::units::{Seconds, UnixMillis};
 
 pub use addresses::kit_community;
-pub(crate) use addresses::{announce, places_of};
+pub(crate) use addresses::{announce, given_by, places_of};
 pub(crate) use asked::{answer_again, answer_claim, answer_exchange, answer_join};
 pub(crate) use claims::KitClaims;
 pub use coming_in::{
@@ -31,6 +32,7 @@ pub use coming_in::{
 };
 pub(crate) use exchange::{learn, question};
 pub use overview::{MemberState, MemberView, Overview, overview};
+pub use worries::{Worry, Wrong, worries};
 
 use super::{OperationError, Site};
 use crate::catalog::CatalogError;
@@ -129,6 +131,13 @@ impl Community {
             Pinned::Current(member) => Some(member.id),
             Pinned::Revoked(_) | Pinned::Unknown => None,
         }
+    }
+
+    /// For how long this box has known a member.
+    #[must_use]
+    pub fn time_in(&self, member: MemberId, now: UnixMillis) -> Seconds {
+        let admitted = self.roster().member(member).map_or(now, |member| self.seen_at(member.admitted));
+        Seconds(u64::try_from(now.0.saturating_sub(admitted.0) / 1_000).unwrap_or(0))
     }
 
     /// The others that are in, by id.

@@ -4,6 +4,7 @@
 //! [`condemned_for`]), do it, and say what came of it ([`note_receipts`], [`note_lost`], [`note_head_kept`]). A shard is written
 //! down before it is sent, and counts once its member's signed receipt is here. Decision 0030.
 
+mod books;
 mod group;
 mod heads;
 mod map;
@@ -12,6 +13,9 @@ mod spreading;
 mod standing;
 mod status;
 
+pub use books::{
+    Difference, StatementRefusal, condemnable, differences, leases_due, note_leased, note_statement, statement_for,
+};
 pub use group::{choose_group, forget_leavers};
 pub use heads::{AdoptHeadError, HeadSettled, adopt_head, head_for, next_head, note_head_kept, settle_head};
 pub use map::{is_map_due, next_map_part, place_of};

@@ -71,6 +71,9 @@ fn step(
     let mut peer = replay(met_at, holders::events(tx, row)?);
     let effects = peer.step(now, event);
     let presence = peer.presence(now);
+    if matches!(event, Event::Round(round) if round.good > 0 && round.lost == 0 && round.absent == 0) {
+        holders::count_passed(tx, row)?;
+    }
     let missed = matches!(event, Event::Round(round) if round.good == 0 && round.lost == 0);
     if presence.standing == Standing::Ok && presence.counts && !missed {
         // Nothing is left of what was before.

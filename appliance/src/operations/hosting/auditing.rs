@@ -57,7 +57,8 @@ fn try_audit(site: &Site, peer: &Peer, message: &Audit) -> Result<Audited, Failu
         return Err(Failure::refuse(RefusalCode::Malformed, sentence));
     }
     if !missing.is_empty() {
-        return Ok(Audited::NotFound(unique(missing)));
+        let all_is_known = site.hosted.is_compared();
+        return Ok(if all_is_known { Audited::NotFound(unique(missing)) } else { Audited::Unavailable });
     }
     let looked = Look { store: &store, peer, lens: &lens };
     let answered = if message.with_proofs { looked.proofs(ranges) } else { looked.digest(&message.nonce, ranges) };

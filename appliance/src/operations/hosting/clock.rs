@@ -58,7 +58,7 @@ impl HostClock {
 
     /// Lets so many days pass, as if the box had looked at its clock on each of them.
     #[cfg(test)]
-    pub(super) fn pass_days(&self, days: u64) {
+    pub(in crate::operations::hosting) fn pass_days(&self, days: u64) {
         for _ in 0..days {
             self.passed.fetch_add(86_400_000, Ordering::SeqCst);
             self.look();

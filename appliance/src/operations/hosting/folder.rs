@@ -15,8 +15,6 @@ use super::super::site::{Site, lock};
 use crate::catalog::{CatalogError, hosting};
 
 const MARKER: &str = "datis-hosted";
-/// What a member may store where the size of the disk is unknown.
-const QUOTA_UNKNOWN: u64 = 0;
 
 /// The folder, opened when it is first needed and again after it was away.
 pub(crate) struct Folder {
@@ -105,13 +103,14 @@ impl Folder {
         self.path.join(MARKER).exists()
     }
 
-    /// What each member may store here, in bytes.
-    pub(super) fn quota(&self, site: &Site) -> u64 {
-        site.limits.hosted_bytes_per_member.unwrap_or_else(|| {
-            let open = lock(&self.open).clone();
-            let space = open.and_then(|store| store.space().ok().flatten());
-            space.map_or(QUOTA_UNKNOWN, |space| space.total_bytes / 4)
-        })
+    /// The size of the disk that the folder is on, in bytes; before there is one, of the disk with the packs.
+    pub(super) fn disk_bytes(&self, site: &Site) -> Result<Option<u64>, OperationError> {
+        let open = lock(&self.open).clone();
+        let space = match open {
+            Some(store) => store.space()?,
+            None => site.store.space()?,
+        };
+        Ok(space.map(|space| space.total_bytes))
     }
 
     /// Whether `more` bytes leave the reserve of the disk untouched.

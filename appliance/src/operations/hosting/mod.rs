@@ -7,10 +7,12 @@
 //! called lost. Times are counted time ([`clock`]). Source: mutual-backup 4.5, 4.7, 4.8.
 
 mod auditing;
+mod books;
 mod clock;
 mod folder;
 mod keeping;
 mod receiving;
+mod share;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
@@ -19,13 +21,14 @@ mod tidying;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use datis_engine::community::roster::Rights;
 use datis_engine::ids::{MemberId, ShardId};
 use datis_engine::keys::PublicKey;
-use datis_engine::life::hosting::{HeldShard, Hosting, Window};
+use datis_engine::life::hosting::{Fate, HeldShard, Hosting, Window};
 use datis_engine::store::{ObjectName, PackStore, StoreError};
 use datis_engine::units::{Seconds, UnixMillis};
 use datis_engine::wire::peers::{ListShards, ListedShard, PEER_BATCH_MAX, ShardPage};
@@ -38,8 +41,11 @@ use crate::catalog::{Catalog, CatalogError, OwnerRow, hosting};
 use crate::config::DataDir;
 
 pub use auditing::audit;
+pub(crate) use books::day_of;
+pub use books::{agree_statement, lift_brake};
 pub use keeping::{condemn, keep_head, list_heads, renew_lease};
 pub use receiving::{PieceIntake, offer_shard, receive_piece};
+pub(crate) use share::given_bytes;
 pub use tidying::{HostingReport, OwnerReport, hosted_for, hosting_step};
 
 use clock::HostClock;
@@ -98,7 +104,7 @@ pub(crate) struct Hosted {
     /// Shards to which somebody is appending.
     receiving: Mutex<HashSet<(MemberId, ShardId)>>,
     /// Whether the files were compared with the catalog since the start.
-    is_compared: std::sync::atomic::AtomicBool,
+    is_compared: AtomicBool,
 }
 
 /// `None`: to be read from the catalog.
@@ -111,6 +117,8 @@ struct Owner {
     hosting: Hosting,
     /// Shards that were offered or of which a part is here.
     coming: BTreeMap<ShardId, Coming>,
+    /// When it was reckoned what the owner may keep here.
+    quota_at: Instant,
 }
 
 /// A shard that is not here as a whole.
@@ -132,8 +140,19 @@ impl Hosted {
             clock: HostClock::new(saved, clock),
             owners: Mutex::default(),
             receiving: Mutex::default(),
-            is_compared: std::sync::atomic::AtomicBool::new(false),
+            is_compared: AtomicBool::new(false),
         })
+    }
+
+    /// Whether all that stands in the folder is in the catalog. Until then nothing is called missing: the catalog may have been
+    /// made anew.
+    fn is_compared(&self) -> bool {
+        self.is_compared.load(Ordering::SeqCst)
+    }
+
+    #[cfg(test)]
+    fn set_compared(&self) {
+        self.is_compared.store(true, Ordering::SeqCst);
     }
 
     fn slot(&self, member: MemberId) -> Slot {
@@ -147,7 +166,7 @@ impl Owner {
             let Some((row, state)) = hosting::owner(tx, &member)? else { return Ok(None) };
             Ok::<_, CatalogError>(Some((row, state, hosting::shards(tx, row)?)))
         })?;
-        let quota = site.hosted.folder.quota(site);
+        let quota = share::quota_of(site, member)?;
         let (row, hosting) = match saved {
             Some((row, state, shards)) => (Some(row), Hosting::from_saved(member, quota, state, shards)),
             None => (None, Hosting::begin(member, quota, site.counted_now())),
@@ -159,7 +178,7 @@ impl Owner {
                 coming.insert(part.shard, Coming { len, window: None, at: Instant::now() });
             }
         }
-        Ok(Self { row, hosting, coming })
+        Ok(Self { row, hosting, coming, quota_at: Instant::now() })
     }
 
     /// Saves the owner's state and what stands for `ids`; the answer may be given when this returns.
@@ -190,8 +209,8 @@ impl Owner {
         Ok(())
     }
 
-    fn held(&self, id: &ShardId) -> Result<&HeldShard, Failure> {
-        self.hosting.get(id).ok_or_else(|| not_here().into())
+    fn held(&self, site: &Site, id: &ShardId) -> Result<&HeldShard, Failure> {
+        self.hosting.get(id).ok_or_else(|| not_here(site).into())
     }
 }
 
@@ -214,7 +233,10 @@ impl Site {
             Some(owner) => owner,
             None => Owner::read(self, member)?,
         };
-        owner.hosting.set_quota(self.hosted.folder.quota(self));
+        if owner.quota_at.elapsed() > QUOTA_HOLDS {
+            owner.hosting.set_quota(share::quota_of(self, member)?);
+            owner.quota_at = Instant::now();
+        }
         let done = work(&mut owner);
         if !matches!(done, Err(Failure::Fault(_))) {
             *slot = Some(owner);
@@ -228,7 +250,7 @@ impl Site {
 /// # Errors
 /// [`RefusalCode::NotFound`]; [`Refusal`].
 pub fn shard_len(site: &Site, peer: &Peer, shard: ShardId) -> Result<u32, Refusal> {
-    site.with_owner(peer.member, |owner| Ok(owner.held(&shard)?.len)).map_err(|failure| site.refusal(failure))
+    site.with_owner(peer.member, |owner| Ok(owner.held(site, &shard)?.len)).map_err(|failure| site.refusal(failure))
 }
 
 /// Bytes of a shard that is here for the asking member. What is in the trash is still read.
@@ -241,7 +263,7 @@ pub fn read_shard(site: &Site, peer: &Peer, shard: ShardId, range: Range<u32>) -
 }
 
 fn try_read(site: &Site, peer: &Peer, shard: ShardId, range: Range<u32>) -> Result<Vec<u8>, Failure> {
-    let len = site.with_owner(peer.member, |owner| Ok(owner.held(&shard)?.len))?;
+    let len = site.with_owner(peer.member, |owner| Ok(owner.held(site, &shard)?.len))?;
     if range.start > range.end || range.end > len {
         let sentence = format!("the shard has {len} bytes, not those from {} to {}", range.start, range.end);
         return Err(Failure::refuse(RefusalCode::Malformed, sentence));
@@ -253,7 +275,7 @@ fn try_read(site: &Site, peer: &Peer, shard: ShardId, range: Range<u32>) -> Resu
         Err(StoreError::Absent { .. }) => {
             // The disk may have gone between both looks.
             site.hosted.folder.store(site)?;
-            Err(not_here().into())
+            Err(not_here(site).into())
         }
         Err(StoreError::Short { .. }) => {
             Err(Failure::refuse(RefusalCode::Damaged, "the shard is damaged on the box that keeps it"))
@@ -262,22 +284,43 @@ fn try_read(site: &Site, peer: &Peer, shard: ShardId, range: Range<u32>) -> Resu
     }
 }
 
-fn not_here() -> Refusal {
-    Refusal::new(RefusalCode::NotFound, "the box keeps no such shard for this member")
+fn not_here(site: &Site) -> Refusal {
+    if site.hosted.is_compared() {
+        Refusal::new(RefusalCode::NotFound, "the box keeps no such shard for this member")
+    } else {
+        still_looking()
+    }
+}
+
+fn still_looking() -> Refusal {
+    let sentence =
+        "the box still looks through what it keeps for others and cannot say what is not there; ask again later";
+    Refusal::new(RefusalCode::Busy, sentence)
 }
 
 /// What is here for the asking member, by id, with what is condemned or in the trash: all of it can be read.
 ///
 /// # Errors
-/// [`Refusal`].
+/// [`RefusalCode::Busy`] while the box does not know all that it has; [`Refusal`].
 pub fn list_shards(site: &Site, peer: &Peer, message: &ListShards) -> Result<ShardPage, Refusal> {
+    if !site.hosted.is_compared() {
+        return Err(still_looking());
+    }
     let listed = site.with_owner(peer.member, |owner| {
         let page = owner.hosting.inventory(message.after, PEER_BATCH_MAX);
-        let listed = page.map(|(id, held)| ListedShard { shard: *id, len: held.len, received_at: held.received_at });
+        let listed = page.map(|(id, held)| ListedShard {
+            shard: *id,
+            len: held.len,
+            received_at: held.received_at,
+            is_kept: held.fate == Fate::Kept,
+        });
         Ok(ShardPage { shards: listed.collect() })
     });
     listed.map_err(|failure| site.refusal(failure))
 }
+
+/// What an owner may keep here is reckoned again after this time.
+const QUOTA_HOLDS: Duration = Duration::from_secs(60);
 
 /// A part of a shard of which nothing more comes is kept for so long.
 const PART_KEPT: Seconds = Seconds(7 * 86_400);

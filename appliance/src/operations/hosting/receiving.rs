@@ -135,7 +135,7 @@ impl Owner {
             }
         }
         self.save(site, &[shard])?;
-        let received_at = self.held(&shard)?.received_at;
+        let received_at = self.held(site, &shard)?.received_at;
         let community = site
             .community()
             .ok_or_else(|| Refusal::new(RefusalCode::UnknownMachine, "the box belongs to no community any more"))?;

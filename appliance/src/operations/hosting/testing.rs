@@ -118,3 +118,36 @@ pub(crate) fn keep(site: &Arc<Site>, peer: &Peer, shard: ShardId, bytes: &[u8]) 
     let receipt = piece.finish().expect("finish").expect("the last byte is there");
     ShardReceipt::verify(&receipt, &site.vault.device_key.public_key()).expect("receipt")
 }
+
+/// Lets counted time pass.
+pub(crate) fn pass_days(site: &Site, days: u64) {
+    site.hosted.clock.pass_days(days);
+}
+
+/// Two boxes in one community, which `host` has founded and `owner` was let into: their recovery keys.
+pub(crate) fn join_two(host: &Site, owner: &Site) -> (SigningKey, SigningKey) {
+    let (host_kit, owner_kit) = (new_key(), new_key());
+    let founder = admission("host", &host.vault.device_key, &host_kit);
+    let founding = Change::Found {
+        name: "Quartier".parse().expect("name"),
+        founder: Box::new(founder),
+        removal_threshold: 1,
+        window_days: 30,
+    };
+    let first = signed(Log::founding(UnixMillis(1), founding), &[&host.vault.device_key, &host_kit]);
+    let mut log = Log::begin(first).expect("founding");
+    let admission = admission("owner", &owner.vault.device_key, &owner_kit);
+    let consent = admission.consent(log.community(), &owner.vault.device_key, &owner_kit);
+    let change = Change::Admit { admission: Box::new(admission), consent: Box::new(consent) };
+    let entry = signed(log.draft(UnixMillis(2), change), &[&host.vault.device_key]);
+    log.append(entry).expect("admission");
+    for (site, kit) in [(host, &host_kit), (owner, &owner_kit)] {
+        enter_for_tests(site, &log, kit.public_key().member_id());
+    }
+    (host_kit, owner_kit)
+}
+
+/// Forgets what is in memory, as a restart does.
+pub(crate) fn forget(site: &Site) {
+    super::lock(&site.hosted.owners).clear();
+}

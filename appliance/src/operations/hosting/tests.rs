@@ -23,15 +23,18 @@ use super::*;
 
 fn started() -> (TestBox, Circle) {
     let mut test = TestBox::start();
-    test.limits.hosted_bytes_per_member = Some(10 << 20);
+    test.limits.given_bytes = Some(80 << 20);
     test.restart();
     let circle = Circle::around(test.site());
+    // There is nothing in the folder that the catalog does not know.
+    test.site().hosted.set_compared();
     (test, circle)
 }
 
 fn restart(test: &mut TestBox, circle: &Circle) {
     test.restart();
     circle.enter(test.site());
+    test.site().hosted.set_compared();
 }
 
 fn range(shard: ShardId, start: u32, len: u32) -> AuditRange {
@@ -248,7 +251,8 @@ fn shards_of_others_are_neither_read_nor_found_nor_condemned() {
 #[test]
 fn more_than_the_quota_is_not_taken_and_what_is_here_is_not_touched() {
     let mut test = TestBox::start();
-    test.limits.hosted_bytes_per_member = Some(100_000);
+    // In three there are two places, and a quarter is for who is new.
+    test.limits.given_bytes = Some(800_000);
     test.restart();
     let circle = Circle::around(test.site());
     let site = test.site();
@@ -263,7 +267,7 @@ fn more_than_the_quota_is_not_taken_and_what_is_here_is_not_touched() {
     assert!(matches!(offer(site, &circle.other.peer(site), b, 40_000), ShardOffer::Send { .. }), "each has its own");
 
     test.limits.disk_reserve = Some(u64::MAX / 2);
-    test.limits.hosted_bytes_per_member = None;
+    test.limits.given_bytes = None;
     restart(&mut test, &circle);
     assert!(matches!(offer(test.site(), &peer, b, 40_000), ShardOffer::NoRoom));
 }
@@ -347,9 +351,13 @@ fn what_stands_in_the_folder_without_a_row_is_entered_again() {
         Ok::<_, CatalogError>(())
     });
     emptied.expect("empty");
-    restart(&mut test, &circle);
+    test.restart();
+    circle.enter(test.site());
     let site = test.site();
-    assert!(listed(site, &peer).is_empty());
+    // Until it has looked, nothing is called missing.
+    assert_eq!(list_shards(site, &peer, &ListShards { after: None }).expect_err("unknown").code, RefusalCode::Busy);
+    assert_eq!(read_shard(site, &peer, id, 0..10).expect_err("unknown").code, RefusalCode::Busy);
+    assert!(matches!(ask(site, &peer, &[range(id, 0, 16_384)], false), Audited::Unavailable));
     assert_eq!(hosting_step(site).expect("step").entered, 1);
     assert_eq!(read_shard(site, &peer, id, 0..20_000).expect("read"), bytes);
     assert_eq!(hosting_step(site).expect("step").entered, 0);

@@ -114,6 +114,11 @@ fn path_of(alert: &Alert) -> String {
         AlertKind::DamagedPacks | AlertKind::DiskFull | AlertKind::DiskLow | AlertKind::Certificate => {
             "/system".to_owned()
         }
+        AlertKind::PeerSuspect
+        | AlertKind::PeerAbsent
+        | AlertKind::DeletionsFrozen
+        | AlertKind::OwnerSilent
+        | AlertKind::BooksDiffer => "/peers".to_owned(),
     }
 }
 

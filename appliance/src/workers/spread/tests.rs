@@ -20,7 +20,8 @@ use datis_engine::outside::stripes::StripeRef;
 use datis_engine::store::{ObjectKind, ObjectName};
 use datis_engine::units::UnixMillis;
 use datis_engine::wire::peers::{
-    Audit, Audited, Condemn, Condemned, HeadKept, KeepHead, OfferShard, ShardOffer, ShardReceipt,
+    AgreeStatement, Audit, Audited, Condemn, Condemned, HeadKept, KeepHead, LeaseAnswer, ListShards, OfferShard,
+    RenewLease, ShardOffer, ShardPage, ShardReceipt, StatementAnswer,
 };
 
 use super::super::audit;
@@ -249,6 +250,19 @@ impl Line for InMemory {
             answer.add(range.shard, start, &host.shards[&range.shard][start..end]);
         }
         Ok(Audited::Digest(answer.finish().into()))
+    }
+
+    // Books are compared with boxes that have some: see `super::super::books`.
+    fn renew_lease(&mut self, _: &RenewLease) -> Result<LeaseAnswer, LineError> {
+        Err(LineError::Refused("no books".to_owned()))
+    }
+
+    fn list_shards(&mut self, _: &ListShards) -> Result<ShardPage, LineError> {
+        Err(LineError::Refused("no books".to_owned()))
+    }
+
+    fn agree_statement(&mut self, _: &AgreeStatement) -> Result<StatementAnswer, LineError> {
+        Err(LineError::Refused("no books".to_owned()))
     }
 }
 
