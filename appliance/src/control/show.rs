@@ -112,6 +112,12 @@ fn write_status(out: &mut String, status: &Status) -> std::fmt::Result {
 fn write_outside(out: &mut String, outside: &DispersalStatus, now: i64) -> std::fmt::Result {
     let Some(scheme) = &outside.scheme else { return writeln!(out, "Outside: nothing yet") };
     writeln!(out, "Outside, as {scheme}")?;
+    if outside.thin_packs > 0 {
+        writeln!(out, "  {} packs have less outside than they should; it is made again", outside.thin_packs)?;
+    }
+    if outside.beyond_reach_packs > 0 {
+        writeln!(out, "  {} packs could not be brought back by the other boxes now", outside.beyond_reach_packs)?;
+    }
     let ago = |at: Option<i64>| at.map_or("never".to_owned(), |at| figures::ago(Ago::between(at, now)));
     for machine in &outside.machines {
         writeln!(

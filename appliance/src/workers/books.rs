@@ -6,7 +6,7 @@
 use datis_engine::community::ledger::Agreement;
 use datis_engine::ids::MemberId;
 use datis_engine::wire::peers::{
-    AgreeStatement, Condemn, LeaseAnswer, ListShards, ListedShard, PEER_BATCH_MAX, RenewLease,
+    AgreeStatement, Condemn, LeaseAnswer, ListShards, ListedShard, PEER_BATCH_MAX, RenewLease, Wish,
 };
 
 use super::audit;
@@ -107,12 +107,12 @@ fn settle<L: Lines>(
         audit::confirm(site, lines, member, believed, missing)?;
     }
     for shards in condemned.chunks(PEER_BATCH_MAX) {
-        line.condemn(&Condemn { shards: shards.to_vec(), spare: true })?;
+        line.condemn(&Condemn { shards: shards.to_vec(), wish: Wish::Spare })?;
     }
     if !unknown.is_empty() && dispersal::condemnable(site)? {
         tracing::info!(peer = %member, shards = unknown.len(), "A peer keeps what nothing needs any more; it is condemned");
         for shards in unknown.chunks(PEER_BATCH_MAX) {
-            line.condemn(&Condemn { shards: shards.to_vec(), spare: false })?;
+            line.condemn(&Condemn { shards: shards.to_vec(), wish: Wish::DeleteWithinBrake })?;
         }
     }
     Ok(())
@@ -128,6 +128,8 @@ mod tests {
     use datis_engine::format::{decode_all, encode};
     use datis_engine::ids::ShardId;
     use datis_engine::keys::{SigningContext, SigningKey};
+    use datis_engine::life::audit::Round;
+    use datis_engine::life::peer::Event;
     use datis_engine::store::ObjectName;
     use datis_engine::wire::peers::{
         Audit, Audited, Condemned, HeadKept, KeepHead, LiftBrake, OfferShard, ShardOffer, ShardPage, StatementAnswer,
@@ -290,13 +292,32 @@ mod tests {
     }
 
     #[test]
+    fn what_was_safe_outside_is_said_to_be_so_only_as_long_as_enough_members_answer() {
+        let pair = Pair::start();
+        let site = pair.owner.site();
+        let status = || dispersal::dispersal_status(site).expect("status");
+        assert_eq!((status().thin_packs, status().beyond_reach_packs), (0, 0));
+        let member = pair.circle().fellows[0].member;
+        let silent = || dispersal::note_peer(site, &member, Event::Round(Round { good: 0, lost: 0, absent: 10 }));
+        silent().expect("noted");
+        pass_days(site, 1);
+        silent().expect("noted");
+        assert_eq!(status().beyond_reach_packs, 0, "it may be back in a moment");
+        pass_days(site, 4);
+        silent().expect("noted");
+        let packs: u64 = status().machines.iter().map(|machine| machine.packs_needed).sum();
+        assert_eq!((status().thin_packs, status().beyond_reach_packs), (0, packs), "one copy, and it is away");
+        assert!(packs > 0);
+    }
+
+    #[test]
     fn what_nothing_needs_is_condemned_after_two_days_and_what_is_needed_is_spared() {
         let pair = Pair::start();
         let (extra, bytes) = shard(1_000, 9);
         keep(pair.host.site(), &pair.peer(), extra, &bytes);
         let needed = pair.held().into_iter().find(|id| *id != extra).expect("one");
         // A list that the owner knows nothing of, by whoever had its box for a moment.
-        let condemn = Condemn { shards: vec![needed], spare: false };
+        let condemn = Condemn { shards: vec![needed], wish: Wish::Delete };
         let condemned = hosting::condemn(pair.host.site(), &pair.peer(), &condemn).expect("condemn");
         assert_eq!(condemned.noted, 1);
         pair.compare();
@@ -313,7 +334,8 @@ mod tests {
     fn only_the_recovery_kit_lets_the_brake_go_and_only_on_the_connection_that_it_signed_for() {
         let pair = Pair::start();
         let (host, peer) = (pair.host.site(), pair.peer());
-        let frozen = hosting::condemn(host, &peer, &Condemn { shards: pair.held(), spare: false }).expect("condemn");
+        let frozen =
+            hosting::condemn(host, &peer, &Condemn { shards: pair.held(), wish: Wish::Delete }).expect("condemn");
         assert!(frozen.frozen_until.is_some());
         let me = host.community().expect("community").me;
         let community = host.community().expect("community").log.community();
@@ -329,7 +351,8 @@ mod tests {
         assert!(hosted_for(host).expect("hosted")[0].frozen_until.is_some());
         assert!(lift(&pair.owner_kit, &[1; 32]).expect("the kit").held);
         assert!(hosted_for(host).expect("hosted")[0].frozen_until.is_none());
-        let condemned = hosting::condemn(host, &peer, &Condemn { shards: pair.held(), spare: false }).expect("condemn");
+        let condemned =
+            hosting::condemn(host, &peer, &Condemn { shards: pair.held(), wish: Wish::Delete }).expect("condemn");
         assert!(condemned.frozen_until.is_none() && condemned.noted > 0);
     }
 }

@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, Sender};
 use bytes::Bytes;
 use datis_engine::community::signed::Signed;
 use datis_engine::ids::{MemberId, PackId, ShardId};
-use datis_engine::wire::peers::{Condemn, Condemned, KeepHead, OfferShard, ShardOffer};
+use datis_engine::wire::peers::{Condemn, Condemned, KeepHead, OfferShard, ShardOffer, Wish};
 
 use super::lines::{Line, LineError, Lines};
 use crate::operations::dispersal::{Place, Received};
@@ -117,8 +117,10 @@ fn run(line: &mut impl Line, errand: &Errand, window_days: u16, stop: &AtomicBoo
             Ok(Outcome::HeadKept(kept.sequence))
         }
         Errand::Condemn(shards) => {
-            let answer = line.condemn(&Condemn { shards: shards.clone(), spare: false })?;
-            Ok(Outcome::Condemned(shards.clone(), answer))
+            let wish = Wish::DeleteWithinBrake;
+            let answer = line.condemn(&Condemn { shards: shards.clone(), wish })?;
+            let dealt_with = shards.iter().take(answer.taken as usize).copied().collect();
+            Ok(Outcome::Condemned(dealt_with, answer))
         }
     }
 }
@@ -141,7 +143,7 @@ fn deliver(
     let from = match line.offer(&OfferShard { shard, len: total, window_days })? {
         ShardOffer::Held { receipt } => {
             // It may have been told once that nobody needs it.
-            line.condemn(&Condemn { shards: vec![shard], spare: true })?;
+            line.condemn(&Condemn { shards: vec![shard], wish: Wish::Spare })?;
             return Ok(Delivered::Receipt(receipt));
         }
         ShardOffer::Send { from } => from as usize,

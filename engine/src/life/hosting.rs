@@ -13,7 +13,7 @@
 //!
 //! Silence deletes nothing: after [`SILENCE_MAX`] people are asked. Source: mutual-backup 4.7, 4.8.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound;
 
 use super::clock::since;
@@ -329,9 +329,31 @@ impl Hosting {
         count
     }
 
-    /// How many bytes may be condemned now without pulling the brake. Honest owners ask before they condemn.
+    /// How many of a list, from the first on, can be condemned now without pulling the brake. Honest owners send lists that wait
+    /// for their turn, so that only somebody else pulls it.
+    #[must_use]
+    pub fn fitting(&self, now: UnixMillis, ids: &[ShardId]) -> usize {
+        if self.frozen_until(now).is_some() {
+            return 0;
+        }
+        let mut left = self.condemnable_bytes(now);
+        let mut counted = BTreeSet::new();
+        let fits = |id: &&ShardId| {
+            let is_new = self.is_kept(id) && counted.insert(**id);
+            let len = if is_new { self.shards.get(id).map_or(0, |shard| u64::from(shard.len)) } else { 0 };
+            let fits = len <= left;
+            left = left.saturating_sub(len);
+            fits
+        };
+        ids.iter().take_while(fits).count()
+    }
+
+    /// How many bytes may be condemned now without pulling the brake.
     #[must_use]
     pub fn condemnable_bytes(&self, now: UnixMillis) -> u64 {
+        if self.waived_until.is_some_and(|until| now < until) {
+            return u64::MAX;
+        }
         (self.held_bytes / 100 * BRAKE_PERCENT).saturating_sub(self.recently_condemned(now))
     }
 
@@ -593,8 +615,11 @@ mod tests {
         let mut hosting = hosting(100);
         assert!(matches!(hosting.condemn(days(85), &all(9)), Condemned::Taken { shards: 9, .. }));
         assert_eq!(hosting.condemnable_bytes(days(85)), u64::from(MIB), "one more");
+        assert_eq!(hosting.fitting(days(85), &all(100)), 10, "nine that are condemned, and the one more");
+        assert_eq!(hosting.fitting(days(85), &[shard(20), shard(20), shard(21)]), 2, "none is counted twice");
         let until = days(86 + 14);
         let pulled = hosting.condemn(days(86), &all(100));
+        assert_eq!(hosting.fitting(days(87), &all(9)), 0);
         assert_eq!(pulled, Condemned::BrakePulled { until, condemned_bytes: 100 << 20 });
         assert_eq!(hosting.condemn(days(99), &[shard(50)]), Condemned::Frozen { until });
         assert_eq!(hosting.tick(days(99)), [], "these would have been due before the brake");

@@ -288,11 +288,26 @@ pub struct Condemn {
     /// At most [`PEER_BATCH_MAX`].
     #[n(0)]
     pub shards: Vec<ShardId>,
-    /// It needs them after all.
+    /// What is to become of them.
     #[n(1)]
-    pub spare: bool,
+    pub wish: Wish,
 }
 message!(Condemn => Condemned, "/v1/peers/condemn");
+
+/// What an owner wants to become of shards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum Wish {
+    /// It does not need them. A list that is longer than the brake allows pulls it.
+    #[n(0)]
+    Delete,
+    /// The same for as many of them, from the first on, as do not pull the brake. The rest is sent again when days have passed.
+    #[n(1)]
+    DeleteWithinBrake,
+    /// It needs them after all.
+    #[n(2)]
+    Spare,
+}
 
 /// What the host does with it.
 #[derive(Debug, Clone, Copy, Encode, Decode)]
@@ -300,6 +315,9 @@ pub struct Condemned {
     /// How many it took down.
     #[n(0)]
     pub noted: u32,
+    /// How many of the list, from the first on, it has dealt with.
+    #[n(2)]
+    pub taken: u32,
     /// Deletions rest until then: more was condemned in a week than is usual.
     #[n(1)]
     pub frozen_until: Option<UnixMillis>,

@@ -184,6 +184,16 @@ external-none = Not set up yet
 external-none-text = No other box keeps a copy of this one. If this site burns down, its backups burn with it.
 external-good = Safe
 external-good-text = { $n } of { $all } packs are with other boxes. They give this box back if the site burns down.
+external-thin = Made again
+external-thin-text = { $n ->
+    [one] { $n } pack has less outside than it should; it is made again.
+   *[other] { $n } packs have less outside than they should; it is made again.
+}
+external-short = Not protected
+external-short-text = { $n ->
+    [one] { $n } pack could not be brought back by the other boxes now. See on the page Other boxes which of them do not answer.
+   *[other] { $n } packs could not be brought back by the other boxes now. See on the page Other boxes which of them do not answer.
+}
 external-begun = Being set up
 external-begun-text = This box is in a community; nothing of it can be given back from there yet.
 external-behind = Catching up

@@ -184,6 +184,16 @@ external-none = Pas encore configuré
 external-none-text = Aucun autre boîtier ne garde de copie de celui-ci. Si ce site brûle, ses sauvegardes brûlent avec lui.
 external-good = En sécurité
 external-good-text = { $n } paquets sur { $all } sont chez d’autres boîtiers. Ils rendent ce boîtier si le site brûle.
+external-thin = En réparation
+external-thin-text = { $n ->
+    [one] { $n } paquet est moins protégé à l’extérieur que prévu ; il est refait.
+   *[other] { $n } paquets sont moins protégés à l’extérieur que prévu ; ils sont refaits.
+}
+external-short = Non protégé
+external-short-text = { $n ->
+    [one] { $n } paquet ne pourrait pas être rendu par les autres boîtiers en ce moment. La page Autres boîtiers montre lesquels ne répondent pas.
+   *[other] { $n } paquets ne pourraient pas être rendus par les autres boîtiers en ce moment. La page Autres boîtiers montre lesquels ne répondent pas.
+}
 external-begun = En préparation
 external-begun-text = Ce boîtier est dans une communauté ; rien ne peut encore en revenir.
 external-behind = En cours

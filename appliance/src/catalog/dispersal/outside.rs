@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::stripes::{self, Stripe};
 use crate::catalog::values::{bytes_at, column_size, optional_time_at, size_at, time_at};
-use crate::catalog::{CatalogError, MachineRow, StripeRow};
+use crate::catalog::{CatalogError, HolderRow, MachineRow, StripeRow};
 
 /// The fingerprint of the secret that seals what is outside; kept when there is none yet.
 ///
@@ -323,4 +323,36 @@ pub fn of_machine(c: &Connection, machine: MachineRow) -> Result<MachineOutside,
         })
     };
     Ok(c.prepare_cached(sql)?.query_row([machine], all)?)
+}
+
+/// Packs of which less is outside than once was.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Thinned {
+    /// Fewer shards than make a pack off-site safe.
+    pub thin: u64,
+    /// Fewer shards than bring it back; not counted among the others.
+    pub beyond_reach: u64,
+}
+
+/// Which of the packs that were off-site safe are not any more, when only shards at these members count.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn thinned(c: &Connection, counting: &[HolderRow]) -> Result<Thinned, CatalogError> {
+    let all_count = "SELECT NOT EXISTS (SELECT 1 FROM shard WHERE state IN ('lost', 'wanted'))
+                        AND NOT EXISTS (SELECT 1 FROM holder WHERE id NOT IN (SELECT value FROM json_each(?1))
+                                        AND EXISTS (SELECT 1 FROM shard WHERE shard.holder = holder.id))";
+    let rows: Vec<String> = counting.iter().map(|row| row.0.to_string()).collect();
+    let rows = format!("[{}]", rows.join(","));
+    if c.prepare_cached(all_count)?.query_row([&rows], |row| row.get(0))? {
+        return Ok(Thinned::default());
+    }
+    let sql = "SELECT count(*) FILTER (WHERE there >= data), count(*) FILTER (WHERE there < data) FROM (
+                   SELECT stripe.data, stripe.parity,
+                          (SELECT count(DISTINCT shard_index) FROM shard WHERE shard.stripe = stripe.id AND state = 'durable'
+                               AND holder IN (SELECT value FROM json_each(?1))) AS there
+                   FROM stripe WHERE kind = 'pack' AND gone_at IS NULL AND safe_at IS NOT NULL)
+               WHERE there < data + (parity + 1) / 2";
+    let read = |row: &Row<'_>| Ok(Thinned { thin: size_at(row, 0)?, beyond_reach: size_at(row, 1)? });
+    Ok(c.prepare_cached(sql)?.query_row([&rows], read)?)
 }

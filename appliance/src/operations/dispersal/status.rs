@@ -1,9 +1,11 @@
 //! How much is outside, for pages and the console.
 
+use datis_engine::ids::MemberId;
 use datis_engine::units::UnixMillis;
 use serde::Serialize;
 
-use super::heads;
+use super::{Circle, heads, standing};
+use crate::catalog::dispersal::outside::Thinned;
 use crate::catalog::dispersal::{holders, outside};
 use crate::catalog::{CatalogError, machines};
 use crate::operations::{OperationError, Site};
@@ -40,6 +42,10 @@ pub struct DispersalStatus {
     pub last_head_at: Option<i64>,
     /// When the oldest pack of all came that is not off-site safe.
     pub oldest_missing: Option<i64>,
+    /// Packs that were off-site safe and are not now, since members have gone or lost something; they are made again.
+    pub thin_packs: u64,
+    /// Those of which so little is left outside that the other boxes could not bring them back now.
+    pub beyond_reach_packs: u64,
 }
 
 /// How much is outside.
@@ -48,6 +54,7 @@ pub struct DispersalStatus {
 /// [`OperationError`].
 pub fn dispersal_status(site: &Site) -> Result<DispersalStatus, OperationError> {
     let millis = |at: Option<UnixMillis>| at.map(|at| at.0);
+    let thinned = thinned(site)?;
     let status = site.catalog.reader().read(|tx| {
         let mut all = Vec::new();
         for machine in machines::all(tx)? {
@@ -67,7 +74,25 @@ pub fn dispersal_status(site: &Site) -> Result<DispersalStatus, OperationError> 
         let scheme = group.map(|group| format!("{}+{}", group.redundancy.data(), group.redundancy.parity()));
         let last_head_at = millis(heads::last_made_at(tx)?);
         let oldest_missing = all.iter().filter_map(|machine| machine.oldest_missing).min();
-        Ok::<_, CatalogError>(DispersalStatus { scheme, machines: all, last_head_at, oldest_missing })
+        Ok::<_, CatalogError>(DispersalStatus {
+            scheme,
+            machines: all,
+            last_head_at,
+            oldest_missing,
+            thin_packs: thinned.thin,
+            beyond_reach_packs: thinned.beyond_reach,
+        })
     })?;
     Ok(status)
+}
+
+/// By the members whose shards count now. A box that may not write to the others knows nothing of how they do.
+fn thinned(site: &Site) -> Result<Thinned, OperationError> {
+    let Some(circle) = Circle::of(site)? else { return Ok(Thinned::default()) };
+    let presences = standing::presences(site, &circle)?;
+    let counts = |member: &MemberId| presences.get(member).is_some_and(|presence| presence.counts);
+    Ok(site.catalog.reader().read(|tx| {
+        let counting = holders::all(tx)?.into_iter().filter(|holder| counts(&holder.member));
+        outside::thinned(tx, &counting.map(|holder| holder.row).collect::<Vec<_>>())
+    })?)
 }

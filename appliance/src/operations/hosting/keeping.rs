@@ -5,7 +5,7 @@ use datis_engine::ids::ShardId;
 use datis_engine::life::hosting::{self as life, Fate, Lease};
 use datis_engine::units::Seconds;
 use datis_engine::wire::peers::{
-    Condemn, Condemned, HeadKept, HeadPage, KeepHead, LeaseAnswer, ListHeads, PEER_BATCH_MAX, RenewLease,
+    Condemn, Condemned, HeadKept, HeadPage, KeepHead, LeaseAnswer, ListHeads, PEER_BATCH_MAX, RenewLease, Wish,
 };
 use datis_engine::wire::{Refusal, RefusalCode};
 
@@ -37,15 +37,19 @@ fn try_condemn(site: &Site, peer: &Peer, message: &Condemn) -> Result<Condemned,
         return Err(Failure::refuse(RefusalCode::TooLarge, sentence));
     }
     site.with_owner(peer.member, |owner| {
-        let ids = &message.shards;
-        let (answer, changed) = if message.spare {
-            let noted = owner.hosting.spare(ids);
-            (
-                Condemned { noted: count(noted), frozen_until: owner.hosting.frozen_until(site.counted_now()) },
-                known(owner, ids),
-            )
-        } else {
-            condemn_some(site, owner, ids)
+        let now = site.counted_now();
+        let ids = message.shards.as_slice();
+        let (answer, changed) = match message.wish {
+            Wish::Spare => {
+                let noted = count(owner.hosting.spare(ids));
+                let frozen_until = owner.hosting.frozen_until(now);
+                (Condemned { noted, taken: count(ids.len()), frozen_until }, known(owner, ids))
+            }
+            Wish::Delete => condemn_some(site, owner, ids),
+            Wish::DeleteWithinBrake => {
+                let fitting = owner.hosting.fitting(now, ids);
+                condemn_some(site, owner, &ids[..fitting])
+            }
         };
         let recent = owner.hosting.state().recent;
         owner.save_with(site, &changed, |tx, row| hosting::keep_recent(tx, row, &recent))?;
@@ -57,7 +61,8 @@ fn try_condemn(site: &Site, peer: &Peer, message: &Condemn) -> Result<Condemned,
 fn condemn_some(site: &Site, owner: &mut Owner, ids: &[ShardId]) -> (Condemned, Vec<ShardId>) {
     match owner.hosting.condemn(site.counted_now(), ids) {
         life::Condemned::Taken { shards, .. } => {
-            (Condemned { noted: count(shards), frozen_until: None }, known(owner, ids))
+            let (noted, taken) = (count(shards), count(ids.len()));
+            (Condemned { noted, taken, frozen_until: None }, known(owner, ids))
         }
         life::Condemned::BrakePulled { until, condemned_bytes } => {
             tracing::warn!(
@@ -68,9 +73,9 @@ fn condemn_some(site: &Site, owner: &mut Owner, ids: &[ShardId]) -> (Condemned, 
             );
             let all = owner.hosting.inventory(None, usize::MAX);
             let moved = all.filter(|(_, held)| held.fate != Fate::Kept).map(|(id, _)| *id).collect();
-            (Condemned { noted: 0, frozen_until: Some(until) }, moved)
+            (Condemned { noted: 0, taken: 0, frozen_until: Some(until) }, moved)
         }
-        life::Condemned::Frozen { until } => (Condemned { noted: 0, frozen_until: Some(until) }, Vec::new()),
+        life::Condemned::Frozen { until } => (Condemned { noted: 0, taken: 0, frozen_until: Some(until) }, Vec::new()),
     }
 }
 

@@ -13,7 +13,7 @@ use datis_engine::units::UnixMillis;
 use datis_engine::wire::RefusalCode;
 use datis_engine::wire::peers::{
     Audit, AuditRange, Audited, Condemn, KeepHead, LeaseAnswer, ListHeads, ListShards, OfferShard, RenewLease,
-    ShardOffer, ShardReceipt,
+    ShardOffer, ShardReceipt, Wish,
 };
 
 use super::super::Site;
@@ -46,7 +46,8 @@ fn ask(site: &Site, peer: &Peer, ranges: &[AuditRange], with_proofs: bool) -> Au
 }
 
 fn condemn_all(site: &Site, peer: &Peer, shards: &[ShardId], spare: bool) -> datis_engine::wire::peers::Condemned {
-    condemn(site, peer, &Condemn { shards: shards.to_vec(), spare }).expect("condemn")
+    let wish = if spare { Wish::Spare } else { Wish::Delete };
+    condemn(site, peer, &Condemn { shards: shards.to_vec(), wish }).expect("condemn")
 }
 
 fn listed(site: &Site, peer: &Peer) -> Vec<ShardId> {
@@ -146,7 +147,7 @@ fn who_is_no_member_or_was_put_out_or_is_new_is_told_so() {
     assert_eq!(read_shard(site, &peer, id, 0..20_000).expect("read"), bytes);
     let refused = offer_shard(site, &peer, &OfferShard { shard: id, len: 20_000, window_days: 1 });
     assert_eq!(refused.expect_err("reads only").code, RefusalCode::UnknownMachine);
-    let refused = condemn(site, &peer, &Condemn { shards: vec![id], spare: false });
+    let refused = condemn(site, &peer, &Condemn { shards: vec![id], wish: Wish::Delete });
     assert_eq!(refused.expect_err("reads only").code, RefusalCode::UnknownMachine);
     assert!(renew_lease(site, &peer, &RenewLease { list_hash: [0; 32].into() }).is_err());
     assert!(keep_head(site, &peer, &KeepHead { head: vec![1].into() }).is_err());
@@ -317,16 +318,20 @@ fn a_box_that_was_taken_over_cannot_remove_much_and_the_brake_outlives_a_restart
     }
     let ids: Vec<ShardId> = shards.iter().map(|(id, _)| *id).collect();
     assert_eq!(condemn_all(test.site(), &peer, &ids[..1], false).noted, 1);
+    // An owner that asks for no more than is usual gets so much, and pulls nothing.
+    let message = Condemn { shards: ids.clone(), wish: Wish::DeleteWithinBrake };
+    let within = condemn(test.site(), &peer, &message).expect("condemn");
+    assert_eq!((within.noted, within.taken, within.frozen_until), (1, 2, None));
     let pulled = condemn_all(test.site(), &peer, &ids, false);
     assert!(pulled.noted == 0 && pulled.frozen_until.is_some());
     restart(&mut test, &circle);
     let site = test.site();
-    let frozen = condemn_all(site, &peer, &ids[1..2], false);
+    let frozen = condemn_all(site, &peer, &ids[2..3], false);
     assert_eq!((frozen.noted, frozen.frozen_until), (0, pulled.frozen_until));
     assert_eq!(hosted_for(site).expect("look")[0].frozen_until, pulled.frozen_until);
     site.hosted.clock.pass_days(31);
-    assert_eq!(hosting_step(site).expect("step").trashed, 1, "the one from before, two weeks later than else");
-    assert_eq!(condemn_all(site, &peer, &ids[..1], true).noted, 1, "it is spared");
+    assert_eq!(hosting_step(site).expect("step").trashed, 2, "those from before, two weeks later than else");
+    assert_eq!(condemn_all(site, &peer, &ids[..2], true).noted, 2, "they are spared");
     site.hosted.clock.pass_days(30);
     assert_eq!(hosting_step(site).expect("step").erased, 0);
     assert_eq!(listed(site, &peer).len(), 20);

@@ -108,6 +108,10 @@ fn external(outside: Option<&DispersalStatus>, locale: &Locale) -> Tile {
     args.set("all", all);
     if outside.last_head_at.is_none() {
         tile("warn", "external-begun", locale.word("external-begun-text"))
+    } else if outside.beyond_reach_packs > 0 {
+        tile("bad", "external-short", locale.count("external-short-text", outside.beyond_reach_packs))
+    } else if outside.thin_packs > 0 {
+        tile("warn", "external-thin", locale.count("external-thin-text", outside.thin_packs))
     } else if safe < all {
         tile("warn", "external-behind", locale.say("external-behind-text", &args))
     } else {
@@ -239,13 +243,19 @@ mod tests {
             machines: vec![machine(3, 3), machine(in_place, needed)],
             last_head_at: head,
             oldest_missing: None,
+            thin_packs: 0,
+            beyond_reach_packs: 0,
         };
+        let thinned =
+            |thin_packs, beyond_reach_packs| DispersalStatus { thin_packs, beyond_reach_packs, ..with(4, 4, Some(1)) };
         for (outside, tone) in [
             (None, "plain"),
             (Some(DispersalStatus::default()), "warn"),
             (Some(with(4, 4, None)), "warn"),
             (Some(with(3, 4, Some(1))), "warn"),
             (Some(with(4, 4, Some(1))), "good"),
+            (Some(thinned(1, 0)), "warn"),
+            (Some(thinned(1, 1)), "bad"),
         ] {
             assert_eq!(external(outside.as_ref(), &locale).tone, tone, "{outside:?}");
         }

@@ -21,7 +21,7 @@ use datis_engine::store::{ObjectKind, ObjectName};
 use datis_engine::units::UnixMillis;
 use datis_engine::wire::peers::{
     AgreeStatement, Audit, Audited, Condemn, Condemned, HeadKept, KeepHead, LeaseAnswer, ListShards, OfferShard,
-    RenewLease, ShardOffer, ShardPage, ShardReceipt, StatementAnswer,
+    RenewLease, ShardOffer, ShardPage, ShardReceipt, StatementAnswer, Wish,
 };
 
 use super::super::audit;
@@ -220,17 +220,18 @@ impl Line for InMemory {
 
     fn condemn(&mut self, condemn: &Condemn) -> Result<Condemned, LineError> {
         let mut host = self.reach()?;
-        if host.is_frozen && !condemn.spare {
-            return Ok(Condemned { noted: 0, frozen_until: Some(UnixMillis(i64::MAX)) });
+        if host.is_frozen && condemn.wish != Wish::Spare {
+            return Ok(Condemned { noted: 0, taken: 0, frozen_until: Some(UnixMillis(i64::MAX)) });
         }
         for shard in &condemn.shards {
-            if condemn.spare {
+            if condemn.wish == Wish::Spare {
                 host.condemned.remove(shard);
             } else {
                 host.condemned.insert(*shard);
             }
         }
-        Ok(Condemned { noted: u32::try_from(condemn.shards.len()).expect("few"), frozen_until: None })
+        let count = u32::try_from(condemn.shards.len()).expect("few");
+        Ok(Condemned { noted: count, taken: count, frozen_until: None })
     }
 
     fn audit(&mut self, audit: &Audit) -> Result<Audited, LineError> {
