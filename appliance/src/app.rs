@@ -42,6 +42,11 @@ pub(crate) enum AppError {
     Recovering { folder: String },
     #[error("there is no box in {folder}; `datisd init --data {folder}` makes one there")]
     NoBox { folder: String },
+    #[error(
+        "this box is coming back: packs are still with other boxes only, and a catalog cannot be made without them; run the box until \
+         they are here, or recover it into another empty folder"
+    )]
+    ComingBack,
     #[error("{what} {address} cannot be listened on; another program may have it, so stop that or choose another port")]
     Listen {
         what: &'static str,
@@ -74,6 +79,7 @@ impl AppError {
             | Self::Open(_)
             | Self::Lock(_)
             | Self::NoBox { .. }
+            | Self::ComingBack
             | Self::Recovering { .. }
             | Self::Listen { .. }
             | Self::System { .. }
@@ -209,10 +215,13 @@ pub(crate) fn command(dir: &DataDir, command: &Command, progress: &mut dyn FnMut
 pub(crate) fn rebuild(dir: &DataDir, progress: &mut dyn FnMut(&str)) -> Result<Answer, Failed> {
     check_there(dir)?;
     let _lock = Lock::take(dir).map_err(AppError::from)?;
+    if dir.awaited_dir().exists() {
+        return Err(AppError::ComingBack.into());
+    }
     let config = Config::read(dir).map_err(AppError::from)?;
     let vault = Vault::open_or_make(dir, config.box_name.as_deref(), &mut |_| ()).map_err(AppError::from)?;
     let mut paced = Paced::new(progress);
-    Ok(control::show_rebuild(&operations::rebuild(dir, vault, &mut |at| paced.hear(&at))?))
+    Ok(control::show_rebuild(&operations::rebuild(dir, vault, None, &mut |at| paced.hear(&at))?))
 }
 
 /// Brings a lost box back into an empty folder, with the text of its kit and what other boxes keep of it. `more`: other boxes to
@@ -227,11 +236,11 @@ pub(crate) fn recover(
     files::make_private_dir(dir.root()).map_err(|e| AppError::from(LockError::from(e)))?;
     let lock = Lock::take(dir).map_err(AppError::from)?;
     let recovery = Recovery::begin(dir, kit, more, private)?;
-    let recovered = recovery.fill(without_lost, &mut |line| progress(&line))?;
+    let (recovered, fetch) = recovery.fill(without_lost, &mut |line| progress(&line))?;
     let config = Config::read(dir).map_err(AppError::from)?;
     let vault = Vault::open_or_make(dir, config.box_name.as_deref(), &mut |_| ()).map_err(AppError::from)?;
     let mut paced = Paced::new(progress);
-    let rebuilt = operations::rebuild(dir, vault, &mut |at| paced.hear(&at))?;
+    let rebuilt = operations::rebuild(dir, vault, Some(fetch), &mut |at| paced.hear(&at))?;
     let opened = open_marked(dir, lock, &mut |_| ())?;
     let told = recovery.take_the_place(&opened.site, &mut |line| progress(&line))?;
     Ok(control::show_recovered(&recovered, told, control::show_rebuild(&rebuilt)))

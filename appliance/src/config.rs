@@ -92,6 +92,12 @@ impl DataDir {
         self.0.join("recovering")
     }
 
+    /// Folder of the list of packs that are with other boxes only; there as long as a lost box comes back.
+    #[must_use]
+    pub fn awaited_dir(&self) -> PathBuf {
+        self.0.join("awaited")
+    }
+
     /// Folder of the catalog.
     #[must_use]
     pub fn catalog_dir(&self) -> PathBuf {

@@ -10,9 +10,11 @@ use datis_engine::ids::{MemberId, MemberName};
 use datis_engine::keys::{SigningContext, VaultIdentity, recovery_key};
 use datis_engine::wire::peers::{AskAgain, JoinAnswer, LiftBrake, lift_message};
 
+use crate::links::packs::{Fetcher, NoLine, Reach};
 pub(crate) use crate::links::peers::{AllowPrivate, Dialler, Identity};
 use crate::links::peers::{DialError, PeerLink, PeerLinkError};
 use crate::operations::accounts::Actor;
+use crate::operations::awaited::Fetch;
 use crate::operations::community::{self, CommunityError};
 use crate::operations::{OperationError, Site, chain};
 
@@ -88,6 +90,11 @@ impl Peers {
     /// Where others find this box.
     pub(crate) fn places(&self) -> &[Address] {
         &self.places
+    }
+
+    /// The packs of this box that others hold.
+    pub(crate) fn packs(self: &Arc<Self>) -> Arc<dyn Fetch> {
+        Arc::new(Fetcher::new(Arc::clone(self), self.site.vault.dispersal.clone()))
     }
 
     /// Connects to a member's present box, wherever it said that it is.
@@ -227,5 +234,15 @@ impl Peers {
             tracing::warn!(address = asked.address, "The box was not let into the community");
         }
         Ok(())
+    }
+}
+
+impl Reach for Arc<Peers> {
+    fn reach(&self, member: MemberId) -> Result<PeerLink, NoLine> {
+        let is_in = |known: &community::Community| known.others().any(|other| other.id == member);
+        if self.site.community().is_some_and(|known| !is_in(&known)) {
+            return Err(NoLine::Gone);
+        }
+        self.connect(member).map_err(|_| NoLine::Silent)
     }
 }

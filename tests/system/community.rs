@@ -127,6 +127,11 @@ impl Saved {
     }
 }
 
+/// Waits until nothing is with the others only.
+fn wait_until_whole(of: &TestBox) {
+    wait_for("the box is whole", SPREAD, || of.status()["coming_back"].is_null().then_some(()));
+}
+
 fn blank() -> TestBox {
     let blank = near().prepare();
     std::fs::remove_dir_all(blank.data()).expect("a blank place");
@@ -142,9 +147,8 @@ fn a_lost_box_comes_back_out_of_its_kit_when_as_many_others_are_lost_as_may_be()
     let recovered = saved.recover(&blank).expect_success().json();
     assert_eq!((recovered["answering"].as_u64(), recovered["members"].as_u64()), (Some(2), Some(4)));
     assert_eq!(recovered["snapshots"], 2);
-    let after = files_of(&blank.data().join("store"));
-    let missing: Vec<_> = saved.stored.keys().filter(|name| after.get(*name) != saved.stored.get(*name)).collect();
-    assert!(missing.is_empty(), "byte for byte: {missing:?}");
+    let is_pack = |name: &&String| name.ends_with(".pack");
+    assert_eq!(files_of(&blank.data().join("store")).keys().filter(is_pack).count(), 0, "packs can wait");
     let _told = saved.recover(&blank).expect_refusal(1, &["is not empty"]);
     // As a try that has ended right before it was done with leaves it.
     let vault = saved.kit.split("# Vault: ").nth(1).and_then(|rest| rest.lines().next()).expect("its vault");
@@ -152,12 +156,16 @@ fn a_lost_box_comes_back_out_of_its_kit_when_as_many_others_are_lost_as_may_be()
     std::fs::write(&mark, vault).expect("the mark is put back");
     let _no_box = blank.command(["status"]).run().expect_refusal(1, &["is being brought back"]);
     let again = saved.recover(&blank).expect_success().json();
-    assert_eq!((again["fetched_packs"].as_u64(), mark.exists()), (Some(0), false));
+    assert_eq!((again["packs"].as_u64(), mark.exists()), (recovered["packs"].as_u64(), false));
 
     let back = near().data(blank.data()).start();
+    assert_eq!(letter_on(&back), format!("{}, once more", CANARIES[0]), "whether its pack is here or not");
+    wait_until_whole(&back);
+    let after = files_of(&back.data().join("store"));
+    let missing: Vec<_> = saved.stored.keys().filter(|name| after.get(*name) != saved.stored.get(*name)).collect();
+    assert!(missing.is_empty(), "byte for byte: {missing:?}");
     let _sound = back.command(["verify"]).run().expect_success();
     assert_eq!(members(&back).len(), 5, "it is the same member again");
-    assert_eq!(letter_on(&back), format!("{}, once more", CANARIES[0]));
 
     // The others take it for what it is, and it goes on as before.
     let founder = &saved.others[0];
@@ -216,6 +224,35 @@ fn what_is_lost_for_good_is_named_and_the_rest_comes_back_without_it() {
     assert_eq!(recovered["snapshots"], 2);
     let back = near().data(blank.data()).start();
     assert_eq!(members(&back).len(), 5);
+    // The two that are burnt may come back with it, so it stays open; everything else is here.
+    wait_for("all but one pack", SPREAD, || {
+        (back.status()["coming_back"]["unanswered"].as_array()?.len() == 1).then_some(())
+    });
+}
+
+#[test]
+fn a_file_is_restored_while_its_pack_is_elsewhere_and_the_rest_comes_when_boxes_are_back() {
+    let mut saved = Saved::new();
+    saved.burn(1);
+    let blank = blank();
+    let _recovered = saved.recover(&blank).expect_success();
+    // Of the three that are left, two are needed: with one, nothing can be read; it waits, and nothing counts as damaged.
+    saved.others[2].kill();
+    saved.others[3].kill();
+    let mut back = near().data(blank.data()).start();
+    wait_for("it has asked", SPREAD, || {
+        let waiting = back.status()["coming_back"]["unanswered"].as_array()?.len();
+        (waiting > 0).then_some(())
+    });
+    assert_eq!(back.status()["damaged"]["packs"], 0);
+    let told = back.command(["status"]).run().expect_success().text();
+    assert!(told.contains("cannot be had until more of the other boxes answer"), "{told}");
+    saved.others[2].start_again();
+    assert_eq!(letter_on(&back), format!("{}, once more", CANARIES[0]));
+    back.kill();
+    back.start_again();
+    wait_until_whole(&back);
+    let _sound = back.command(["verify"]).run().expect_success();
 }
 
 fn largest_shard(folder: &Path) -> PathBuf {

@@ -114,7 +114,7 @@ const APPLIANCE: Arrows = &[
     ("probe", &["helpers"]),
     ("helpers", &[]),
     ("bin", &["hand", "probe"]),
-    ("operations", &["catalog", "certs", "config", "plain", "vault"]),
+    ("operations", &["catalog", "certs", "config", "files", "plain", "vault"]),
     ("catalog", &[]),
     ("certs", &["config", "files", "vault"]),
     ("vault", &["config", "files"]),

@@ -79,6 +79,7 @@ async fn serve(dir: &DataDir, opened: &Opened, machines: Listening, portal: List
     // The portal shows what the workers do, so it comes after them.
     let shown: Arc<OnceLock<Weak<Portal>>> = Arc::default();
     let peers = Arc::new(reach_peers(opened, &site, machines.address));
+    site.awaited.reach_by(peers.packs());
     let orders = Orders {
         commissioning: opened.config.commissioning.clone(),
         door: door.clone(),

@@ -181,13 +181,22 @@ pub fn all(c: &Connection) -> Result<Vec<Pack>, CatalogError> {
     Ok(packs)
 }
 
-/// The stored pack that has waited longest to be verified.
+/// The stored pack that has waited longest to be verified, of those that `is_here` holds for.
 ///
 /// # Errors
 /// [`CatalogError`].
-pub fn next_unverified(c: &Connection) -> Result<Option<Pack>, CatalogError> {
-    let sql = format!("SELECT {COLUMNS} FROM pack WHERE verified_at IS NULL AND state = 'stored' ORDER BY id LIMIT 1");
-    Ok(c.prepare_cached(&sql)?.query_row([], pack_from).optional()?)
+pub fn next_unverified(c: &Connection, is_here: &dyn Fn(&PackId) -> bool) -> Result<Option<Pack>, CatalogError> {
+    let sql = format!("SELECT {COLUMNS} FROM pack WHERE verified_at IS NULL AND state = 'stored' ORDER BY id");
+    first_here(c.prepare_cached(&sql)?.query_map([], pack_from)?, is_here)
+}
+
+/// The first one that `is_here` holds for; no row is read after it.
+fn first_here(
+    mut found: impl Iterator<Item = rusqlite::Result<Pack>>,
+    is_here: &dyn Fn(&PackId) -> bool,
+) -> Result<Option<Pack>, CatalogError> {
+    let fits = |pack: &rusqlite::Result<Pack>| pack.as_ref().map_or(true, |pack| is_here(&pack.id));
+    Ok(found.find(fits).transpose()?)
 }
 
 /// How many stored packs wait to be verified.
@@ -199,16 +208,21 @@ pub fn count_unverified(c: &Connection) -> Result<u64, CatalogError> {
     Ok(c.prepare_cached(sql)?.query_row([], |row| size_at(row, 0))?)
 }
 
-/// The pack, damaged ones left out, whose file was not looked at for longest, if that was before `before`.
+/// The pack, damaged ones left out, whose file was not looked at for longest, if that was before `before`; of those that
+/// `is_here` holds for.
 ///
 /// # Errors
 /// [`CatalogError`].
-pub fn next_unscrubbed(c: &Connection, before: UnixMillis) -> Result<Option<Pack>, CatalogError> {
+pub fn next_unscrubbed(
+    c: &Connection,
+    before: UnixMillis,
+    is_here: &dyn Fn(&PackId) -> bool,
+) -> Result<Option<Pack>, CatalogError> {
     let sql = format!(
         "SELECT {COLUMNS} FROM pack WHERE state <> 'damaged' AND coalesce(scrubbed_at, received_at) < ?1
-         ORDER BY coalesce(scrubbed_at, received_at) LIMIT 1"
+         ORDER BY coalesce(scrubbed_at, received_at)"
     );
-    Ok(c.prepare_cached(&sql)?.query_row([before.0], pack_from).optional()?)
+    first_here(c.prepare_cached(&sql)?.query_map([before.0], pack_from)?, is_here)
 }
 
 /// Whether this machine has sent anything, or others have sent what it could refer to.

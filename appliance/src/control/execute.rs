@@ -72,7 +72,9 @@ impl<'p> Paced<'p> {
 impl From<OperationError> for Failed {
     fn from(error: OperationError) -> Self {
         let kind = match &error {
-            OperationError::Brake { .. } | OperationError::CatalogBehind { .. } => FailedKind::Brake,
+            OperationError::Brake { .. } | OperationError::CatalogBehind { .. } | OperationError::ComingBack { .. } => {
+                FailedKind::Brake
+            }
             other if other.is_durability() => FailedKind::Durability,
             _ => FailedKind::Failed,
         };

@@ -11,6 +11,7 @@ use super::command::{Answer, Outcome};
 use crate::commissioning::{self, CheckState, Verdict};
 use crate::figures::{self, Ago};
 use crate::locale::Locale;
+use crate::operations::awaited::ComingBack;
 use crate::operations::dispersal::DispersalStatus;
 use crate::operations::{
     Machine, MachineOrigin, MachinePolicy, MachineState, MachineStatus, Progress, PruneReport, RebuildReport, Status,
@@ -18,6 +19,9 @@ use crate::operations::{
 };
 use crate::recovery::Recovered;
 use crate::vault;
+
+/// Packs that are named one by one.
+const NAMED_MAX: usize = 10;
 
 /// One line that is the whole answer.
 pub(super) fn line(text: String) -> Answer {
@@ -92,6 +96,9 @@ fn write_status(out: &mut String, status: &Status) -> std::fmt::Result {
         "Packs not yet checked: {}; damaged: {}; on their way out: {}",
         status.unverified_packs, status.damaged.packs, status.condemned.packs
     )?;
+    if let Some(back) = &status.coming_back {
+        write_coming_back(out, back)?;
+    }
     writeln!(out, "Backups running: {}", status.sessions)?;
     if let Some(outside) = &status.outside {
         write_outside(out, outside, status.now)?;
@@ -105,6 +112,25 @@ fn write_status(out: &mut String, status: &Status) -> std::fmt::Result {
             out.push_str("Machines\n");
             machines.iter().try_for_each(|machine| write_machine(out, machine, status.now))
         }
+    }
+}
+
+/// A box that was lost.
+fn write_coming_back(out: &mut String, back: &ComingBack) -> std::fmt::Result {
+    writeln!(
+        out,
+        "Coming back: {} of {} are here, {} of {}; the others are read from other boxes when they are needed",
+        back.all_packs - back.packs,
+        packs(back.all_packs as u64),
+        figures::bytes(back.all_bytes - back.bytes),
+        figures::bytes(back.all_bytes)
+    )?;
+    for pack in back.unanswered.iter().take(NAMED_MAX) {
+        writeln!(out, "  Pack {pack} cannot be had until more of the other boxes answer")?;
+    }
+    match back.unanswered.len().checked_sub(NAMED_MAX) {
+        Some(more) if more > 0 => writeln!(out, "  and {more} more"),
+        Some(_) | None => Ok(()),
     }
 }
 
@@ -197,6 +223,13 @@ pub(super) fn verify(report: &VerifyReport) -> Answer {
         figures::bytes(report.bytes),
         snapshots(report.snapshots)
     );
+    if report.awaited_packs > 0 {
+        let _ = writeln!(
+            text,
+            "Not read, since they are still with other boxes only: {}; each is checked when it comes.",
+            packs(report.awaited_packs)
+        );
+    }
     for damaged in &report.damaged {
         let _ = writeln!(text, "Pack {} is damaged: {}.", damaged.pack, damaged.reason.trim_end_matches('.'));
     }
@@ -424,22 +457,21 @@ fn outcome_json(outcome: &commissioning::Outcome, locale: &Locale) -> Value {
 /// A box that came back.
 pub(crate) fn recovered(what: &Recovered, told: usize, rebuilt: Answer) -> Answer {
     let text = format!(
-        "The box is back: {} of {} packs were fetched ({} MiB), {} snapshots can be restored. {} of {} boxes of the community \
-         answered, {told} know of the new box already.\n\
+        "The box can be started: {} snapshots can be restored at once, their {} packs ({} MiB) come back while it runs. {} of {} \
+         boxes of the community answered, {told} know of the new box already.\n\
          For a day it may only read what the others keep for it, unless an admin of the community confirms it before. Machines \
          have to be enrolled again: they know a box by its key.\n",
-        what.packs.0,
-        what.packs.1,
-        what.bytes >> 20,
         what.snapshots,
+        what.packs.0,
+        what.bytes >> 20,
         what.members.0,
         what.members.1,
     );
     let json = json!({
         "catalog": rebuilt.json,
-        "packs": what.packs.1,
-        "fetched_packs": what.packs.0,
-        "fetched_bytes": what.bytes,
+        "packs": what.packs.0,
+        "unreadable_packs": what.packs.1,
+        "bytes": what.bytes,
         "snapshots": what.snapshots,
         "members": what.members.1,
         "answering": what.members.0,

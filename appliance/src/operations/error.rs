@@ -108,6 +108,15 @@ pub enum OperationError {
         /// How many.
         snapshots: u64,
     },
+    /// Packs are still on their way back: what a policy does not want cannot be told from what is needed before.
+    #[error(
+        "nothing was deleted: the box is coming back, and {packs} packs are still with other boxes only; this waits until they \
+         are here (`datisd status` tells how far that is)"
+    )]
+    ComingBack {
+        /// How many.
+        packs: usize,
+    },
     /// What a new catalog is made in cannot be opened.
     #[error("the new catalog cannot be made")]
     Open(#[source] Box<super::OpenError>),
@@ -192,6 +201,7 @@ impl OperationError {
             | Self::ChunkGone(_)
             | Self::Brake { .. }
             | Self::CatalogBehind { .. }
+            | Self::ComingBack { .. }
             | Self::Open(_)
             | Self::HostedAway { .. }
             | Self::Running { .. }
@@ -274,6 +284,11 @@ pub(crate) fn refusal_of(error: &OperationError) -> Refusal {
     if let OperationError::HostedAway { .. } = error {
         tracing::warn!(error = %chain(error), "What is kept for other members is away");
         let sentence = "the disk with what the box keeps for others is not there at present; nothing is lost by that";
+        return Refusal::new(RefusalCode::Fault, sentence);
+    }
+    if let OperationError::Store(StoreError::Away { .. }) = error {
+        tracing::warn!(error = %chain(error), "A pack that is with other boxes cannot be read now");
+        let sentence = "what is asked for is still with other boxes, and too few of them answer now; nothing is lost by that, try again later";
         return Refusal::new(RefusalCode::Fault, sentence);
     }
     if matches!(error, OperationError::Stopped) {

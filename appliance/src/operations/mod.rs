@@ -5,6 +5,7 @@
 
 pub mod accounts;
 mod alerts;
+pub(crate) mod awaited;
 pub mod browse;
 mod bundle;
 mod capacity;
@@ -100,7 +101,8 @@ pub use prune::{
 pub use put_back::{
     ask_put_back, cancel_put_back, expire_put_backs, list_put_backs, put_back, put_backs_of, tell_put_back,
 };
-pub use rebuild::{MachineOrigin, RebuildReport, RebuiltMachine, rebuild};
+pub(crate) use rebuild::rebuild;
+pub use rebuild::{MachineOrigin, RebuildReport, RebuiltMachine};
 pub use receive::{PackIntake, receive_pack};
 pub use restore::{list_snapshots, locate, read_segment};
 pub use runs::{Past, last_machine_restore, past, report_restore, report_run};

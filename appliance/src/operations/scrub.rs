@@ -18,7 +18,7 @@ const PIECE: usize = 1 << 20;
 
 /// The pack that was not looked at for longest, if that was before `before`.
 pub(crate) fn next_unscrubbed(site: &Site, before: UnixMillis) -> Result<Option<Pack>, OperationError> {
-    Ok(site.catalog.reader().read(|tx| packs::next_unscrubbed(tx, before))?)
+    Ok(site.catalog.reader().read(|tx| packs::next_unscrubbed(tx, before, &|pack| !site.awaited.has(pack)))?)
 }
 
 /// Checks that a pack's file is what its name says, and notes what comes out. What the disk cannot read counts as

@@ -12,6 +12,7 @@ use datis_engine::units::UnixMillis;
 use datis_engine::wire::Refusal;
 
 use super::accounts::{Delays, Questions};
+use super::awaited::{Awaited, AwaitedError, Shelf};
 use super::commit::{Claims, finish_announced};
 use super::community::{Community, CommunityError, KitClaims, Present};
 use super::error::{Failure, OperationError, chain, full, refusal_of};
@@ -115,6 +116,9 @@ pub enum OpenError {
     /// The community's log does not hold.
     #[error("what the box knows of its community is damaged")]
     Community(#[source] Box<CommunityError>),
+    /// The list of packs that are still with other boxes.
+    #[error(transparent)]
+    Awaited(#[from] AwaitedError),
     /// A thread cannot be started.
     #[error("the box cannot start a thread")]
     Thread(#[source] std::io::Error),
@@ -162,6 +166,8 @@ pub struct Site {
     pub catalog: Catalog,
     /// The objects.
     pub store: Arc<dyn PackStore>,
+    /// Which of them are with other boxes only; [`Self::store`] reads them there.
+    pub(crate) awaited: Arc<Awaited>,
     /// Open backups.
     pub sessions: Sessions,
     /// Limits.
@@ -219,7 +225,9 @@ impl Site {
             path: dir.store_dir(),
             source,
         })?;
-        let store: Arc<dyn PackStore> = Arc::new(FolderStore::open(&dir.store_dir())?);
+        let folder = FolderStore::open(&dir.store_dir())?;
+        let awaited = Arc::new(Awaited::open(dir, &vault.identity, &folder)?);
+        let store: Arc<dyn PackStore> = Arc::new(Shelf { folder, awaited: Arc::clone(&awaited) });
         let catalog = Catalog::open(catalog, vault.id)?;
         let floor = catalog.reader().read(|tx| snapshots::last_received_at(tx))?;
         let community = Present::default();
@@ -240,6 +248,7 @@ impl Site {
             vault,
             catalog,
             store,
+            awaited,
             sessions: Sessions::default(),
             limits,
             clock,

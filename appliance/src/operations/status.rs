@@ -7,6 +7,7 @@ use datis_engine::units::UnixMillis;
 use serde::Serialize;
 
 use super::OperationError;
+use super::awaited::ComingBack;
 use super::dispersal::{DispersalStatus, dispersal_status};
 use super::site::Site;
 use crate::catalog::machines::{Machine, MachineState};
@@ -19,6 +20,8 @@ use crate::catalog::{CatalogError, MachineRow, machines, packs, pauses, snapshot
 pub struct Status {
     /// What of it is with other boxes; `None`: the box is in no community.
     pub outside: Option<DispersalStatus>,
+    /// How far a box is that was lost and comes back; `None`: it is whole.
+    pub coming_back: Option<ComingBack>,
     /// What people call the box.
     pub box_name: String,
     /// Which vault.
@@ -115,6 +118,7 @@ pub fn status(site: &Site) -> Result<Status, OperationError> {
             });
             Ok::<_, CatalogError>(Status {
                 outside,
+                coming_back: site.awaited.standing(),
                 box_name: site.vault.box_name.clone(),
                 vault: site.vault.id.to_string(),
                 now: site.clock.now().0,

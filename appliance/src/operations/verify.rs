@@ -52,6 +52,8 @@ pub struct VerifyReport {
     pub chunks: u64,
     /// Bytes of these packs.
     pub bytes: u64,
+    /// Packs that were not read, since they are with other boxes only.
+    pub awaited_packs: u64,
     /// Packs that are damaged or gone.
     pub damaged: Vec<DamagedPack>,
     /// Snapshots that were followed to their last chunk.
@@ -90,11 +92,13 @@ pub fn verify(
         return Err(OperationError::Running { what: "verification" });
     };
     let all = site.catalog.reader().read(|tx| packs::all(tx))?;
+    // What is not on this disk yet is checked by its name when it comes.
+    let (awaited, all): (Vec<Pack>, Vec<Pack>) = all.into_iter().partition(|pack| site.awaited.has(&pack.id));
     let chosen = match sample_percent {
         None => all,
         Some(percent) => sample(all, percent)?,
     };
-    let mut report = VerifyReport::default();
+    let mut report = VerifyReport { awaited_packs: awaited.len() as u64, ..VerifyReport::default() };
     verify_packs(site, &chosen, &mut report, progress)?;
     check_snapshots(site, &mut report, progress)?;
     Ok(report)
@@ -183,7 +187,7 @@ fn verify_some(site: &Site, chosen: &[Pack], next: &AtomicUsize, outcomes: &Send
 pub(crate) fn next_unverified(site: &Site) -> Result<Option<(Pack, u64)>, OperationError> {
     site.catalog
         .reader()
-        .read(|tx| match packs::next_unverified(tx)? {
+        .read(|tx| match packs::next_unverified(tx, &|pack| !site.awaited.has(pack))? {
             Some(pack) => Ok::<_, CatalogError>(Some((pack, packs::count_unverified(tx)?))),
             None => Ok(None),
         })
@@ -274,6 +278,9 @@ fn read_through(site: &Site, pack: &Pack) -> Result<Contents, OperationError> {
 
 /// The directory inside a pack. Nothing is noted in the catalog when it cannot be read.
 pub(super) fn read_directory(site: &Site, id: &PackId) -> Result<Directory, OperationError> {
+    if let Some(known) = site.awaited.directory(id) {
+        return Ok(known);
+    }
     let name = ObjectName::Pack(*id);
     let size = site.store.size(name).map_err(|e| opened::as_damage(id, e))?;
     let source = StoreSource { store: site.store.as_ref(), name, size, at: 0 };

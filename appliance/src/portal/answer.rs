@@ -5,6 +5,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderValue, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
+use datis_engine::store::StoreError;
 
 use super::download::Download;
 use super::frame::Frame;
@@ -151,6 +152,8 @@ pub(super) fn problem(error: &AccountError, locale: &Locale) -> Option<String> {
         AccountError::Operation(OperationError::NameTaken { .. }) => "err-machine-name-taken",
         AccountError::Operation(OperationError::NoSuchMachine { .. }) => "err-no-machine",
         AccountError::Operation(OperationError::PauseLength) => "err-pause",
+        AccountError::Operation(OperationError::Store(StoreError::Away { .. })) => "err-away",
+        AccountError::Operation(OperationError::ComingBack { .. }) => "err-coming-back",
         AccountError::Operation(OperationError::NotToBePutBack(problem)) => match problem {
             PutBackProblem::Choice => "err-put-back-choice",
             PutBackProblem::Retired => "err-put-back-retired",

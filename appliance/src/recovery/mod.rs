@@ -1,5 +1,6 @@
-//! A whole box out of its recovery kit: the community tells where the shards are, any k of them give each pack back, and out of
-//! packs and snapshots the catalog is made anew.
+//! A box out of its recovery kit: the community tells where the shards are, and the catalog is made anew out of snapshots and the
+//! directories of packs. Then the box runs; the packs themselves are read where they are, and come back while it does
+//! (`operations::awaited`, decision 0033).
 //!
 //! All of it can be done again: what is in the folder already is not fetched a second time. Nothing here needs the box that was
 //! lost, its catalog, or anybody's word but the kit's: the log is checked from its first entry on, heads by their signatures,
@@ -9,12 +10,12 @@ mod packs;
 mod peers;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use datis_engine::community::entry::{Change, ENTRY_MAX, SignedEntry};
 use datis_engine::community::head::{VerifiedHead, choose};
 use datis_engine::community::log::{Log, LogError};
 use datis_engine::community::roster::Member;
-use datis_engine::erasure::restore::RestoreError;
 use datis_engine::format::kit::{KitError, KitHint, RecoveryKit};
 use datis_engine::ids::{MemberId, PackId};
 use datis_engine::keys::{KeyError, SigningKey, recovery_key};
@@ -26,13 +27,15 @@ use datis_engine::store::{ObjectName, PackStore, StoreError};
 use datis_engine::units::UnixMillis;
 use datis_engine::wire::peers::ListHeads;
 
-use self::packs::Fetcher;
+use self::packs::fetch_directories;
 use self::peers::{Community, Proof};
 use crate::certs::{CertError, Certs};
 use crate::config::DataDir;
 use crate::files::{self, FileError};
+use crate::links::packs::Fetcher;
 use crate::links::peers::{AllowPrivate, DialError, Dialler, Identity, PeerLinkError};
 use crate::operations::Site;
+use crate::operations::awaited::{self, AwaitedError, Fetch, FetchError};
 use crate::operations::community::{self, CommunityError};
 use crate::operations::dispersal::{self, AdoptHeadError};
 use crate::vault::{self, VaultError};
@@ -82,15 +85,15 @@ pub(crate) enum RecoveryError {
     /// A head or a part of the map.
     #[error(transparent)]
     Outside(#[from] OutsideError),
-    /// Packs that cannot be put together from what the boxes have that answer.
+    /// Packs that cannot be read from what the boxes have that answer.
     #[error("{} of {all} packs cannot be put together yet: {}", packs.len(), first_names(packs))]
     Packs { packs: Vec<PackId>, all: usize },
-    /// One of them.
-    #[error(transparent)]
-    Restore(#[from] RestoreError),
     /// A part of the map.
     #[error("a part of the map cannot be put together: boxes that hold shards of it do not answer")]
-    Map(#[source] Box<RecoveryError>),
+    Map(#[source] FetchError),
+    /// The list of packs that are to come back.
+    #[error(transparent)]
+    Awaited(#[from] AwaitedError),
     /// A key.
     #[error(transparent)]
     Key(#[from] KeyError),
@@ -127,9 +130,9 @@ fn first_names(packs: &[PackId]) -> String {
 pub(crate) struct Recovered {
     /// Members that answered, and all there are.
     pub(crate) members: (usize, usize),
-    /// Packs that were fetched, and all there are.
+    /// Packs that there are, and those among them that cannot be read.
     pub(crate) packs: (usize, usize),
-    /// Bytes of packs that were fetched.
+    /// Bytes of all packs.
     pub(crate) bytes: u64,
     /// Snapshots there are.
     pub(crate) snapshots: usize,
@@ -139,8 +142,7 @@ pub(crate) struct Recovered {
 pub(crate) struct Recovery<'r> {
     dir: &'r DataDir,
     kit: RecoveryKit,
-    dialler: Dialler,
-    recovery: SigningKey,
+    proof: Arc<Proof>,
     device: SigningKey,
     hints: Vec<KitHint>,
 }
@@ -161,22 +163,22 @@ impl<'r> Recovery<'r> {
         let hints = more.iter().chain(&known.hints).cloned().collect();
         let dialler = begin(dir, &kit, private)?;
         let (recovery, device) = (recovery_key(&kit.identity), vault::device_key(dir)?);
-        Ok(Self { dir, kit, dialler, recovery, device, hints })
+        let (community, member) = (known.id, recovery.public_key().member_id());
+        let proof = Arc::new(Proof { community, member, recovery, device: device.public_key(), dialler });
+        Ok(Self { dir, kit, proof, device, hints })
     }
 
     fn me(&self) -> MemberId {
-        self.recovery.public_key().member_id()
+        self.proof.member
     }
 
-    fn find(&self, progress: &mut dyn FnMut(String)) -> Result<Community<'_>, RecoveryError> {
-        let id = self.kit.community.as_ref().ok_or(RecoveryError::NoCommunity)?.id;
-        let proof =
-            Proof { community: id, member: self.me(), recovery: &self.recovery, device: self.device.public_key() };
-        Community::find(&self.dialler, proof, &self.hints, progress)
+    fn find(&self, progress: &mut dyn FnMut(String)) -> Result<Community, RecoveryError> {
+        Community::find(&self.proof, &self.hints, progress)
     }
 
-    /// Fills the store: vault file, snapshots, packs. The catalog has to be made from them afterwards (`operations::rebuild`).
-    /// `without_lost`: packs that cannot be put together are named and left out.
+    /// Fetches what a catalog is made of (`operations::rebuild`): the vault file, snapshots, the map and the directories of packs.
+    /// The packs stay where they are. `without_lost`: those of which not even the directory can be had are named and left out.
+    /// Gives what there is, and the way to the packs.
     ///
     /// # Errors
     /// [`RecoveryError`]; done again, it goes on from what is there.
@@ -184,15 +186,16 @@ impl<'r> Recovery<'r> {
         &self,
         without_lost: bool,
         progress: &mut dyn FnMut(String),
-    ) -> Result<Recovered, RecoveryError> {
+    ) -> Result<(Recovered, Arc<dyn Fetch>), RecoveryError> {
         let community = self.find(progress)?;
         let asked = community.links.len();
         progress(format!("{asked} of {} boxes of the community answer", community.others));
         let head = newest_head(&community, self.me(), progress)?;
         let content = HeadContent::open(&head.head().catalog, &self.kit.identity)?;
-        let fetcher = Fetcher::new(&community, &content.dispersal);
-        let map = self.map(&fetcher, &content)?;
-        progress(format!("{} packs and {} snapshots are to come back", map.stripes.len(), map.snapshots.len()));
+        let fetch: Arc<dyn Fetch> = Arc::new(Fetcher::new(community.reach(), content.dispersal.clone()));
+        let map = self.map(fetch.as_ref(), &content)?;
+        let (all, bytes) = (map.stripes.len(), map.stripes.values().map(|one| one.layout.pack_len() as u64).sum());
+        progress(format!("{all} packs and {} snapshots are to come back", map.snapshots.len()));
 
         // What opens the packs comes first: whatever breaks off later, what is there can be read with the kit.
         let store = FolderStore::open(&self.dir.store_dir())?;
@@ -202,30 +205,27 @@ impl<'r> Recovery<'r> {
             staged.write_all(sealed)?;
             store.put_new(ObjectName::Snapshot(*id), staged)?;
         }
-        let all = map.stripes.len();
-        let filled = fetcher.fill(&store, &map, progress)?;
-        match filled.lost {
+        let lost = fetch_directories(self.dir, fetch.as_ref(), &self.kit.identity, &map, progress)?;
+        let (members, packs) = ((asked, community.others), (all, lost.len()));
+        match lost {
             lost if lost.is_empty() => {}
             lost if without_lost => {
                 progress(format!("Goes on without {} of {all} packs: {}", lost.len(), first_names(&lost)));
             }
             packs => return Err(RecoveryError::Packs { packs, all }),
         }
-        Ok(Recovered {
-            members: (asked, community.others),
-            packs: (filled.packs, all),
-            bytes: filled.bytes,
-            snapshots: map.snapshots.len(),
-        })
+        Ok((Recovered { members, packs, bytes, snapshots: map.snapshots.len() }, fetch))
     }
 
-    fn map(&self, fetcher: &Fetcher<'_>, content: &HeadContent) -> Result<MapPart, RecoveryError> {
-        let mut parts = Vec::new();
-        for part in &content.parts {
-            let bytes = fetcher.fetch(part).map_err(|e| RecoveryError::Map(Box::new(e)))?;
-            parts.push(MapPart::open(&bytes, &self.kit.identity)?);
-        }
-        Ok(merge(parts))
+    /// The map, whose parts are written down as they are.
+    fn map(&self, fetch: &dyn Fetch, content: &HeadContent) -> Result<MapPart, RecoveryError> {
+        let sealed: Result<Vec<Vec<u8>>, FetchError> = content.parts.iter().map(|part| fetch.whole(part)).collect();
+        let sealed = sealed.map_err(RecoveryError::Map)?;
+        let parts: Result<Vec<MapPart>, OutsideError> =
+            sealed.iter().map(|bytes| MapPart::open(bytes, &self.kit.identity)).collect();
+        let map = merge(parts?);
+        awaited::write_down(self.dir, &sealed)?;
+        Ok(map)
     }
 
     /// Once the catalog is made: this box takes the place of the lost one in its community, and goes on after its last head. Whoever
@@ -269,7 +269,7 @@ impl<'r> Recovery<'r> {
         }
         let change = Change::Rebind { member: self.me(), device: self.device.public_key() };
         let mut entry = log.draft(now, change);
-        entry.sign(&self.recovery);
+        entry.sign(&self.proof.recovery);
         entry.sign(&self.device);
         files::replace(&file, &entry.encode())?;
         Ok(entry)
@@ -298,7 +298,7 @@ fn begin(dir: &DataDir, kit: &RecoveryKit, private: AllowPrivate) -> Result<Dial
 
 /// The highest head that holds.
 fn newest_head(
-    community: &Community<'_>,
+    community: &Community,
     me: MemberId,
     progress: &mut dyn FnMut(String),
 ) -> Result<VerifiedHead, RecoveryError> {

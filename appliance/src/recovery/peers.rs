@@ -1,7 +1,7 @@
 //! Finding the community from one box that answers, and showing the kit to every member.
 
-use std::collections::BTreeSet;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use datis_engine::community::address::{Address, AddressRecord};
@@ -15,21 +15,23 @@ use datis_engine::wire::peers::{ClaimOwner, Claimed, Exchange, claim_message};
 use minicbor::bytes::ByteVec;
 
 use super::RecoveryError;
+use crate::links::packs::{NoLine, Reach};
 use crate::links::peers::{DialError, Dialler, PeerLink};
 
 /// For connecting, and for each answer.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The kit as it is shown: to each box on its own connection.
-pub(super) struct Proof<'r> {
+pub(super) struct Proof {
     pub(super) community: CommunityId,
     pub(super) member: MemberId,
-    pub(super) recovery: &'r SigningKey,
+    pub(super) recovery: SigningKey,
     pub(super) device: PublicKey,
+    pub(super) dialler: Dialler,
 }
 
 /// The community, and a connection to each member that answers.
-pub(super) struct Community<'r> {
+pub(super) struct Community {
     pub(super) log: Log,
     pub(super) links: Vec<(MemberId, Mutex<PeerLink>)>,
     /// How many others are in it.
@@ -37,30 +39,42 @@ pub(super) struct Community<'r> {
     /// Where members said that they are, as they signed it.
     pub(super) records: Vec<ByteVec>,
     hints: Vec<KitHint>,
-    dialler: &'r Dialler,
-    proof: Proof<'r>,
+    proof: Arc<Proof>,
 }
 
-impl<'r> Community<'r> {
+/// The way to the members of a community, with the kit.
+pub(super) struct WithTheKit {
+    proof: Arc<Proof>,
+    places: HashMap<MemberId, Vec<KitHint>>,
+}
+
+impl Reach for WithTheKit {
+    fn reach(&self, member: MemberId) -> Result<PeerLink, NoLine> {
+        let hints = self.places.get(&member).ok_or(NoLine::Gone)?;
+        Ok(self.proof.show_to_one_of(hints).map_err(|_| NoLine::Silent)?.0)
+    }
+}
+
+impl Community {
     /// Asks the boxes that the kit names, one after the other, until one tells the community; then shows the kit to all of it.
     ///
     /// # Errors
     /// [`RecoveryError::Nobody`].
     pub(super) fn find(
-        dialler: &'r Dialler,
-        proof: Proof<'r>,
+        proof: &Arc<Proof>,
         hints: &[KitHint],
         progress: &mut dyn FnMut(String),
     ) -> Result<Self, RecoveryError> {
         let mut last = RecoveryError::from(DialError::Nowhere);
         for hint in hints {
             match proof
-                .show_to(dialler, hint)
+                .show_to(hint)
                 .and_then(|(_, claimed)| Ok((Log::decode(&claimed.log, proof.community)?, claimed.records)))
             {
                 Ok((log, records)) => {
                     let hints = hints.to_vec();
-                    let mut found = Self { log, links: Vec::new(), others: 0, records, hints, dialler, proof };
+                    let proof = Arc::clone(proof);
+                    let mut found = Self { log, links: Vec::new(), others: 0, records, hints, proof };
                     found.show_to_all(progress)?;
                     return Ok(found);
                 }
@@ -122,35 +136,27 @@ impl<'r> Community<'r> {
         told.count()
     }
 
-    /// One more connection to a member, on which the kit was shown.
-    ///
-    /// # Errors
-    /// [`RecoveryError`].
-    pub(super) fn connect_again(&self, member: MemberId) -> Result<PeerLink, RecoveryError> {
-        Ok(self.connect(self.log.roster().member(member).ok_or(DialError::Nowhere)?)?.0)
+    /// The way to all members that are in.
+    pub(super) fn reach(&self) -> WithTheKit {
+        let others = self.log.roster().active().filter(|member| member.id != self.proof.member);
+        let places = others.map(|member| (member.id, self.places_of(member))).collect();
+        WithTheKit { proof: Arc::clone(&self.proof), places }
     }
 
     fn connect(&self, member: &Member) -> Result<(PeerLink, Claimed), RecoveryError> {
-        let pin = member.device.spki_pin();
-        let mut last = RecoveryError::from(DialError::Nowhere);
-        for place in self.places_of(member) {
-            match self.proof.show_to(self.dialler, &KitHint { place, pin }) {
-                Ok(shown) => return Ok(shown),
-                Err(error) => last = error,
-            }
-        }
-        Err(last)
+        self.proof.show_to_one_of(&self.places_of(member))
     }
 
     /// Where the others say that it is, then where the kit does.
-    fn places_of(&self, member: &Member) -> Vec<String> {
+    fn places_of(&self, member: &Member) -> Vec<KitHint> {
+        let pin = member.device.spki_pin();
         let records = self.records.iter().filter_map(|bytes| AddressRecord::verify(bytes, self.log.roster()).ok());
         let told = records.filter(|record| record.member == member.id).flat_map(|record| record.addresses);
-        let printed = self.hints.iter().filter(|hint| hint.pin == member.device.spki_pin());
+        let printed = self.hints.iter().filter(|hint| hint.pin == pin);
         let mut places: Vec<String> = told.map(|place| place.to_string()).collect();
         places.extend(printed.map(|hint| hint.place.clone()));
         places.dedup();
-        places
+        places.into_iter().map(|place| KitHint { place, pin }).collect()
     }
 
     pub(super) fn name(&self, member: MemberId) -> String {
@@ -163,13 +169,25 @@ impl<'r> Community<'r> {
     }
 }
 
-impl Proof<'_> {
-    fn show_to(&self, dialler: &Dialler, hint: &KitHint) -> Result<(PeerLink, Claimed), RecoveryError> {
+impl Proof {
+    fn show_to(&self, hint: &KitHint) -> Result<(PeerLink, Claimed), RecoveryError> {
         let place: Address = hint.place.parse().map_err(|_| DialError::Name(hint.place.clone()))?;
-        let mut link = dialler.dial(&place, hint.pin, PATIENCE)?;
+        let mut link = self.dialler.dial(&place, hint.pin, PATIENCE)?;
         let message = claim_message(self.community, self.member, &self.device, &link.channel());
         let signature = self.recovery.sign(SigningContext::Claim, &message);
         let claimed = link.ask(&ClaimOwner { community: self.community, member: self.member, signature })?;
         Ok((link, claimed))
+    }
+
+    /// Shows it at the first place where the box answers.
+    fn show_to_one_of(&self, hints: &[KitHint]) -> Result<(PeerLink, Claimed), RecoveryError> {
+        let mut last = RecoveryError::from(DialError::Nowhere);
+        for hint in hints {
+            match self.show_to(hint) {
+                Ok(shown) => return Ok(shown),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
     }
 }

@@ -9,6 +9,7 @@ use super::{Orders, audit, post, spread};
 use crate::commissioning::{self, CheckState, Remembered, Surroundings, Verdict, commission};
 use crate::links::directory::OverLdap;
 use crate::operations::accounts::{self, AccountError};
+use crate::operations::awaited::Brought;
 use crate::operations::community::CommunityError;
 use crate::operations::{self, OperationError, Pace, PruneOptions, Site, chain};
 use crate::peers::PeersError;
@@ -58,6 +59,8 @@ pub(super) enum Worker {
     Hosting,
     /// Asks the router to go on letting connections in, if that is wanted.
     Router,
+    /// Brings back what is with other boxes only, on a box that was lost.
+    Recovery,
 }
 
 /// How much a step has done.
@@ -93,6 +96,7 @@ impl Worker {
         Self::Spread,
         Self::Audit,
         Self::Hosting,
+        Self::Recovery,
     ];
 
     pub(super) const fn name(self) -> &'static str {
@@ -113,6 +117,7 @@ impl Worker {
             Self::Spread => "spread",
             Self::Audit => "audit",
             Self::Hosting => "hosting",
+            Self::Recovery => "recovery",
         }
     }
 
@@ -129,7 +134,7 @@ impl Worker {
             Self::Reports => 45,
             Self::Mail | Self::Webhook => 5,
             Self::Directory => 120,
-            Self::Router | Self::Community => 2,
+            Self::Router | Self::Community | Self::Recovery => 2,
             Self::Spread => 15,
             Self::Audit => 600,
             Self::Hosting => 30,
@@ -151,7 +156,7 @@ impl Worker {
             Self::Directory => 900,
             Self::Router => 3_600,
             Self::Community => 3,
-            Self::Spread => 10,
+            Self::Spread | Self::Recovery => 10,
             Self::Audit => audit::EVERY_SECONDS,
         })
     }
@@ -176,7 +181,8 @@ impl Worker {
             | Self::Community
             | Self::Spread
             | Self::Audit
-            | Self::Hosting => 0,
+            | Self::Hosting
+            | Self::Recovery => 0,
             Self::Scrub => 4,
         }
     }
@@ -197,6 +203,10 @@ impl Worker {
             Self::Verifier => verify_next(site, working),
             Self::Scrub => scrub_next(site, working),
             Self::Prune => {
+                // Nothing is removed from a box that is not whole.
+                if !site.awaited.is_empty() {
+                    return Ok(Done::Everything);
+                }
                 working(None);
                 let options = PruneOptions { pace: Pace::Yielding, ..PruneOptions::default() };
                 let report = operations::prune(site, &options)?;
@@ -256,6 +266,8 @@ impl Worker {
             }
             Self::Mail => post::send_next(site, working),
             Self::Webhook => post::post_next(site, working),
+            // The head would say less than the one of the lost box.
+            Self::Spread if !site.awaited.is_empty() => Ok(Done::Everything),
             Self::Spread => spread::step(site, orders.peers.as_ref(), working),
             Self::Audit => audit::step(site, orders.peers.as_ref(), working),
             Self::Community => match orders.peers.step() {
@@ -263,6 +275,7 @@ impl Worker {
                 Err(PeersError::Community(CommunityError::Operation(error))) => Err(error),
                 Err(other) => Ok(Done::Failed(chain(&other))),
             },
+            Self::Recovery => bring_back(site, working),
             Self::Directory => match accounts::check_directory(site, &OverLdap) {
                 Ok(()) => Ok(Done::Everything),
                 Err(AccountError::Operation(error)) => Err(error),
@@ -282,6 +295,18 @@ impl Worker {
             }
         }
     }
+}
+
+/// A little of what is with other boxes only. What cannot be had now is asked for again.
+fn bring_back(site: &Site, working: &dyn Fn(Option<String>)) -> Result<Done, OperationError> {
+    let brought = operations::awaited::bring_back(site, working)?;
+    Ok(match brought {
+        Brought { is_over: true, .. } => Done::Everything,
+        Brought { packs: 0, lost: 0, unanswered, .. } if unanswered > 0 => {
+            Done::Failed(format!("{unanswered} packs cannot be had until more of the other boxes answer"))
+        }
+        Brought { .. } => Done::Part,
+    })
 }
 
 /// Checks the site, and says in the log what has become worse since the last time. After a power cut the router may not

@@ -62,6 +62,14 @@ pub enum StoreError {
         #[source]
         source: io::Error,
     },
+    /// The object is not on this disk but with others, who do not give it now. Nothing is known to be lost.
+    #[error("{name} is with other boxes only, and too few of them answer now; nothing is lost by that: {reason}")]
+    Away {
+        /// The object asked for.
+        name: ObjectName,
+        /// Who does not answer, or what they said.
+        reason: String,
+    },
     /// The object ends before the last byte asked for.
     #[error("{name} has {size_bytes} bytes, too few for {len_bytes} bytes from offset {offset_bytes}")]
     Short {

@@ -165,3 +165,9 @@ err-own-over = A certificate of the chain has ended. Bring a new one.
 err-own-order = The certificates do not follow one another: each must be signed by the next.
 audit-certificate-set = company's certificate set
 audit-certificate-forgotten = company's certificate taken back
+
+# A lost box that comes back
+local-back = Coming back
+local-back-text = { $done } of { $all } are on this box again. Everything can be restored already: what is not here yet comes from the other boxes.
+err-away = What you asked for is still with other boxes, and too few of them answer now. Nothing is lost by that: try again later.
+err-coming-back = Nothing was deleted: the box is coming back, and some packs are still with other boxes only. This waits until they are here.

@@ -165,3 +165,9 @@ err-own-over = Un certificat de la chaîne a expiré. Apportez-en un nouveau.
 err-own-order = Les certificats ne se suivent pas : chacun doit être signé par le suivant.
 audit-certificate-set = certificat de l’entreprise installé
 audit-certificate-forgotten = certificat de l’entreprise retiré
+
+# Un boîtier perdu qui revient
+local-back = En cours de retour
+local-back-text = { $done } sur { $all } sont de nouveau sur ce boîtier. Tout peut déjà être restauré : ce qui n’est pas encore ici vient des autres boîtiers.
+err-away = Ce que vous avez demandé se trouve encore chez d’autres boîtiers, et trop peu d’entre eux répondent en ce moment. Rien n’est perdu pour autant : réessayez plus tard.
+err-coming-back = Rien n’a été supprimé : le boîtier est en cours de retour, et une partie des paquets n’est encore que chez d’autres boîtiers. Cela attend qu’ils soient ici.

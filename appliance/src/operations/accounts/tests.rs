@@ -381,7 +381,7 @@ fn people_and_log_outlive_a_rebuilt_catalog() {
     invited_person(test.site(), &by, "paul", Role::Member);
     let before = audit_log(test.site(), &by, None, 100).expect("log");
     test.stop();
-    super::super::rebuild(&test.dir(), test.vault(), &mut |_| {}).expect("rebuild");
+    super::super::rebuild(&test.dir(), test.vault(), None, &mut |_| {}).expect("rebuild");
     test.restart();
     let site = test.site();
     assert_eq!(audit_log(site, &by, None, 100).expect("log"), before);

@@ -97,7 +97,7 @@ fn a_box_whose_catalog_is_made_anew_is_the_member_that_it_was() {
     join(&second, &first, "attic");
     let before = first.site().community().expect("in").log.last_hash();
     first.stop();
-    let rebuilt = crate::operations::rebuild(&first.dir(), first.vault(), &mut |_| ());
+    let rebuilt = crate::operations::rebuild(&first.dir(), first.vault(), None, &mut |_| ());
     assert!(rebuilt.is_ok(), "{rebuilt:?}");
     first.restart();
     let known = first.site().community().expect("still in");

@@ -103,7 +103,7 @@ impl History {
             Event::Restart => self.test.restart(),
             Event::Rebuild => {
                 self.test.stop();
-                let report = rebuild(&self.test.dir(), self.test.vault(), &mut |_| {}).expect("rebuild");
+                let report = rebuild(&self.test.dir(), self.test.vault(), None, &mut |_| {}).expect("rebuild");
                 assert!(report.is_sound(), "{report:?}");
                 self.test.restart();
                 for client in &mut self.clients {

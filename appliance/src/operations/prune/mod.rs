@@ -47,7 +47,8 @@ const BRAKE_PART: u64 = 10;
 /// Removes what no policy wants. Only one runs at a time.
 ///
 /// # Errors
-/// [`OperationError::Brake`] when too much would go at once; [`OperationError::CatalogBehind`]; [`OperationError`].
+/// [`OperationError::Brake`] when too much would go at once; [`OperationError::CatalogBehind`];
+/// [`OperationError::ComingBack`]; [`OperationError`].
 pub fn prune(site: &Site, options: &PruneOptions) -> Result<PruneReport, OperationError> {
     let Ok(_running) = site.pruning.try_lock() else {
         return Err(OperationError::Running { what: "collection" });
@@ -57,6 +58,9 @@ pub fn prune(site: &Site, options: &PruneOptions) -> Result<PruneReport, Operati
 }
 
 fn run(site: &Site, options: &PruneOptions) -> Result<PruneReport, OperationError> {
+    if let Some(at) = site.awaited.standing() {
+        return Err(OperationError::ComingBack { packs: at.packs });
+    }
     site.sessions.close_stale();
     orphans::check_catalog_is_current(site)?;
     if !options.dry_run {

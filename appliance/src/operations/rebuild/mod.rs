@@ -17,6 +17,7 @@ mod tests;
 
 use std::fs::File;
 use std::path::Path;
+use std::sync::Arc;
 
 use datis_engine::store::StoreError;
 use rustix::fs::{CWD, RenameFlags};
@@ -25,6 +26,7 @@ use rustix::io::Errno;
 pub use report::{MachineOrigin, RebuildReport, RebuiltMachine};
 
 use super::OperationError;
+use super::awaited::Fetch;
 use super::site::{Limits, Site};
 use super::verify::Progress;
 use crate::catalog::audit::AuditEntry;
@@ -43,13 +45,14 @@ const NEW: &str = "catalog.new";
 const OLD: &str = "catalog.old";
 
 /// Makes a new catalog from packs and snapshots, beside the old one, and puts it in its place. The old one is kept as
-/// `catalog.old`. The caller holds the lock on the folder.
+/// `catalog.old`. The caller holds the lock on the folder. `fetch`: the way to packs that are with other boxes only.
 ///
 /// # Errors
 /// [`OperationError`]; the old catalog is in its place then. Damage is no error but a part of the report.
-pub fn rebuild(
+pub(crate) fn rebuild(
     dir: &DataDir,
     vault: Vault,
+    fetch: Option<Arc<dyn Fetch>>,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<RebuildReport, OperationError> {
     let old = Old {
@@ -66,6 +69,7 @@ pub fn rebuild(
     let report = {
         let opened = Site::assemble(dir, &file, vault, Limits::default());
         let site = opened.map_err(|e| OperationError::Open(Box::new(e)))?;
+        fetch.into_iter().for_each(|fetch| site.awaited.reach_by(fetch));
         steps::fill(&site, old, progress).map_err(|error| site.noted(error))?
         // Closing the last connection copies the log back into the database and syncs it.
     };

@@ -17,7 +17,7 @@ use crate::catalog::testing::{age, digest};
 
 fn rebuilt(test: &mut TestBox) -> RebuildReport {
     test.stop();
-    let report = rebuild(&test.dir(), test.vault(), &mut |_| {}).expect("rebuild");
+    let report = rebuild(&test.dir(), test.vault(), None, &mut |_| {}).expect("rebuild");
     test.restart();
     report
 }

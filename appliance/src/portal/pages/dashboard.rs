@@ -123,7 +123,7 @@ fn damage(locale: &Locale) -> Tile {
     Tile { tone: "bad", word: locale.word("local-bad"), text: locale.word("local-bad-text") }
 }
 
-/// Green only while every machine is within its own allowance and nothing stored is damaged.
+/// Green only while every machine is within its own allowance, and everything stored is here and not damaged.
 fn local(status: &Status, healths: &[Health], locale: &Locale) -> Tile {
     let tile = |tone, word: &str, text: String| Tile { tone, word: locale.word(word), text };
     let count = |wanted: &[Health]| healths.iter().filter(|health| wanted.contains(health)).count() as u64;
@@ -131,6 +131,11 @@ fn local(status: &Status, healths: &[Health], locale: &Locale) -> Tile {
     let unsafe_ones = count(&[Health::Damaged]);
     if status.poisoned.is_some() || unsafe_ones > 0 || status.damaged.packs > 0 {
         damage(locale)
+    } else if let Some(back) = &status.coming_back {
+        let mut args = fluent_bundle::FluentArgs::new();
+        args.set("done", locale.bytes(back.all_bytes - back.bytes));
+        args.set("all", locale.bytes(back.all_bytes));
+        tile("warn", "local-back", locale.say("local-back-text", &args))
     } else if in_use == 0 {
         tile("plain", "local-none", locale.word("local-none-text"))
     } else if count(&[Health::Late, Health::Incomplete, Health::Empty]) > 0 {
@@ -210,6 +215,7 @@ mod tests {
         let none = || PackTotals::default();
         Status {
             outside: None,
+            coming_back: None,
             box_name: "cellar".to_owned(),
             vault: String::new(),
             now: 0,

@@ -1,0 +1,350 @@
+//! Packs out of shards: the `k` fastest of those members that hold one are asked, and when they take long, others besides.
+//!
+//! Who is fast shows while it works; who does not answer is left alone for a while. Connections are kept for the next pack.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use datis_engine::erasure::layout::Piece;
+use datis_engine::erasure::reading::PackRange;
+use datis_engine::erasure::restore::restore;
+use datis_engine::erasure::shard::{ShardFile, ShardHeader, name_shard};
+use datis_engine::ids::{MemberId, ShardId};
+use datis_engine::keys::DispersalSecret;
+use datis_engine::outside::stripes::StripeRef;
+use datis_engine::wire::RefusalCode;
+
+use super::peers::{PeerLink, PeerLinkError};
+use crate::operations::awaited::{Fetch, FetchError};
+
+/// What is asked for at once: a slow line gives it in the time that one answer may take, and a broken one loses no more.
+const PIECE: u32 = 1 << 20;
+/// Whoever waits longer asks others besides (mutual-backup 4.13).
+const OVERDRIVE: Duration = Duration::from_secs(3);
+/// A member that does not answer is asked last for so long.
+const LEFT_ALONE: Duration = Duration::from_secs(60);
+/// How often a shard is begun again where it broke off.
+const TRIES: u32 = 2;
+/// Connections to one member that are kept for the next ones.
+const IDLE_MAX: usize = 4;
+/// What a member that was never asked is taken to need for 1 MiB, in seconds.
+const UNKNOWN_PACE: f64 = 0.1;
+/// How much the last answer counts for the pace of a member.
+const LAST_COUNTS: f64 = 0.3;
+
+/// Why there is no connection to a member.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NoLine {
+    /// It does not answer now.
+    Silent,
+    /// It is not in the community any more: nobody waits for it.
+    Gone,
+}
+
+/// Connects to members.
+pub(crate) trait Reach: Send + Sync + 'static {
+    /// A connection on which this box may read what is kept for it.
+    ///
+    /// # Errors
+    /// [`NoLine`].
+    fn reach(&self, member: MemberId) -> Result<PeerLink, NoLine>;
+}
+
+/// Fetches packs of one owner.
+pub(crate) struct Fetcher<R>(Arc<Lines<R>>);
+
+struct Lines<R> {
+    reach: R,
+    secret: DispersalSecret,
+    members: Mutex<HashMap<MemberId, Line>>,
+}
+
+/// What is known of one member.
+#[derive(Default)]
+struct Line {
+    idle: Vec<PeerLink>,
+    /// Shards that it is asked for at this moment.
+    asked: u32,
+    seconds_per_mib: Option<f64>,
+    silent_since: Option<Instant>,
+}
+
+/// What came of asking one member.
+enum Answer {
+    Bytes(Bytes),
+    /// It does not have it, or has something else.
+    Without,
+    Silent,
+}
+
+/// What came of asking several.
+struct Gathered<T> {
+    result: Option<T>,
+    there: usize,
+    is_anybody_silent: bool,
+}
+
+impl<R: Reach> Fetcher<R> {
+    /// `secret`: what the owner's shards are sealed with.
+    pub(crate) fn new(reach: R, secret: DispersalSecret) -> Self {
+        Self(Arc::new(Lines { reach, secret, members: Mutex::default() }))
+    }
+
+    /// The places in the stripe, the member that will answer first at the start.
+    fn by_pace(&self, stripe: &StripeRef) -> Vec<usize> {
+        let members = self.0.members();
+        let cost = |at: &usize| {
+            let Some(line) = members.get(&stripe.shards[*at].0) else { return (false, UNKNOWN_PACE) };
+            let is_silent = line.silent_since.is_some_and(|at| at.elapsed() < LEFT_ALONE);
+            (is_silent, f64::from(line.asked + 1) * line.seconds_per_mib.unwrap_or(UNKNOWN_PACE))
+        };
+        let mut order: Vec<usize> = (0..stripe.shards.len()).collect();
+        // Ties are broken by the pack, so that all members have their share of the work.
+        let turn = usize::from(stripe.pack.as_bytes()[0]) % order.len().max(1);
+        order.rotate_left(turn);
+        order.sort_by(|a, b| {
+            let (a, b) = (cost(a), cost(b));
+            a.0.cmp(&b.0).then(a.1.total_cmp(&b.1))
+        });
+        order
+    }
+
+    /// Asks for `range` of shards of a stripe: the first wave at once, the next one whenever somebody fails or all take long,
+    /// until `enough` makes something of what came. `range`: of each shard's file.
+    fn gather<T>(
+        &self,
+        stripe: &StripeRef,
+        range: &Range<u32>,
+        waves: Vec<Vec<usize>>,
+        mut enough: impl FnMut(&BTreeMap<usize, Bytes>) -> Option<T>,
+    ) -> Gathered<T> {
+        let mut waves = waves.into_iter();
+        let (told, answers) = channel();
+        let is_over = Arc::new(AtomicBool::new(false));
+        let mut came = BTreeMap::new();
+        let (mut under_way, mut is_anybody_silent) = (0, false);
+        let begin = |wave: Option<Vec<usize>>, under_way: &mut usize| {
+            for at in wave.into_iter().flatten() {
+                self.begin((at, stripe.shards[at]), range.clone(), &is_over, &told);
+                *under_way += 1;
+            }
+        };
+        begin(waves.next(), &mut under_way);
+        let result = loop {
+            if under_way == 0 {
+                match waves.next() {
+                    Some(wave) => begin(Some(wave), &mut under_way),
+                    None => break None,
+                }
+            }
+            match answers.recv_timeout(OVERDRIVE) {
+                Ok((at, Answer::Bytes(bytes))) => {
+                    under_way -= 1;
+                    came.insert(at, bytes);
+                    if let Some(made) = enough(&came) {
+                        break Some(made);
+                    }
+                }
+                Ok((_, answer)) => {
+                    under_way -= 1;
+                    is_anybody_silent |= matches!(answer, Answer::Silent);
+                    begin(waves.next(), &mut under_way);
+                }
+                Err(RecvTimeoutError::Timeout) => begin(waves.next(), &mut under_way),
+                Err(RecvTimeoutError::Disconnected) => break None,
+            }
+        };
+        // Whoever is still at it stops after its piece.
+        is_over.store(true, Ordering::Release);
+        Gathered { result, there: came.len(), is_anybody_silent }
+    }
+
+    /// On a thread of its own: whoever is slow must not hold up those that are done.
+    fn begin(
+        &self,
+        (at, (member, shard)): (usize, (MemberId, ShardId)),
+        range: Range<u32>,
+        is_over: &Arc<AtomicBool>,
+        told: &Sender<(usize, Answer)>,
+    ) {
+        let (lines, is_over, told) = (Arc::clone(&self.0), Arc::clone(is_over), told.clone());
+        let tell = told.clone();
+        let asking = std::thread::Builder::new().name("fetch".into()).spawn(move || {
+            let answer = lines.ask(member, shard, &range, &is_over);
+            // Nobody listens any more when enough others have answered.
+            let _ = tell.send((at, answer));
+        });
+        if asking.is_err() {
+            let _ = told.send((at, Answer::Silent));
+        }
+    }
+
+    /// The piece from the shard that holds it, or made of the same range of `k` others.
+    fn piece(&self, stripe: &StripeRef, reader: &PackRange, piece: &Piece) -> Option<Vec<u8>> {
+        let holder = usize::from(piece.shard);
+        let k = usize::from(stripe.layout.scheme().data());
+        let narrow = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+        let range = narrow(piece.in_file.start)..narrow(piece.in_file.end);
+        let mut order = self.by_pace(stripe);
+        let is_holder_silent = self.0.is_left_alone(stripe.shards[holder].0);
+        order.retain(|at| *at != holder);
+        let others: Vec<usize> = order.drain(..order.len().min(k)).collect();
+        let mut waves: Vec<Vec<usize>> = if is_holder_silent { Vec::new() } else { vec![vec![holder]] };
+        waves.push(others);
+        waves.extend(order.into_iter().map(|at| vec![at]));
+        let made = self.gather(stripe, &range, waves, |came| {
+            let direct = came.get(&holder).and_then(|bytes| reader.open(piece, bytes).ok());
+            if direct.is_some() {
+                return direct;
+            }
+            let parts: Vec<(u8, &[u8])> = came
+                .iter()
+                .filter(|(at, _)| **at != holder)
+                .filter_map(|(at, bytes)| Some((u8::try_from(*at).ok()?, bytes.as_ref())))
+                .collect();
+            // With a wrong one among them it does not open; any of those that came may be that one.
+            let mut choices = (0..=parts.len().saturating_sub(k)).map(|from| parts.get(from..from + k));
+            choices.find_map(|some| reader.open(piece, &reader.rebuild(piece, some?).ok()?).ok())
+        });
+        made.result
+    }
+}
+
+impl<R: Reach> Fetch for Fetcher<R> {
+    fn range(&self, stripe: &StripeRef, range: Range<usize>) -> Result<Vec<u8>, FetchError> {
+        let header = ShardHeader { pack: stripe.pack, index: 0, layout: stripe.layout };
+        let reader = PackRange::new(&header, &self.0.secret);
+        let mut bytes = Vec::with_capacity(range.len());
+        for piece in stripe.layout.pieces(range.clone()).unwrap_or_default() {
+            match self.piece(stripe, &reader, &piece) {
+                Some(some) => bytes.extend_from_slice(&some),
+                // All of it, with every shard's name looked at, says whether it is lost or only away.
+                None => return self.whole(stripe).map(|pack| pack.get(range).unwrap_or_default().to_vec()),
+            }
+        }
+        Ok(bytes)
+    }
+
+    fn whole(&self, stripe: &StripeRef) -> Result<Vec<u8>, FetchError> {
+        let needed = usize::from(stripe.layout.scheme().data());
+        let len = u32::try_from(stripe.layout.shard_len()).unwrap_or(u32::MAX);
+        let mut order = self.by_pace(stripe);
+        let mut waves = vec![order.drain(..order.len().min(needed)).collect::<Vec<_>>()];
+        waves.extend(order.into_iter().map(|at| vec![at]));
+        let mut sound: BTreeMap<usize, Bytes> = BTreeMap::new();
+        let made = self.gather(stripe, &(0..len), waves, |came| {
+            for (at, bytes) in came {
+                if !sound.contains_key(at) && name_shard(bytes) == stripe.shards[*at].1 {
+                    sound.insert(*at, bytes.clone());
+                }
+            }
+            if sound.len() < needed {
+                return None;
+            }
+            let files: Vec<ShardFile<'_>> = sound
+                .iter()
+                .filter_map(|(at, bytes)| ShardFile::open(bytes, Some(stripe.shards[*at].1), &self.0.secret).ok())
+                .collect();
+            restore(&files, &self.0.secret).ok().filter(|restored| restored.pack == stripe.pack)
+        });
+        match made {
+            Gathered { result: Some(restored), .. } => Ok(restored.bytes),
+            Gathered { is_anybody_silent: true, there, .. } => Err(FetchError::Away { there, needed }),
+            Gathered { there, .. } => Err(FetchError::Lost { there, needed }),
+        }
+    }
+}
+
+impl<R: Reach> Lines<R> {
+    fn members(&self) -> MutexGuard<'_, HashMap<MemberId, Line>> {
+        self.members.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_left_alone(&self, member: MemberId) -> bool {
+        let silent_since = self.members().get(&member).and_then(|line| line.silent_since);
+        silent_since.is_some_and(|at| at.elapsed() < LEFT_ALONE)
+    }
+
+    fn ask(&self, member: MemberId, shard: ShardId, range: &Range<u32>, is_over: &AtomicBool) -> Answer {
+        let began = Instant::now();
+        let mut link = {
+            let mut members = self.members();
+            let line = members.entry(member).or_default();
+            line.asked += 1;
+            line.idle.pop()
+        };
+        let answer = self.read(member, shard, range, is_over, &mut link);
+        let mut members = self.members();
+        let line = members.entry(member).or_default();
+        line.asked = line.asked.saturating_sub(1);
+        match &answer {
+            Answer::Bytes(bytes) => {
+                let mib = (f64::from(u32::try_from(bytes.len()).unwrap_or(u32::MAX)) / f64::from(1 << 20)).max(0.0625);
+                let now = began.elapsed().as_secs_f64() / mib;
+                let before = line.seconds_per_mib.unwrap_or(now);
+                line.seconds_per_mib = Some(before + LAST_COUNTS * (now - before));
+                line.silent_since = None;
+            }
+            Answer::Without => {}
+            Answer::Silent if is_over.load(Ordering::Acquire) => {}
+            Answer::Silent => line.silent_since = Some(Instant::now()),
+        }
+        if let Some(link) = link.filter(|_| line.idle.len() < IDLE_MAX) {
+            line.idle.push(link);
+        }
+        answer
+    }
+
+    /// Piece by piece. A connection that breaks, or on which the box may not read any more, is made again.
+    fn read(
+        &self,
+        member: MemberId,
+        shard: ShardId,
+        range: &Range<u32>,
+        is_over: &AtomicBool,
+        link: &mut Option<PeerLink>,
+    ) -> Answer {
+        let (mut bytes, mut tries) = (Vec::with_capacity(range.len()), 0);
+        loop {
+            let from = range.start.saturating_add(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
+            if from >= range.end {
+                return Answer::Bytes(bytes.into());
+            }
+            if is_over.load(Ordering::Acquire) {
+                return Answer::Silent;
+            }
+            let open = match link {
+                Some(open) => open,
+                None => match self.reach.reach(member) {
+                    Ok(new) => link.insert(new),
+                    Err(NoLine::Silent) => return Answer::Silent,
+                    Err(NoLine::Gone) => return Answer::Without,
+                },
+            };
+            match open.get_shard(shard, from..range.end.min(from.saturating_add(PIECE))) {
+                Ok(piece) => bytes.extend_from_slice(&piece),
+                Err(PeerLinkError::Refused(refusal))
+                    if matches!(
+                        refusal.code,
+                        RefusalCode::NotFound | RefusalCode::Damaged | RefusalCode::Malformed
+                    ) =>
+                {
+                    return Answer::Without;
+                }
+                Err(error) if tries < TRIES => {
+                    tracing::debug!(%member, %shard, error = %error, "A shard broke off; it is asked for again");
+                    (*link, tries) = (None, tries + 1);
+                }
+                Err(_) => {
+                    *link = None;
+                    return Answer::Silent;
+                }
+            }
+        }
+    }
+}

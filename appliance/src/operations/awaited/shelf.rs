@@ -1,0 +1,94 @@
+//! The one place where packs are asked for: on the disk first, else with the boxes that hold them.
+
+use std::io::{Cursor, Read};
+use std::sync::Arc;
+
+use datis_engine::store::folder::FolderStore;
+use datis_engine::store::{ObjectKind, ObjectName, PackStore, Space, Staged, StoreError};
+
+use super::Awaited;
+
+/// The store of the box: its folder, and what is awaited.
+pub(in crate::operations) struct Shelf {
+    pub(in crate::operations) folder: FolderStore,
+    pub(in crate::operations) awaited: Arc<Awaited>,
+}
+
+impl Shelf {
+    /// What `here` gives; of an object that is not here, what `there` gives.
+    fn here_or<T>(
+        &self,
+        name: ObjectName,
+        here: impl Fn() -> Result<T, StoreError>,
+        there: impl FnOnce(&datis_engine::outside::stripes::StripeRef) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        match (here(), name) {
+            (Err(StoreError::Absent { .. }), ObjectName::Pack(pack)) => match self.awaited.stripe(&pack) {
+                Some(stripe) => there(&stripe),
+                // It may have come back between the two looks.
+                None => here(),
+            },
+            (found, _) => found,
+        }
+    }
+}
+
+impl PackStore for Shelf {
+    fn stage(&self) -> Result<Staged, StoreError> {
+        self.folder.stage()
+    }
+
+    fn put_new_many(&self, objects: Vec<(ObjectName, Staged)>) -> Result<(), StoreError> {
+        self.folder.put_new_many(objects)
+    }
+
+    fn read_range(&self, name: ObjectName, offset_bytes: u64, len_bytes: usize) -> Result<Vec<u8>, StoreError> {
+        self.here_or(
+            name,
+            || self.folder.read_range(name, offset_bytes, len_bytes),
+            |stripe| {
+                let size = stripe.layout.pack_len();
+                let start = usize::try_from(offset_bytes).unwrap_or(usize::MAX);
+                let end = start.checked_add(len_bytes).filter(|end| *end <= size);
+                let short = StoreError::Short { name, offset_bytes, len_bytes, size_bytes: size as u64 };
+                self.awaited.read(stripe, start..end.ok_or(short)?)
+            },
+        )
+    }
+
+    fn reader(&self, name: ObjectName) -> Result<Box<dyn Read + Send>, StoreError> {
+        self.here_or(
+            name,
+            || self.folder.reader(name),
+            |stripe| Ok(Box::new(Cursor::new(self.awaited.read(stripe, 0..stripe.layout.pack_len())?))),
+        )
+    }
+
+    fn size(&self, name: ObjectName) -> Result<u64, StoreError> {
+        self.here_or(name, || self.folder.size(name), |stripe| Ok(stripe.layout.pack_len() as u64))
+    }
+
+    fn list(&self, kind: ObjectKind) -> Result<Vec<ObjectName>, StoreError> {
+        let mut names = match kind {
+            // Before the folder: what comes back meanwhile is in both.
+            ObjectKind::Pack => self.awaited.names().into_iter().map(ObjectName::Pack).collect(),
+            ObjectKind::Snapshot | ObjectKind::Vault | ObjectKind::Shard => Vec::new(),
+        };
+        names.extend(self.folder.list(kind)?);
+        names.sort_unstable();
+        names.dedup();
+        Ok(names)
+    }
+
+    fn delete(&self, name: ObjectName) -> Result<(), StoreError> {
+        self.folder.delete(name)?;
+        if let ObjectName::Pack(pack) = name {
+            self.awaited.settle(&pack);
+        }
+        Ok(())
+    }
+
+    fn space(&self) -> Result<Option<Space>, StoreError> {
+        self.folder.space()
+    }
+}
