@@ -6,16 +6,18 @@ use std::time::{Duration, Instant};
 
 use datis_engine::community::address::Address;
 use datis_engine::community::invitation::{Invitation, LineError};
+use datis_engine::community::spoken::SpokenCode;
 use datis_engine::ids::{MemberId, MemberName};
 use datis_engine::keys::{SigningContext, VaultIdentity, recovery_key};
-use datis_engine::wire::peers::{AskAgain, JoinAnswer, LiftBrake, lift_message};
+use datis_engine::wire::Message;
+use datis_engine::wire::peers::{AskAgain, BeginSpoken, JoinAnswer, LiftBrake, lift_message};
 
 use crate::links::packs::{Fetcher, NoLine, Reach};
 pub(crate) use crate::links::peers::{AllowPrivate, Dialler, Identity};
 use crate::links::peers::{DialError, PeerLink, PeerLinkError};
 use crate::operations::accounts::Actor;
 use crate::operations::awaited::Fetch;
-use crate::operations::community::{self, CommunityError};
+use crate::operations::community::{self, CommunityError, JoinTry};
 use crate::operations::{OperationError, Site, chain};
 
 /// For connecting, and for each answer.
@@ -47,6 +49,8 @@ struct Known {
     sequence: Option<u64>,
     /// The box's own, then.
     mine: u64,
+    /// What waited for more admins, then ([`community::news`]).
+    news: usize,
 }
 
 /// Why another box was not asked.
@@ -124,8 +128,37 @@ impl Peers {
         let (place, mut link) = self.dialler.dial_one_of(&invitation.hints, invitation.inviter, BRIEF)?;
         let connection = (place, link.key(), link.channel());
         let attempt = community::try_to_join(&self.site, by, &invitation, connection, member, kit)?;
+        self.send_request(by, &mut link, &attempt)
+    }
+
+    /// The same with a code that was read out, to the box at `place`.
+    ///
+    /// # Errors
+    /// [`PeersError`].
+    pub(crate) fn join_aloud(
+        &self,
+        by: &Actor,
+        (code, place): (SpokenCode, &Address),
+        member: MemberName,
+        kit: &VaultIdentity,
+    ) -> Result<String, PeersError> {
+        let mut link = self.dialler.dial_anyone(place, BRIEF)?;
+        let begun = link.ask(&BeginSpoken { number: code.number() })?;
+        let answering = community::answer_aloud(&self.site, by, code, &begun, (link.key(), link.channel()))?;
+        let told = link.ask(&answering.message)?;
+        let attempt = community::request_aloud(&self.site, by, (answering, &told), place, member, kit)?;
+        self.send_request(by, &mut link, &attempt)
+    }
+
+    /// Sends a request to join: the digits that the other box's admin has to see there.
+    fn send_request<M: Message<Response = JoinAnswer>>(
+        &self,
+        by: &Actor,
+        link: &mut PeerLink,
+        attempt: &JoinTry<M>,
+    ) -> Result<String, PeersError> {
         // Before it is sent: an invitation is used up by the first request that arrives, also if the answer gets lost.
-        community::asked_to_join(&self.site, by, &attempt)?;
+        community::asked_to_join(&self.site, by, attempt)?;
         if let Err(error) = link.ask(&attempt.message) {
             if matches!(error, PeerLinkError::Refused(_)) {
                 community::not_asked(&self.site)?;
@@ -167,9 +200,10 @@ impl Peers {
         }
         self.announce()?;
         let known = self.site.community().ok_or(CommunityError::None)?;
-        let (mine, others) = (known.roster().sequence(), known.others().map(|member| member.id).collect::<Vec<_>>());
+        let (mine, others) = (known.roster().sequence(), known.partners(self.site.clock.now()));
         drop(known);
-        for member in others.into_iter().filter(|member| self.is_due(*member, mine)) {
+        let news = community::news(&self.site)?;
+        for member in others.into_iter().filter(|member| self.is_due(*member, mine, news)) {
             self.site.check_running()?;
             let sequence = match self.compare_notes(member) {
                 Ok(sequence) => Some(sequence),
@@ -181,19 +215,19 @@ impl Peers {
                     None
                 }
             };
-            let asked = Known { asked: Instant::now(), sequence, mine };
+            let asked = Known { asked: Instant::now(), sequence, mine, news };
             self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(member, asked);
         }
         Ok(())
     }
 
-    fn is_due(&self, member: MemberId, mine: u64) -> bool {
+    fn is_due(&self, member: MemberId, mine: u64, news: usize) -> bool {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&member).copied();
         let Some(known) = known else { return true };
         let wait = match known.sequence {
             None => TRY_AGAIN,
             // Something new is told at once. Who stays behind all the same is asked again later.
-            Some(_) if known.mine < mine => Duration::ZERO,
+            Some(_) if known.mine < mine || known.news != news => Duration::ZERO,
             Some(sequence) if sequence < mine => TRY_AGAIN,
             Some(_) => ASK_EVERY,
         };

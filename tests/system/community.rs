@@ -308,3 +308,54 @@ fn letter_on(of: &TestBox) -> String {
     let link = page.rsplit("class=\"take\" href=\"").next().expect("a link").to_owned();
     admin.get(&after(&format!("\"{link}"), "\"")).body
 }
+
+/// How `one` sees the standing of the member `name`; `None`: nobody of that name.
+fn standing_of(one: &TestBox, name: &str) -> Option<String> {
+    let told = community(one, &["show", "--json"]).run().expect_success().json();
+    let all = told["members"].as_array().expect("members").clone();
+    let found = all.into_iter().find(|member| member["name"] == name)?;
+    found["standing"].as_str().map(str::to_owned)
+}
+
+#[test]
+fn a_code_that_is_read_out_brings_two_boxes_together() {
+    let (first, second) = (near().start(), near().start());
+    let _founded = community(&first, &["found", "harbour", "--as", "inn"]).run().expect_success();
+    let told = community(&first, &["invite", "--aloud", "--json"]).run().expect_success().json();
+    let (code, place) = (told["code"].as_str().expect("a code"), told["places"][0].as_str().expect("a place"));
+    let other = if code.ends_with("zeppelin") { "crossover" } else { "zeppelin" };
+    let misheard = format!("{}-{other}", code.rsplit_once('-').expect("words").0);
+    let join = |code: &str| community(&second, &["join", code, "--at", place, "--as", "smithy", "--json"]).run();
+    let _refused = join(&misheard).expect_refusal(1, &["another code"]);
+    let digits = join(code).expect_success().json()["digits"].as_str().expect("digits").to_owned();
+    let waiting = community(&first, &["requests", "--json"]).run().expect_success().json();
+    assert_eq!(waiting[0]["digits"], digits.as_str(), "both screens show the same");
+    let _admitted = community(&first, &["admit", "smithy", &digits]).run().expect_success();
+    wait_for("the community", SPREAD, || (members(&second).len() == 2).then_some(()));
+}
+
+#[test]
+fn admins_put_a_box_out_each_at_their_own_and_it_is_refused() {
+    let boxes = boxes(&["harbour master", "bakery", "smithy", "inn"]);
+    let [first, second, third, fourth] = &boxes[..] else { panic!("four boxes") };
+    for name in ["bakery", "smithy"] {
+        let _appointed = community(first, &["appoint", name]).run().expect_success();
+    }
+    let told = community(first, &["remove", "inn", "--json"]).run().expect_success().json();
+    assert_eq!((told["waiting"]["agreed"].as_u64(), told["waiting"]["needed"].as_u64()), (Some(1), Some(2)));
+    let proposal = wait_for("the proposal at another admin's box", SPREAD, || {
+        let open = community(second, &["proposals", "--json"]).run().expect_success().json();
+        open[0]["proposal"].as_str().map(str::to_owned)
+    });
+    let short = proposal.get(..8).expect("its name");
+    let agreed = community(second, &["agree", short, "--json"]).run().expect_success().json();
+    assert!(agreed["waiting"].is_null(), "two of three are enough: {agreed}");
+    for one in [first, second, third] {
+        wait_for("the removal", SPREAD, || (standing_of(one, "inn")? == "removed").then_some(()));
+    }
+    // It is refused wherever it asks, and hears nothing of the community any more.
+    let _renamed = community(first, &["rename", "bakery", "mill"]).run().expect_success();
+    wait_for("the new name", SPREAD, || standing_of(third, "mill"));
+    wait_for("the refusal", SPREAD, || fourth.log().contains("no box of a member").then_some(()));
+    assert_eq!(standing_of(fourth, "mill"), None);
+}

@@ -1,6 +1,6 @@
 //! The community of boxes that this one belongs to: its log, where its members are, who wants to come in.
 
-use datis_engine::ids::{CommunityId, InvitationId, MemberId, SpkiPin};
+use datis_engine::ids::{CommunityId, EntryHash, InvitationId, MemberId, SpkiPin};
 use datis_engine::keys::PublicKey;
 use datis_engine::units::UnixMillis;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
@@ -89,6 +89,24 @@ pub fn enter(tx: &Transaction<'_>, membership: &Membership) -> Result<(), Catalo
     Ok(())
 }
 
+/// The box is in none any more, and knows nothing of the one that it was in.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn forget(tx: &Transaction<'_>) -> Result<(), CatalogError> {
+    for table in [
+        "community",
+        "community_entry",
+        "community_proposal",
+        "community_address",
+        "community_invitation",
+        "community_request",
+    ] {
+        tx.execute(&format!("DELETE FROM {table}"), [])?;
+    }
+    Ok(())
+}
+
 /// The log, and when each entry was seen first.
 ///
 /// # Errors
@@ -106,6 +124,36 @@ pub fn entries(c: &Connection) -> Result<Vec<(Vec<u8>, UnixMillis)>, CatalogErro
 pub fn append(tx: &Transaction<'_>, sequence: u64, entry: &[u8], seen_at: UnixMillis) -> Result<(), CatalogError> {
     let sql = "INSERT INTO community_entry (sequence, entry, seen_at) VALUES (?1, ?2, ?3)";
     tx.execute(sql, params![column_size(sequence), entry, seen_at.0])?;
+    Ok(())
+}
+
+/// Changes that wait for more signatures, as they were signed.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn proposals(c: &Connection) -> Result<Vec<Vec<u8>>, CatalogError> {
+    let mut statement = c.prepare_cached("SELECT entry FROM community_proposal ORDER BY hash")?;
+    let rows = statement.query_map([], |row| row.get(0))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Keeps a proposal, in place of the same with fewer signatures.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn keep_proposal(tx: &Transaction<'_>, hash: &EntryHash, entry: &[u8]) -> Result<(), CatalogError> {
+    let sql = "INSERT INTO community_proposal (hash, entry) VALUES (?1, ?2) \
+               ON CONFLICT (hash) DO UPDATE SET entry = excluded.entry";
+    tx.execute(sql, params![hash.as_bytes(), entry])?;
+    Ok(())
+}
+
+/// The log has gone on: none of them can come next any more.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn drop_proposals(tx: &Transaction<'_>) -> Result<(), CatalogError> {
+    tx.execute("DELETE FROM community_proposal", [])?;
     Ok(())
 }
 
@@ -172,6 +220,17 @@ pub fn drop_invitation(tx: &Transaction<'_>, id: &InvitationId, now: UnixMillis)
     let sql = "DELETE FROM community_invitation WHERE invitation = ?1 OR expires <= ?2";
     tx.execute(sql, params![id.as_bytes(), now.0])?;
     Ok(())
+}
+
+/// The invitations that count now, the first one to end first.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn invitations(c: &Connection, now: UnixMillis) -> Result<Vec<(InvitationId, UnixMillis)>, CatalogError> {
+    let sql = "SELECT invitation, expires FROM community_invitation WHERE expires > ?1 ORDER BY expires, invitation";
+    let mut statement = c.prepare_cached(sql)?;
+    let rows = statement.query_map([now.0], |row| Ok((bytes_at(row, 0)?, time_at(row, 1)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 /// How many invitations count now.

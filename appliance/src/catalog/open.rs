@@ -30,6 +30,7 @@ pub const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0017_community.sql"),
     include_str!("../../migrations/0018_hosting.sql"),
     include_str!("../../migrations/0019_dispersal.sql"),
+    include_str!("../../migrations/0022_proposals.sql"),
     include_str!("../../migrations/0023_ledger.sql"),
 ];
 

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Subcommand;
+use datis_engine::community::address::Address;
 use datis_engine::format::kit::KitHint;
 use datis_engine::ids::{CommunityName, MemberName};
 use zeroize::Zeroizing;
@@ -31,13 +32,19 @@ pub(super) enum Community {
     },
     /// Print the line with which one other box can ask to be let in, within a week.
     Invite {
+        /// Print a short code to be read out in place of the line; it is good for a quarter of an hour.
+        #[arg(long)]
+        aloud: bool,
         #[command(flatten)]
         form: Form,
     },
     /// Ask to be let into the community that sent this invitation.
     Join {
-        /// The line, whole.
+        /// The line, whole; or, with --at, the code that was read out.
         line: String,
+        /// Where the other box is, which was read out with the code.
+        #[arg(long, value_name = "HOST:PORT")]
+        at: Option<Address>,
         #[command(flatten)]
         own: Own,
         #[command(flatten)]
@@ -72,6 +79,73 @@ pub(super) enum Community {
     Appoint {
         /// The member.
         name: MemberName,
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Put a member out. With three admins or more, more than half of them have to agree, each at their own box.
+    Remove {
+        /// The member.
+        name: MemberName,
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Make an admin a plain member again: this box itself, or, when enough others agree, another one.
+    Dismiss {
+        /// The member.
+        name: MemberName,
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Call a member otherwise: this box, or, as an admin, another one.
+    Rename {
+        /// As it is called.
+        name: MemberName,
+        /// From now on.
+        new: MemberName,
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Say what a member has in common with others, so that shards of one pack are not all lost at once. An empty text takes a
+    /// label away.
+    Label {
+        /// The member.
+        name: MemberName,
+        /// Whose box it is.
+        #[arg(long)]
+        customer: Option<String>,
+        /// Where it stands.
+        #[arg(long)]
+        site: Option<String>,
+        /// Who looks after it.
+        #[arg(long)]
+        reseller: Option<String>,
+        /// With which others it is updated.
+        #[arg(long)]
+        ring: Option<String>,
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Leave the community: the others read from this box for 30 days more, and make again elsewhere what it holds.
+    Leave {
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Forget the community, so that the box can found or join another one: for a box that was put out, or has left.
+    Forget {
+        /// The name of the community.
+        name: CommunityName,
+        #[command(flatten)]
+        form: Form,
+    },
+    /// List what waits for more admins.
+    Proposals {
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Agree to what another admin has proposed.
+    Agree {
+        /// The first letters of its name in the list.
+        proposal: String,
         #[command(flatten)]
         form: Form,
     },
@@ -129,10 +203,10 @@ fn command(what: Community) -> Result<(CommunityCommand, Form), Failed> {
             let (member, kit) = own.read()?;
             (CommunityCommand::Found { name, member, kit }, form)
         }
-        Community::Invite { form } => (CommunityCommand::Invite, form),
-        Community::Join { line, own, form } => {
+        Community::Invite { aloud, form } => (CommunityCommand::Invite { aloud }, form),
+        Community::Join { line, at, own, form } => {
             let (member, kit) = own.read()?;
-            (CommunityCommand::Join { line, member, kit }, form)
+            (CommunityCommand::Join { line, at, member, kit }, form)
         }
         Community::Requests { form } => (CommunityCommand::Requests, form),
         Community::Admit { name, digits, form } => (CommunityCommand::Admit { name, digits }, form),
@@ -140,6 +214,16 @@ fn command(what: Community) -> Result<(CommunityCommand, Form), Failed> {
             (CommunityCommand::Confirm { name, kit: kit.as_deref().map(key_line).transpose()? }, form)
         }
         Community::Appoint { name, form } => (CommunityCommand::Appoint { name }, form),
+        Community::Remove { name, form } => (CommunityCommand::Remove { name }, form),
+        Community::Dismiss { name, form } => (CommunityCommand::Dismiss { name }, form),
+        Community::Rename { name, new, form } => (CommunityCommand::Rename { name, new }, form),
+        Community::Label { name, customer, site, reseller, ring, form } => {
+            (CommunityCommand::Label { name, customer, site, reseller, ring }, form)
+        }
+        Community::Leave { form } => (CommunityCommand::Leave, form),
+        Community::Forget { name, form } => (CommunityCommand::Forget { name }, form),
+        Community::Proposals { form } => (CommunityCommand::Proposals, form),
+        Community::Agree { proposal, form } => (CommunityCommand::Agree { proposal }, form),
         Community::Refuse { name, form } => (CommunityCommand::Refuse { name }, form),
         Community::LiftBrake { kit, form } => (CommunityCommand::LiftBrake { kit: key_line(&kit)? }, form),
         Community::Show { form } => (CommunityCommand::Show, form),

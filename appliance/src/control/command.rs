@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use datis_engine::community::address::Address as PeerAddress;
 use datis_engine::ids::{CommunityName, MachineName, MemberName, Profile};
 use datis_engine::retention::RetentionPolicy;
 use datis_engine::units::Seconds;
@@ -101,11 +102,13 @@ pub(crate) enum CommunityCommand {
         member: Option<MemberName>,
         kit: Option<String>,
     },
-    /// A line for another box.
-    Invite,
-    /// Asks to be let in.
+    /// A line for another box, or a code to be read out.
+    Invite { aloud: bool },
+    /// Asks to be let in. `at`: where the other box is, with a code that it has read out.
     Join {
         line: String,
+        #[serde(with = "text::optional")]
+        at: Option<PeerAddress>,
         #[serde(with = "text::optional")]
         member: Option<MemberName>,
         kit: Option<String>,
@@ -129,6 +132,43 @@ pub(crate) enum CommunityCommand {
         #[serde(with = "text")]
         name: MemberName,
     },
+    /// Puts a member out.
+    Remove {
+        #[serde(with = "text")]
+        name: MemberName,
+    },
+    /// An admin is none any more.
+    Dismiss {
+        #[serde(with = "text")]
+        name: MemberName,
+    },
+    /// Calls a member otherwise.
+    Rename {
+        #[serde(with = "text")]
+        name: MemberName,
+        #[serde(with = "text")]
+        new: MemberName,
+    },
+    /// Says what a member has in common with others; what is `None` is left as it is, and empty text takes it away.
+    Label {
+        #[serde(with = "text")]
+        name: MemberName,
+        customer: Option<String>,
+        site: Option<String>,
+        reseller: Option<String>,
+        ring: Option<String>,
+    },
+    /// This box goes.
+    Leave,
+    /// This box forgets its community, of which this is the name.
+    Forget {
+        #[serde(with = "text")]
+        name: CommunityName,
+    },
+    /// What waits for more admins.
+    Proposals,
+    /// Agrees to what another admin has proposed. `proposal`: the first digits of its name.
+    Agree { proposal: String },
     /// Sends somebody away.
     Refuse {
         #[serde(with = "text")]

@@ -1,7 +1,10 @@
 //! The community of boxes, on the console.
 
+use std::collections::BTreeMap;
+
+use datis_engine::community::entry::Domains;
 use datis_engine::community::roster::Standing;
-use datis_engine::ids::{CommunityName, MemberName};
+use datis_engine::ids::{CommunityName, DomainLabel, MemberName};
 use datis_engine::keys::VaultIdentity;
 use serde_json::json;
 
@@ -9,7 +12,7 @@ use super::command::{Answer, CommunityCommand, Failed, FailedKind, Outcome};
 use super::execute::Desk;
 use super::show::{self, with_causes};
 use crate::operations::accounts::Actor;
-use crate::operations::community::{self, CommunityError};
+use crate::operations::community::{self, CommunityError, Decided, Proposed};
 use crate::peers::{Peers, PeersError};
 
 impl From<CommunityError> for Failed {
@@ -41,15 +44,32 @@ pub(super) fn execute(desk: &Desk, what: &CommunityCommand) -> Result<Answer, Fa
                 json!({ "founded": name.as_str() }),
             ))
         }
-        CommunityCommand::Invite => {
+        CommunityCommand::Invite { aloud: true } => {
+            let peers = running(desk)?;
+            let made = community::invite_aloud(site, &by, peers.places())?;
+            let places: Vec<String> = peers.places().iter().map(ToString::to_string).collect();
+            let text = format!(
+                "Read this to the admin of the other box within a quarter of an hour:\n  code     {}\n  address  {}",
+                made.as_str(),
+                places.join(" or ")
+            );
+            Ok(said(text, json!({ "code": made.as_str(), "places": places })))
+        }
+        CommunityCommand::Invite { aloud: false } => {
             let peers = running(desk)?;
             let invitation = community::invite(site, &by, peers.places().to_vec())?;
             let line = invitation.expose();
             Ok(Answer { text: format!("{}\n", line.as_str()), json: json!(line.as_str()), outcome: Outcome::Done })
         }
-        CommunityCommand::Join { line, member, kit } => {
-            let member = own_name(desk, member.clone())?;
-            let digits = running(desk)?.join(&by, line, member, &kit_of(desk, kit.as_deref())?)?;
+        CommunityCommand::Join { line, at, member, kit } => {
+            let (member, kit) = (own_name(desk, member.clone())?, kit_of(desk, kit.as_deref())?);
+            let digits = match at {
+                None => running(desk)?.join(&by, line, member, &kit)?,
+                Some(place) => {
+                    let code = line.parse().map_err(CommunityError::Spoken)?;
+                    running(desk)?.join_aloud(&by, (code, place), member, &kit)?
+                }
+            };
             let text = format!(
                 "Asked. Tell the admin of the other box these digits; it has to show the same: {digits}\n\
                  Once the admin has agreed, this box is in by itself."
@@ -68,11 +88,59 @@ pub(super) fn execute(desk: &Desk, what: &CommunityCommand) -> Result<Answer, Fa
             Ok(said(text, json!({ "confirmed": name.as_str() })))
         }
         CommunityCommand::Appoint { name } => {
-            community::appoint(site, &by, name)?;
-            Ok(said(format!("`{name}` is an admin of the community."), json!({ "appointed": name.as_str() })))
+            let decided = community::appoint(site, &by, name)?;
+            Ok(told(decided, format!("`{name}` is an admin of the community."), json!({ "appointed": name.as_str() })))
+        }
+        CommunityCommand::Remove { name } => {
+            let decided = community::remove(site, &by, name)?;
+            let text = format!(
+                "`{name}` is put out: its box is refused from now on. What it holds is made again elsewhere, and what is \
+                 kept for it stays until its time is over."
+            );
+            Ok(told(decided, text, json!({ "removed": name.as_str() })))
+        }
+        CommunityCommand::Dismiss { name } => {
+            let decided = community::dismiss(site, &by, name)?;
+            let text = format!("`{name}` is no admin of the community any more.");
+            Ok(told(decided, text, json!({ "dismissed": name.as_str() })))
+        }
+        CommunityCommand::Rename { name, new } => {
+            let decided = community::rename(site, &by, name, new)?;
+            Ok(told(decided, format!("`{name}` is called `{new}` now."), json!({ "renamed": new.as_str() })))
+        }
+        CommunityCommand::Label { name, customer, site: place, reseller, ring } => {
+            let known = site.community().ok_or(CommunityError::None)?;
+            let member = known.roster().active().find(|member| member.name == *name).ok_or(CommunityError::NoMember)?;
+            let mut domains = member.domains.clone();
+            set_label(&mut domains.customer, customer.as_deref())?;
+            set_label(&mut domains.site, place.as_deref())?;
+            set_label(&mut domains.reseller, reseller.as_deref())?;
+            set_label(&mut domains.update_ring, ring.as_deref())?;
+            let decided = community::label(site, &by, name, domains)?;
+            Ok(told(decided, format!("The labels of `{name}` are set."), json!({ "labelled": name.as_str() })))
+        }
+        CommunityCommand::Leave => {
+            let decided = community::leave(site, &by)?;
+            let text = "This box leaves the community. Keep it running for 30 days: the others make again elsewhere what it \
+                        holds for them, and keep what is theirs to keep of it until its time is over.";
+            Ok(told(decided, text.to_owned(), json!({ "left": true })))
+        }
+        CommunityCommand::Forget { name } => {
+            community::forget(site, &by, name)?;
+            let text = format!("This box knows nothing of `{name}` any more, and can found or join another community.");
+            Ok(said(text, json!({ "forgotten": name.as_str() })))
+        }
+        CommunityCommand::Proposals => proposals(desk),
+        CommunityCommand::Agree { proposal } => {
+            let found =
+                community::proposals(site)?.into_iter().filter(|one| one.hash.to_string().starts_with(proposal));
+            let mut found = found.peekable();
+            let one = found.next().filter(|_| found.peek().is_none()).ok_or(CommunityError::NoProposal)?;
+            let decided = community::agree(site, &by, &one.hash)?;
+            Ok(told(decided, "It is done.".to_owned(), json!({ "agreed": one.hash.to_string() })))
         }
         CommunityCommand::Refuse { name } => {
-            community::refuse(site, &by, name)?;
+            community::refuse(site, &by, name, None)?;
             Ok(said(format!("`{name}` is sent away."), json!({ "refused": name.as_str() })))
         }
         CommunityCommand::LiftBrake { kit } => {
@@ -96,6 +164,57 @@ pub(super) fn execute(desk: &Desk, what: &CommunityCommand) -> Result<Answer, Fa
 
 fn said(text: String, json: serde_json::Value) -> Answer {
     Answer { text: format!("{text}\n"), json, outcome: Outcome::Done }
+}
+
+/// The same of what may need more admins.
+fn told(decided: Decided, text: String, mut json: serde_json::Value) -> Answer {
+    match decided {
+        Decided::Done => said(text, json),
+        Decided::Waiting { agreed, needed } => {
+            if let Some(fields) = json.as_object_mut() {
+                fields.insert("waiting".to_owned(), json!({ "agreed": agreed, "needed": needed }));
+            }
+            let text = format!(
+                "This needs {needed} admins, and {agreed} agree so far. The others find it with `datisd community \
+                 proposals` on their own boxes."
+            );
+            said(text, json)
+        }
+    }
+}
+
+fn set_label(label: &mut Option<DomainLabel>, said: Option<&str>) -> Result<(), CommunityError> {
+    if let Some(said) = said {
+        let said = said.trim();
+        *label = if said.is_empty() { None } else { Some(said.parse().map_err(CommunityError::Name)?) };
+    }
+    Ok(())
+}
+
+fn proposals(desk: &Desk) -> Result<Answer, Failed> {
+    let open = community::proposals(&desk.site)?;
+    let mut text = String::new();
+    let mut json = Vec::new();
+    for one in &open {
+        let what = match &one.what {
+            Proposed::Remove(name) => format!("put out `{name}`"),
+            Proposed::Appoint(name) => format!("make `{name}` an admin"),
+            Proposed::Dismiss(name) => format!("`{name}` is no admin any more"),
+            Proposed::Threshold(many) => format!("{many} admins have to agree"),
+            Proposed::Window(days) => format!("nothing is deleted for {days} days"),
+        };
+        let hash = one.hash.to_string();
+        let names: Vec<&str> = one.agreed.iter().map(MemberName::as_str).collect();
+        let short = hash.get(..8).unwrap_or(&hash);
+        text.push_str(&format!("{short}  {what}  {} of {} agree: {}\n", names.len(), one.needed, names.join(", ")));
+        json.push(json!({ "proposal": hash, "what": what, "agreed": names, "needed": one.needed }));
+    }
+    text.push_str(if open.is_empty() {
+        "Nothing waits for more admins.\n"
+    } else {
+        "Agree: datisd community agree PROPOSAL\n"
+    });
+    Ok(Answer { text, json: json.into(), outcome: Outcome::Done })
 }
 
 fn running(desk: &Desk) -> Result<&Peers, Failed> {
@@ -154,17 +273,27 @@ fn shown(desk: &Desk) -> Result<Answer, Failed> {
         let standing = standing_word(member.standing);
         let role = if roster.is_admin(member.id) { "admin" } else { "member" };
         let here = if member.id == known.me { "  (this box)" } else { "" };
-        text.push_str(&format!("  {}  {role}  {standing}{here}\n", member.name));
+        let labels = labels_of(&member.domains);
+        let shown: Vec<String> = labels.iter().map(|(what, label)| format!("  {what} {label}")).collect();
+        text.push_str(&format!("  {}  {role}  {standing}{here}{}\n", member.name, shown.concat()));
         members.push(json!({
             "name": member.name.as_str(),
             "id": member.id.to_string(),
             "admin": roster.is_admin(member.id),
             "standing": standing,
             "this_box": member.id == known.me,
+            "labels": labels.into_iter().collect::<BTreeMap<_, _>>(),
         }));
     }
     let json = json!({ "name": name.as_str(), "sequence": roster.sequence(), "members": members });
     Ok(Answer { text, json, outcome: Outcome::Done })
+}
+
+/// What is said of it, by the names of the options that set it.
+fn labels_of(domains: &Domains) -> Vec<(&'static str, String)> {
+    let Domains { customer, site, reseller, update_ring } = domains;
+    let all = [("customer", customer), ("site", site), ("reseller", reseller), ("ring", update_ring)];
+    all.into_iter().filter_map(|(what, label)| Some((what, label.as_ref()?.to_string()))).collect()
 }
 
 fn standing_word(standing: Standing) -> &'static str {

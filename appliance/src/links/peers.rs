@@ -112,6 +112,19 @@ impl PeerLink {
         own: &Identity,
         patience: Duration,
     ) -> Result<Self, PeerLinkError> {
+        let link = Self::connect_to_anyone(address, own, patience)?;
+        if link.key.spki_pin() == pin { Ok(link) } else { Err(PeerLinkError::OtherKey { address }) }
+    }
+
+    /// Connects to whoever is there: who that is has to be proved on the connection.
+    ///
+    /// # Errors
+    /// [`PeerLinkError::Connect`].
+    pub(crate) fn connect_to_anyone(
+        address: SocketAddr,
+        own: &Identity,
+        patience: Duration,
+    ) -> Result<Self, PeerLinkError> {
         let failed = |source| PeerLinkError::Connect { address, source };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
         let opened = runtime.block_on(async {
@@ -119,9 +132,6 @@ impl PeerLink {
             tokio::time::timeout(patience, open(address, own)).await.map_err(late).and_then(|opened| opened)
         });
         let (sender, key, channel) = opened.map_err(failed)?;
-        if key.spki_pin() != pin {
-            return Err(PeerLinkError::OtherKey { address });
-        }
         Ok(Self { sender, runtime, key, channel, patience })
     }
 
@@ -270,6 +280,21 @@ impl Dialler {
         let mut last = DialError::Name(place.to_string());
         for address in self.look_up(place)? {
             match PeerLink::connect(address, pin, &self.identity, patience) {
+                Ok(link) => return Ok(link),
+                Err(error) => last = error.into(),
+            }
+        }
+        Err(last)
+    }
+
+    /// Connects to whoever answers at this place; see [`PeerLink::connect_to_anyone`].
+    ///
+    /// # Errors
+    /// [`DialError`].
+    pub(crate) fn dial_anyone(&self, place: &Address, patience: Duration) -> Result<PeerLink, DialError> {
+        let mut last = DialError::Name(place.to_string());
+        for address in self.look_up(place)? {
+            match PeerLink::connect_to_anyone(address, &self.identity, patience) {
                 Ok(link) => return Ok(link),
                 Err(error) => last = error.into(),
             }

@@ -14,7 +14,7 @@ use datis_engine::wire::Refusal;
 use super::accounts::{Delays, Questions};
 use super::awaited::{Awaited, AwaitedError, Shelf};
 use super::commit::{Claims, finish_announced};
-use super::community::{Community, CommunityError, KitClaims, Present};
+use super::community::{Community, CommunityError, KitClaims, Present, SpokenCodes};
 use super::error::{Failure, OperationError, chain, full, refusal_of};
 use super::hosting::Hosted;
 use super::opened::OpenedPacks;
@@ -198,6 +198,8 @@ pub struct Site {
     pub(super) joining: Mutex<()>,
     /// Who has shown which recovery kit.
     pub(crate) kit_claims: KitClaims,
+    /// Invitations that are read out.
+    pub(crate) spoken: SpokenCodes,
     pub(super) hosted: Hosted,
 }
 
@@ -269,6 +271,7 @@ impl Site {
             community,
             joining: Mutex::new(()),
             kit_claims: KitClaims::default(),
+            spoken: SpokenCodes::default(),
             hosted,
         })
     }

@@ -2,14 +2,16 @@
 
 use actix_web::{HttpRequest, Route, web};
 use datis_engine::keys::PublicKey;
-use datis_engine::wire::peers::{AskAgain, AskToJoin, ClaimOwner, Exchange};
+use datis_engine::wire::peers::{AskAgain, AskToJoin, BeginSpoken, ClaimOwner, ConfirmSpoken, Exchange, JoinSpoken};
 use datis_engine::wire::{Message, REQUEST_MAX, Refusal};
 
 use super::messages::{self, SMALL, receive};
 use super::{Peering, blocking, path};
 use crate::doorway::{Channel, PeerKey, answer};
 use crate::operations::Site;
-use crate::operations::community::{answer_again, answer_claim, answer_exchange, answer_join};
+use crate::operations::community::{
+    answer_again, answer_claim, answer_exchange, answer_join, answer_spoken, answer_spoken_confirm, answer_spoken_join,
+};
 
 /// The longest request to join, in bytes.
 const JOIN: usize = 8 << 10;
@@ -18,6 +20,9 @@ pub(super) fn configure(routes: &mut web::ServiceConfig) {
     routes
         .route(path::<Exchange>(), messages::route(REQUEST_MAX, answer_exchange))
         .route(path::<AskToJoin>(), open(JOIN, answer_join))
+        .route(path::<BeginSpoken>(), open(SMALL, answer_spoken))
+        .route(path::<ConfirmSpoken>(), open(SMALL, answer_spoken_confirm))
+        .route(path::<JoinSpoken>(), open(JOIN, answer_spoken_join))
         .route(path::<AskAgain>(), open(SMALL, answer_again))
         .route(path::<ClaimOwner>(), open(SMALL, answer_claim));
 }

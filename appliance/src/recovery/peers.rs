@@ -128,6 +128,7 @@ impl Community {
             last: log.last_hash(),
             entries: log.entries().skip(skipped).map(|entry| entry.encode().into()).collect(),
             records: Vec::new(),
+            proposals: Vec::new(),
         };
         let told = self
             .links

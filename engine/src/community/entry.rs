@@ -187,6 +187,16 @@ pub enum Change {
         #[n(0)]
         days: u16,
     },
+    /// What a member shares with others is said anew.
+    #[n(11)]
+    SetDomains {
+        /// Who.
+        #[n(0)]
+        member: MemberId,
+        /// All of it, in place of what was said before.
+        #[n(1)]
+        domains: Domains,
+    },
 }
 
 /// One entry, as it is signed.
@@ -247,6 +257,19 @@ impl SignedEntry {
             let signature = key.sign(SigningContext::CommunityEntry, &self.body);
             self.signatures.push(KeyedSignature { key: public, signature });
         }
+    }
+
+    /// Takes over the signatures that `other` has more over the same body; whether there were any. Checks none of them.
+    pub fn merge(&mut self, other: &Self) -> bool {
+        let before = self.signatures.len();
+        if self.body == other.body {
+            for signed in &other.signatures {
+                if self.signatures.iter().all(|own| own.key != signed.key) {
+                    self.signatures.push(signed.clone());
+                }
+            }
+        }
+        self.signatures.len() > before
     }
 
     /// BLAKE3 of the body: the same whoever signed, and however many.

@@ -8,7 +8,7 @@ use super::roster::Roster;
 use super::rules;
 use crate::format::FormatError;
 use crate::ids::{CommunityId, EntryHash};
-use crate::keys::SigningContext;
+use crate::keys::{PublicKey, SigningContext};
 use crate::units::UnixMillis;
 
 pub use super::rules::{Refusal, THRESHOLD_MAX, WINDOW_DAYS_MAX, WINDOW_DAYS_MIN};
@@ -57,6 +57,17 @@ pub enum LogError {
     /// Two logs that cannot both be right.
     #[error(transparent)]
     Forked(Box<Fork>),
+}
+
+/// An entry that may become the next one, and who has signed it so far.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Weighed {
+    /// What it says.
+    pub entry: Entry,
+    /// The keys that have signed.
+    pub signed: Vec<PublicKey>,
+    /// How many have to.
+    pub needed: usize,
 }
 
 /// How one log stands to another.
@@ -190,6 +201,23 @@ impl Log {
         SignedEntry::unsigned(self.last_hash(), self.roster.sequence() + 1, at, change)
     }
 
+    /// How far an entry is that may become the next one.
+    ///
+    /// # Errors
+    /// [`LogError::Chain`] when it follows on another entry than the last one; [`LogError::Refused`] also when any of its
+    /// signatures does not count.
+    pub fn weigh(&self, signed: &SignedEntry) -> Result<Weighed, LogError> {
+        SignedEntry::decode(&signed.encode())?;
+        let entry = signed.entry()?;
+        let last = self.roster.sequence();
+        if entry.sequence != last + 1 || entry.previous != self.last_hash() {
+            return Err(LogError::Chain { found: entry.sequence, last });
+        }
+        let (signed, needed) = rules::weigh(&entry.change, signed, &self.roster)
+            .map_err(|refusal| LogError::Refused { sequence: entry.sequence, refusal })?;
+        Ok(Weighed { entry, signed, needed })
+    }
+
     /// Takes one more entry; a refused one leaves the log as it was.
     ///
     /// # Errors
@@ -292,7 +320,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::community::roster::{Pinned, Rights, Standing};
+    use crate::community::entry::Domains;
+    use crate::community::roster::{OWN_RENAMES_MAX, Pinned, Rights, Standing};
     use crate::community::testing::{Person, community, founding, key, say, signed};
     use crate::units::Seconds;
 
@@ -518,6 +547,43 @@ mod tests {
         assert_eq!(refusal(say(&mut log, lower.clone(), &both[..1])), Refusal::TooFew { found: 1, needed: 2 });
         say(&mut log, lower, &both).expect("lower");
         say(&mut log, Change::Remove { member: people[1].id() }, &both[..1]).expect("one suffices now");
+    }
+
+    #[test]
+    fn an_entry_is_weighed_before_all_have_signed_and_two_halves_make_a_whole() {
+        let (mut log, people) = community(4, 3);
+        let change = Change::Remove { member: people[3].id() };
+        let mut one = signed(log.draft(UnixMillis(3), change.clone()), &[&people[0].device]);
+        let other = signed(one.clone(), &[]);
+        let weighed = log.weigh(&one).expect("it may come next");
+        assert_eq!((weighed.signed, weighed.needed), (vec![people[0].device.public_key()], 2));
+        assert!(log.append(one.clone()).is_err(), "not yet");
+        let mut second = SignedEntry { signatures: Vec::new(), ..other };
+        second.sign(&people[1].device);
+        assert!(one.merge(&second) && !one.merge(&second));
+        let elsewhere = signed(log.draft(UnixMillis(4), change), &[&people[2].device]);
+        assert!(!one.merge(&elsewhere), "other bytes");
+        let forged = signed(second, &[&people[3].device]);
+        assert!(matches!(log.weigh(&forged), Err(LogError::Refused { refusal: Refusal::Signature, .. })));
+        log.append(one.clone()).expect("both");
+        assert!(matches!(log.weigh(&one), Err(LogError::Chain { .. })), "its place is taken");
+    }
+
+    #[test]
+    fn labels_are_said_by_the_member_or_an_admin_and_not_without_end() {
+        let (mut log, people) = community(3, 1);
+        let labels = |number: u16| Change::SetDomains {
+            member: people[1].id(),
+            domains: Domains { site: Some(format!("site {number}").parse().expect("label")), ..Domains::default() },
+        };
+        assert!(say(&mut log, labels(0), &[&people[2].device]).is_err(), "somebody else");
+        for number in 0..OWN_RENAMES_MAX {
+            say(&mut log, labels(number), &[&people[1].device]).expect("its own");
+        }
+        assert!(say(&mut log, labels(99), &[&people[1].device]).is_err(), "it would fill the log");
+        say(&mut log, labels(99), &[&people[0].device]).expect("an admin");
+        let member = log.roster().member(people[1].id()).expect("in");
+        assert_eq!(member.domains.site.as_ref().map(ToString::to_string).as_deref(), Some("site 99"));
     }
 
     #[test]

@@ -16,7 +16,7 @@ pub const REBIND_HOLD: Seconds = Seconds::DAY;
 /// How long a member that leaves still reads and is read, by each box's own clock (mutual-backup 4.15).
 pub const LEAVING_TIME: Seconds = Seconds(30 * 86_400);
 
-/// The most other names that a member takes without an admin: the log is everybody's, and no member may fill it.
+/// The most other names and labels that a member takes without an admin: the log is everybody's, and no member may fill it.
 pub const OWN_RENAMES_MAX: u16 = 16;
 
 /// The most boxes that a member may have had, for the same reason.
@@ -82,7 +82,7 @@ pub struct Member {
     pub standing: Standing,
     /// Sequence of the entry that let it in.
     pub admitted: u64,
-    /// How many other names it was given.
+    /// How often its name or what it shares with others was said anew.
     pub renames: u16,
 }
 
@@ -248,7 +248,7 @@ impl Roster {
     }
 
     /// The admins whose word counts: not those on a box that nobody has confirmed.
-    pub(super) fn signing_admins(&self) -> impl Iterator<Item = &Member> {
+    pub fn signing_admins(&self) -> impl Iterator<Item = &Member> {
         self.admins().filter(|member| member.standing == Standing::Full)
     }
 
@@ -296,6 +296,10 @@ impl Roster {
             }
             Change::Confirm { member } => self.with(*member, |m| m.standing = Standing::Full),
             Change::SetWindow { days } => self.window_days = *days,
+            Change::SetDomains { member, domains } => self.with(*member, |m| {
+                m.domains = domains.clone();
+                m.renames = m.renames.saturating_add(1);
+            }),
         }
     }
 

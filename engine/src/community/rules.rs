@@ -1,6 +1,6 @@
 //! Which change may be made when, and who has to sign it: one exhaustive table.
 //!
-//! One admin alone lets members in, renames and confirms. What could be turned against the others (making admins,
+//! One admin alone lets members in, renames, labels and confirms. What could be turned against the others (making admins,
 //! taking them out, removing members, holding everybody's disks for longer) needs `k` admins, or all there are.
 
 use super::entry::{Admission, Change, SignedEntry};
@@ -105,7 +105,8 @@ impl Quorum {
         self
     }
 
-    fn check(&self, entry: &SignedEntry) -> Result<(), Refusal> {
+    /// The keys that have signed; all of them may, and each signature fits.
+    fn signers(&self, entry: &SignedEntry) -> Result<Vec<PublicKey>, Refusal> {
         let mut found: Vec<PublicKey> = Vec::new();
         for signed in &entry.signatures {
             let may = [&self.all, &self.of, &self.alone].iter().any(|keys| keys.contains(&signed.key));
@@ -116,6 +117,11 @@ impl Quorum {
             fits.map_err(|_| Refusal::Signature)?;
             found.push(signed.key);
         }
+        Ok(found)
+    }
+
+    fn check(&self, entry: &SignedEntry) -> Result<(), Refusal> {
+        let found = self.signers(entry)?;
         let of_all = self.all.iter().filter(|key| found.contains(key)).count();
         let of_some = self.of.iter().filter(|key| found.contains(key)).count().min(self.count);
         let (found_count, needed) = (of_all + of_some, self.all.len() + self.count);
@@ -142,6 +148,12 @@ pub(super) fn check(change: &Change, entry: &SignedEntry, roster: &Roster) -> Re
     quorum(change, roster)?.check(entry)
 }
 
+/// Which keys have signed `entry`, which makes `change`, and how many have to.
+pub(super) fn weigh(change: &Change, entry: &SignedEntry, roster: &Roster) -> Result<(Vec<PublicKey>, usize), Refusal> {
+    let quorum = quorum(change, roster)?;
+    Ok((quorum.signers(entry)?, quorum.all.len() + quorum.count))
+}
+
 fn quorum(change: &Change, roster: &Roster) -> Result<Quorum, Refusal> {
     let threshold = usize::from(roster.removal_threshold());
     match change {
@@ -154,15 +166,9 @@ fn quorum(change: &Change, roster: &Roster) -> Result<Quorum, Refusal> {
         Change::Rename { member, name } => {
             let member = active(*member, roster)?;
             check_name(name, member.id, roster)?;
-            let admins = Quorum::some(1, roster.signing_admins());
-            if member.renames >= OWN_RENAMES_MAX {
-                return admins;
-            }
-            Ok(match admins {
-                Ok(admins) => admins.or_alone(member.device),
-                Err(_) => Quorum::all(vec![member.device]),
-            })
+            about_itself(member, roster)
         }
+        Change::SetDomains { member, .. } => about_itself(active(*member, roster)?, roster),
         Change::Appoint { member } => {
             let member = in_full_standing(*member, roster)?;
             if roster.is_admin(member.id) {
@@ -223,6 +229,18 @@ fn quorum(change: &Change, roster: &Roster) -> Result<Quorum, Refusal> {
             Quorum::some(threshold, roster.signing_admins())
         }
     }
+}
+
+/// What a member says of itself, or one admin of it: so often by itself that it cannot fill the log.
+fn about_itself(member: &Member, roster: &Roster) -> Result<Quorum, Refusal> {
+    let admins = Quorum::some(1, roster.signing_admins());
+    if member.renames >= OWN_RENAMES_MAX {
+        return admins;
+    }
+    Ok(match admins {
+        Ok(admins) => admins.or_alone(member.device),
+        Err(_) => Quorum::all(vec![member.device]),
+    })
 }
 
 fn active(id: MemberId, roster: &Roster) -> Result<&Member, Refusal> {

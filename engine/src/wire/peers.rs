@@ -8,6 +8,7 @@ use minicbor::{Decode, Encode};
 
 use super::Message;
 use crate::community::signed::Signed;
+use crate::community::spoken;
 use crate::format::{FormatError, decode_all, encode};
 use crate::ids::{CommunityId, EntryHash, InvitationId, MemberId, ShardId};
 use crate::keys::{KeyError, PublicKey, Signature, SigningContext, SigningKey};
@@ -23,6 +24,9 @@ pub const CHANNEL_LABEL: &[u8] = b"EXPORTER-Channel-Binding";
 
 /// The most entries, records, ids or ranges in one message.
 pub const PEER_BATCH_MAX: usize = 4_096;
+
+/// The most proposals in one message, and of one community.
+pub const PROPOSALS_MAX: usize = 16;
 
 /// The longest answer that carries a log, in bytes.
 const LOG_ANSWER_MAX: usize = 32 << 20;
@@ -42,6 +46,10 @@ pub struct Exchange {
     /// Address records, each signed by its member.
     #[n(3)]
     pub records: Vec<ByteVec>,
+    /// Entries that may come next, and have not the signatures of enough admins yet; at most [`PROPOSALS_MAX`].
+    #[n(4)]
+    #[cbor(default)]
+    pub proposals: Vec<ByteVec>,
 }
 message!(Exchange => Exchanged, "/v1/peers/exchange", LOG_ANSWER_MAX);
 
@@ -60,6 +68,10 @@ pub struct Exchanged {
     /// Address records.
     #[n(3)]
     pub records: Vec<ByteVec>,
+    /// Entries that may come next, as of [`Exchange::proposals`].
+    #[n(4)]
+    #[cbor(default)]
+    pub proposals: Vec<ByteVec>,
 }
 
 /// Somebody with an invitation wants to come in. To be asked on the connection that the proof is bound to.
@@ -103,6 +115,55 @@ pub enum JoinAnswer {
     #[n(2)]
     Refused,
 }
+
+/// Somebody to whom a code was read out begins the exchange of [`crate::community::spoken`]. Nothing of the code is in it.
+#[derive(Debug, Clone, Copy, Encode, Decode)]
+pub struct BeginSpoken {
+    /// The number in front of the words.
+    #[n(0)]
+    pub number: u16,
+}
+message!(BeginSpoken => SpokenBegun, "/v1/peers/spoken");
+
+/// The inviting box's side of it.
+#[derive(Debug, Clone, Copy, Encode, Decode)]
+pub struct SpokenBegun {
+    /// Into which community.
+    #[n(0)]
+    pub community: CommunityId,
+    /// Its message.
+    #[n(1)]
+    pub message: ByteArray<{ spoken::MESSAGE_LEN }>,
+}
+
+/// The joining box's side: it confirms first, which is its one guess on this connection.
+#[derive(Debug, Clone, Copy, Encode, Decode)]
+pub struct ConfirmSpoken {
+    /// Its message.
+    #[n(0)]
+    pub message: ByteArray<{ spoken::MESSAGE_LEN }>,
+    /// That it has the code.
+    #[n(1)]
+    pub confirmation: ByteArray<{ spoken::CONFIRMATION_LEN }>,
+}
+message!(ConfirmSpoken => SpokenConfirmed, "/v1/peers/spoken-confirm");
+
+/// It has the code, and so has the inviting box.
+#[derive(Debug, Clone, Copy, Encode, Decode)]
+pub struct SpokenConfirmed {
+    /// That the inviting box has it.
+    #[n(0)]
+    pub confirmation: ByteArray<{ spoken::CONFIRMATION_LEN }>,
+}
+
+/// Somebody with whom a code was confirmed on this connection wants to come in.
+#[derive(Debug, Clone, Encode, Decode)]
+pub struct JoinSpoken {
+    /// [`crate::community::invitation::JoinRequest`], encoded.
+    #[n(0)]
+    pub request: ByteVec,
+}
+message!(JoinSpoken => JoinAnswer, "/v1/peers/spoken-join", LOG_ANSWER_MAX);
 
 /// An owner asks for room for a shard.
 #[derive(Debug, Clone, Copy, Encode, Decode)]

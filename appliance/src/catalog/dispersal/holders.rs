@@ -9,7 +9,7 @@ use datis_engine::units::UnixMillis;
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
-use crate::catalog::values::{bytes_at, optional_time_at, state_words, time_at, word_at};
+use crate::catalog::values::{bytes_at, optional_time_at, size_at, state_words, time_at, word_at};
 use crate::catalog::{CatalogError, HolderRow};
 
 state_words! {
@@ -83,6 +83,19 @@ pub fn all(c: &Connection) -> Result<Vec<Holder>, CatalogError> {
     let sql = format!("SELECT {COLUMNS} FROM holder ORDER BY id");
     let found = c.prepare_cached(&sql)?.query_map([], holder_from)?.collect::<Result<_, _>>()?;
     Ok(found)
+}
+
+/// How many shards each of them has signed for that are still needed.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn shards_held(c: &Connection) -> Result<Vec<(MemberId, u64)>, CatalogError> {
+    let sql = "SELECT holder.member, count(*) FROM shard JOIN holder ON holder.id = shard.holder
+               JOIN stripe ON stripe.id = shard.stripe
+               WHERE shard.state = 'durable' AND stripe.gone_at IS NULL GROUP BY holder.id";
+    let mut statement = c.prepare_cached(sql)?;
+    let rows = statement.query_map([], |row| Ok((bytes_at(row, 0)?, size_at(row, 1)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 /// One of them.

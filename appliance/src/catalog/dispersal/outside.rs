@@ -248,6 +248,16 @@ pub fn set_head(tx: &Transaction<'_>, head: &LastHead) -> Result<(), CatalogErro
     Ok(())
 }
 
+/// Nothing is known any more to be safe outside, and nobody to keep a head.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn forget_safety(tx: &Transaction<'_>) -> Result<(), CatalogError> {
+    tx.execute("UPDATE snapshot_outside SET safe_at = NULL, full_at = NULL", [])?;
+    tx.execute("UPDATE holder SET head = NULL", [])?;
+    Ok(())
+}
+
 /// Notes that the snapshots that came into the map before `before` are off-site safe; as far as nothing that they may rest on
 /// is less than fully protected and `is_full`, also that. How many are new.
 ///

@@ -118,12 +118,30 @@ actions! {
     CommunityJoined => "community-joined",
     /// A box was invited.
     MemberInvited => "member-invited",
+    /// An invitation was taken back.
+    InvitationRevoked => "invitation-revoked",
     /// A box was let in.
     MemberAdmitted => "member-admitted",
     /// A member on a new box was confirmed.
     MemberConfirmed => "member-confirmed",
     /// A member may let others in.
     MemberAppointed => "member-appointed",
+    /// A member was put out, or that was proposed.
+    MemberRemoved => "member-removed",
+    /// An admin of the community is none any more, or that was proposed.
+    MemberDismissed => "member-dismissed",
+    /// A member is called otherwise.
+    MemberRenamed => "member-renamed",
+    /// What a member has in common with others was said.
+    MemberLabelled => "member-labelled",
+    /// The box has left its community.
+    CommunityLeft => "community-left",
+    /// The box has forgotten its community.
+    CommunityForgotten => "community-forgotten",
+    /// Somebody agrees to what another admin of the community has proposed.
+    ProposalAgreed => "proposal-agreed",
+    /// More admins of the community have to agree than before.
+    ThresholdSet => "threshold-set",
     /// A box was sent away.
     MemberRefused => "member-refused",
     /// A blank box has shown the recovery kit of a member.

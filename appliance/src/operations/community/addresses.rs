@@ -38,6 +38,17 @@ pub(crate) fn announce(site: &Site, addresses: Vec<Address>) -> Result<(), Commu
     Ok(())
 }
 
+/// The same, unless it has said so before: whoever comes in with an invitation of this box has to find it again, also when this box
+/// has not come to speak yet.
+///
+/// # Errors
+/// [`CommunityError`].
+pub(super) fn announce_first(site: &Site, addresses: &[Address]) -> Result<(), CommunityError> {
+    let known = site.in_community()?;
+    let said = site.catalog.reader().read(|tx| community::records(tx))?;
+    if said.iter().any(|(member, ..)| *member == known.me) { Ok(()) } else { announce(site, addresses.to_vec()) }
+}
+
 /// What the recovery kit says of the community; `None`: the box is in none.
 ///
 /// # Errors

@@ -1,13 +1,16 @@
 //! What other boxes ask about the community, as messages of the machine port.
 
 use datis_engine::keys::PublicKey;
-use datis_engine::wire::peers::{AskAgain, AskToJoin, ClaimOwner, Claimed, Exchange, Exchanged, JoinAnswer};
+use datis_engine::wire::peers::{
+    AskAgain, AskToJoin, BeginSpoken, ClaimOwner, Claimed, ConfirmSpoken, Exchange, Exchanged, JoinAnswer, JoinSpoken,
+    SpokenBegun, SpokenConfirmed,
+};
 use datis_engine::wire::{Refusal, RefusalCode};
 
 use super::super::Site;
 use super::super::error::{Failure, chain};
 use super::super::hosting::Peer;
-use super::{CommunityError, claims, coming_in, exchange};
+use super::{CommunityError, claims, coming_in, exchange, spoken};
 
 /// A member compares notes.
 ///
@@ -28,6 +31,47 @@ pub(crate) fn answer_join(
     asked: &AskToJoin,
 ) -> Result<JoinAnswer, Refusal> {
     coming_in::take_request(site, &asked.invitation, &asked.request, joiner, channel)
+        .and_then(|()| coming_in::join_answer(site, &joiner))
+        .map_err(|error| refusal(site, error))
+}
+
+/// Somebody to whom a code was read out begins.
+///
+/// # Errors
+/// A refusal with its sentence.
+pub(crate) fn answer_spoken(
+    site: &Site,
+    joiner: PublicKey,
+    channel: [u8; 32],
+    asked: &BeginSpoken,
+) -> Result<SpokenBegun, Refusal> {
+    spoken::begin(site, asked.number, joiner, channel).map_err(|error| refusal(site, error))
+}
+
+/// It shows that it has the code.
+///
+/// # Errors
+/// A refusal with its sentence.
+pub(crate) fn answer_spoken_confirm(
+    site: &Site,
+    joiner: PublicKey,
+    channel: [u8; 32],
+    asked: &ConfirmSpoken,
+) -> Result<SpokenConfirmed, Refusal> {
+    spoken::confirm(site, joiner, channel, asked).map_err(|error| refusal(site, error))
+}
+
+/// It asks to be let in.
+///
+/// # Errors
+/// A refusal with its sentence.
+pub(crate) fn answer_spoken_join(
+    site: &Site,
+    joiner: PublicKey,
+    channel: [u8; 32],
+    asked: &JoinSpoken,
+) -> Result<JoinAnswer, Refusal> {
+    spoken::take_request(site, joiner, channel, &asked.request)
         .and_then(|()| coming_in::join_answer(site, &joiner))
         .map_err(|error| refusal(site, error))
 }
@@ -65,8 +109,15 @@ fn refusal(site: &Site, error: CommunityError) -> Refusal {
     let code = match &error {
         CommunityError::Operation(_) => RefusalCode::Fault,
         CommunityError::TooMany(_) => RefusalCode::Busy,
-        CommunityError::NoInvitation | CommunityError::NoRequest | CommunityError::NoMember => RefusalCode::NotFound,
-        CommunityError::OtherKit | CommunityError::Join(_) | CommunityError::Digits => RefusalCode::BadSignature,
+        CommunityError::NoInvitation
+        | CommunityError::NoRequest
+        | CommunityError::NoMember
+        | CommunityError::NoProposal => RefusalCode::NotFound,
+        CommunityError::OtherKit
+        | CommunityError::OtherCommunity
+        | CommunityError::Join(_)
+        | CommunityError::Digits
+        | CommunityError::Spoken(_) => RefusalCode::BadSignature,
         CommunityError::None | CommunityError::Already | CommunityError::NotAdmin => RefusalCode::UnknownMachine,
         CommunityError::Log(_) | CommunityError::Format(_) | CommunityError::Name(_) => RefusalCode::Malformed,
     };

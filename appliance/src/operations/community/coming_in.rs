@@ -2,9 +2,9 @@
 //! that an admin signs.
 
 use datis_engine::community::address::Address;
-use datis_engine::community::check::Pairing;
+use datis_engine::community::check::{Pairing, PairingKey};
 use datis_engine::community::entry::{Admission, Change, Domains};
-use datis_engine::community::invitation::{Invitation, JoinRequest};
+use datis_engine::community::invitation::{Invitation, JoinRequest, Joined};
 use datis_engine::community::log::{Log, LogError};
 use datis_engine::community::roster::Rights;
 use datis_engine::ids::{CommunityName, InvitationId, MemberId, MemberName};
@@ -38,16 +38,25 @@ pub struct Applicant {
     request: JoinRequest,
 }
 
+/// An invitation that nobody has used yet. Its line was shown once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OpenInvitation {
+    /// As both sides call it on the wire.
+    pub id: InvitationId,
+    /// Until when it counts.
+    pub expires: UnixMillis,
+}
+
 /// A request to join, ready to be sent on the connection that it is bound to.
 #[derive(Debug)]
-pub struct JoinTry {
+pub struct JoinTry<M> {
     /// To be sent.
-    pub message: AskToJoin,
+    pub message: M,
     /// What to show, and to remember once it was sent.
     joining: Joining,
 }
 
-impl JoinTry {
+impl<M> JoinTry<M> {
     /// What has to stand on both screens.
     #[must_use]
     pub fn digits(&self) -> &str {
@@ -98,6 +107,7 @@ pub fn invite(site: &Site, by: &Actor, hints: Vec<Address>) -> Result<Invitation
     if !known.roster().is_admin(known.me) {
         return Err(CommunityError::NotAdmin);
     }
+    super::addresses::announce_first(site, &hints)?;
     let now = site.clock.now();
     let pin = site.vault.device_key.public_key().spki_pin();
     let invitation = Invitation::new(known.log.community(), pin, now, hints).map_err(OperationError::from)?;
@@ -111,6 +121,34 @@ pub fn invite(site: &Site, by: &Actor, hints: Vec<Address>) -> Result<Invitation
     });
     let written = written.map_err(|e: CatalogError| site.noted(e.into()))?;
     if written { Ok(invitation) } else { Err(CommunityError::TooMany(OPEN_MAX)) }
+}
+
+/// The invitations that can still be used, the first one to end first.
+///
+/// # Errors
+/// [`CommunityError`].
+pub fn invitations(site: &Site) -> Result<Vec<OpenInvitation>, CommunityError> {
+    let now = site.clock.now();
+    let open = site.catalog.reader().read(|tx| community::invitations(tx, now))?;
+    Ok(open.into_iter().map(|(id, expires)| OpenInvitation { id, expires }).collect())
+}
+
+/// Takes an invitation back: whoever has its line is not let in with it any more.
+///
+/// # Errors
+/// [`CommunityError::NoInvitation`] for one that is used up or over.
+pub fn revoke(site: &Site, by: &Actor, id: &InvitationId) -> Result<(), CommunityError> {
+    by.may(Right::ManageCommunity)?;
+    let _gate = lock(&site.joining);
+    if invitations(site)?.iter().all(|open| open.id != *id) {
+        return Err(CommunityError::NoInvitation);
+    }
+    let now = site.clock.now();
+    let written = site.catalog.writer().write(|tx| {
+        community::drop_invitation(tx, id, now)?;
+        record(tx, site, by, Action::InvitationRevoked, "", "")
+    });
+    Ok(written.map_err(|e: CatalogError| site.noted(e.into()))?)
 }
 
 /// What this box has asked for; `None`: nothing, or it is in.
@@ -138,9 +176,21 @@ pub fn take_request(
     let invitation: Invitation = line.and_then(|line| line.parse().ok()).ok_or(CommunityError::NoInvitation)?;
     let inviter = site.vault.device_key.public_key();
     let pairing = Pairing { community: known.log.community(), inviter, joiner, channel };
-    let now = site.clock.now();
     let parsed = JoinRequest::decode(request)?;
-    let joined = invitation.redeem(&parsed, &pairing, now).map_err(|refused| refused.1)?;
+    let joined = invitation.redeem(&parsed, &pairing, site.clock.now()).map_err(|refused| refused.1)?;
+    note_request(site, Some(id), joiner, request, &joined)
+}
+
+/// Writes down that somebody whose proof was checked waits to be let in; the invitation `used` is gone with that. The caller holds
+/// [`Site::joining`].
+pub(super) fn note_request(
+    site: &Site,
+    used: Option<&InvitationId>,
+    joiner: PublicKey,
+    request: &[u8],
+    joined: &Joined,
+) -> Result<(), CommunityError> {
+    let now = site.clock.now();
     let waiting = site.catalog.reader().read(|tx| community::requests(tx))?;
     let waiting = waiting.iter().filter(|one| one.state == RequestState::Waiting && one.device != joiner).count();
     if waiting as u64 >= OPEN_MAX {
@@ -154,7 +204,7 @@ pub fn take_request(
         state: RequestState::Waiting,
     };
     let written = site.catalog.writer().write(|tx| {
-        community::drop_invitation(tx, id, now)?;
+        used.map_or(Ok(()), |id| community::drop_invitation(tx, id, now))?;
         community::add_request(tx, &request)
     });
     written.map_err(|e: CatalogError| site.noted(e.into()))?;
@@ -205,13 +255,14 @@ pub fn admit(site: &Site, by: &Actor, name: &MemberName, digits: &str) -> Result
     })
 }
 
-/// Sends somebody away.
+/// Sends somebody away. `digits`: which one, where several have the name.
 ///
 /// # Errors
 /// [`CommunityError`].
-pub fn refuse(site: &Site, by: &Actor, name: &MemberName) -> Result<(), CommunityError> {
+pub fn refuse(site: &Site, by: &Actor, name: &MemberName, digits: Option<&str>) -> Result<(), CommunityError> {
     by.may(Right::ManageCommunity)?;
-    let wanted = applicants(site)?.into_iter().find(|one| one.name == *name).ok_or(CommunityError::NoRequest)?;
+    let is_meant = |one: &Applicant| one.name == *name && digits.is_none_or(|digits| one.digits == digits);
+    let wanted = applicants(site)?.into_iter().find(is_meant).ok_or(CommunityError::NoRequest)?;
     let written = site.catalog.writer().write(|tx| {
         community::set_request_state(tx, &wanted.device, RequestState::Refused)?;
         record(tx, site, by, Action::MemberRefused, name.as_str(), "")
@@ -250,43 +301,78 @@ pub fn try_to_join(
     (address, inviter, channel): (&Address, PublicKey, [u8; 32]),
     member: MemberName,
     kit: &VaultIdentity,
-) -> Result<JoinTry, CommunityError> {
+) -> Result<JoinTry<AskToJoin>, CommunityError> {
     by.may(Right::ManageCommunity)?;
+    let joiner = site.vault.device_key.public_key();
+    let pairing = Pairing { community: invitation.community, inviter, joiner, channel };
+    let key = invitation.pairing_key(&pairing).ok_or(CommunityError::NoInvitation)?;
+    let way = Way { address, pairing: &pairing, key: &key };
+    let id = invitation.id();
+    make_request(site, way, member, kit, |request| AskToJoin { invitation: id, request: request.into() })
+}
+
+/// How a request to join goes out.
+pub(super) struct Way<'w> {
+    /// Where the inviting box is.
+    pub(super) address: &'w Address,
+    /// Both boxes and their connection.
+    pub(super) pairing: &'w Pairing,
+    /// What they share.
+    pub(super) key: &'w PairingKey,
+}
+
+/// Signs what the log shall say of this box, as the message that `wrap` makes of it.
+pub(super) fn make_request<M>(
+    site: &Site,
+    way: Way<'_>,
+    member: MemberName,
+    kit: &VaultIdentity,
+    wrap: impl FnOnce(Vec<u8>) -> M,
+) -> Result<JoinTry<M>, CommunityError> {
     if site.community().is_some() {
         return Err(CommunityError::Already);
     }
-    let recovery = recovery_of(site, kit)?;
+    let (community, recovery) = (way.pairing.community, recovery_of(site, kit)?);
     let device = &site.vault.device_key;
-    let joiner = device.public_key();
-    let admission =
-        Admission { name: member, recovery: recovery.public_key(), device: joiner, domains: Domains::default() };
-    let consent = admission.consent(invitation.community, device, &recovery);
-    let pairing = Pairing { community: invitation.community, inviter, joiner, channel };
-    let key = invitation.pairing_key(&pairing).ok_or(CommunityError::NoInvitation)?;
-    let me = admission.member();
-    let request = JoinRequest::new(&key, admission, consent);
+    let admission = Admission {
+        name: member,
+        recovery: recovery.public_key(),
+        device: device.public_key(),
+        domains: Domains::default(),
+    };
+    let consent = admission.consent(community, device, &recovery);
     let joining = Joining {
-        community: invitation.community,
-        member: me,
-        pin: invitation.inviter,
-        address: address.to_string(),
-        digits: key.check_digits().to_string(),
+        community,
+        member: admission.member(),
+        pin: way.pairing.inviter.spki_pin(),
+        address: way.address.to_string(),
+        digits: way.key.check_digits().to_string(),
         asked_at: site.clock.now(),
     };
-    Ok(JoinTry { message: AskToJoin { invitation: invitation.id(), request: request.encode().into() }, joining })
+    let request = JoinRequest::new(way.key, admission, consent);
+    Ok(JoinTry { message: wrap(request.encode()), joining })
 }
 
 /// The request has arrived: the box asks from time to time what has become of it.
 ///
 /// # Errors
 /// [`CommunityError`].
-pub fn asked_to_join(site: &Site, by: &Actor, sent: &JoinTry) -> Result<(), CommunityError> {
+pub fn asked_to_join<M>(site: &Site, by: &Actor, sent: &JoinTry<M>) -> Result<(), CommunityError> {
     let written = site.catalog.writer().write(|tx| {
         community::set_joining(tx, Some(&sent.joining))?;
         record(tx, site, by, Action::CommunityAsked, &sent.joining.address, "")
     });
     written.map_err(|e: CatalogError| site.noted(e.into()))?;
     Ok(())
+}
+
+/// Somebody here does not want in any more.
+///
+/// # Errors
+/// [`CommunityError`].
+pub fn stop_asking(site: &Site, by: &Actor) -> Result<(), CommunityError> {
+    by.may(Right::ManageCommunity)?;
+    not_asked(site)
 }
 
 /// The request was refused at once: the box asks no more.
@@ -344,15 +430,6 @@ pub fn confirm(site: &Site, by: &Actor, name: &MemberName, kit: Option<&VaultIde
     by.may(Right::ManageCommunity)?;
     let recovery = kit.map(|kit| recovery_of(site, kit)).transpose()?;
     sign_about(site, name, Action::MemberConfirmed, by, |member| Change::Confirm { member }, recovery.as_ref())
-}
-
-/// Makes a member an admin: it may let others in.
-///
-/// # Errors
-/// [`CommunityError`].
-pub fn appoint(site: &Site, by: &Actor, name: &MemberName) -> Result<(), CommunityError> {
-    by.may(Right::ManageCommunity)?;
-    sign_about(site, name, Action::MemberAppointed, by, |member| Change::Appoint { member }, None)
 }
 
 /// Writes a change about the member of this name into the log, signed by this box, or by `recovery` in its place.

@@ -20,6 +20,7 @@ pub(crate) fn question(site: &Site, theirs: Option<u64>) -> Result<Exchange, Com
         last: known.log.last_hash(),
         entries: theirs.map(|theirs| entries_after(&known, theirs)).unwrap_or_default(),
         records: super::addresses::known(site)?,
+        proposals: super::deciding::known(site)?,
     })
 }
 
@@ -30,6 +31,7 @@ pub(crate) fn question(site: &Site, theirs: Option<u64>) -> Result<Exchange, Com
 pub(crate) fn exchange(site: &Site, asked: &Exchange) -> Result<Exchanged, CommunityError> {
     take_entries(site, &asked.entries)?;
     super::addresses::take(site, &asked.records)?;
+    super::deciding::take(site, &asked.proposals)?;
     let known = site.in_community()?;
     note_fork(&known, asked.sequence, asked.last);
     let is_same_so_far = hash_at(&known, asked.sequence) == Some(asked.last);
@@ -38,6 +40,7 @@ pub(crate) fn exchange(site: &Site, asked: &Exchange) -> Result<Exchanged, Commu
         last: known.log.last_hash(),
         entries: if is_same_so_far { entries_after(&known, asked.sequence) } else { Vec::new() },
         records: super::addresses::known(site)?,
+        proposals: super::deciding::known(site)?,
     })
 }
 
@@ -48,7 +51,8 @@ pub(crate) fn exchange(site: &Site, asked: &Exchange) -> Result<Exchanged, Commu
 pub(crate) fn learn(site: &Site, told: &Exchanged) -> Result<(), CommunityError> {
     note_fork(&*site.in_community()?, told.sequence, told.last);
     take_entries(site, &told.entries)?;
-    super::addresses::take(site, &told.records)
+    super::addresses::take(site, &told.records)?;
+    super::deciding::take(site, &told.proposals)
 }
 
 /// Appends those that follow on what is known. One that rests on a kit alone waits until its time is over.

@@ -5,8 +5,10 @@ mod addresses;
 mod asked;
 mod claims;
 mod coming_in;
+mod deciding;
 mod exchange;
 mod overview;
+mod spoken;
 #[cfg(test)]
 mod tests;
 mod worries;
@@ -24,14 +26,22 @@ use datis_engine::units::{Seconds, UnixMillis};
 
 pub use addresses::kit_community;
 pub(crate) use addresses::{announce, given_by, places_of};
-pub(crate) use asked::{answer_again, answer_claim, answer_exchange, answer_join};
+pub(crate) use asked::{
+    answer_again, answer_claim, answer_exchange, answer_join, answer_spoken, answer_spoken_confirm, answer_spoken_join,
+};
 pub(crate) use claims::KitClaims;
 pub use coming_in::{
-    Applicant, JoinTry, admit, applicants, appoint, asked_to_join, come_back, confirm, found, invite, join_answer,
-    joined, joining, not_asked, refuse, take_request, try_to_join,
+    Applicant, JoinTry, OpenInvitation, admit, applicants, asked_to_join, come_back, confirm, found, invitations,
+    invite, join_answer, joined, joining, not_asked, refuse, revoke, stop_asking, take_request, try_to_join,
+};
+pub(crate) use deciding::news;
+pub use deciding::{
+    Decided, Proposal, Proposed, agree, appoint, dismiss, forget, label, leave, proposals, remove, rename,
 };
 pub(crate) use exchange::{learn, question};
 pub use overview::{MemberState, MemberView, Overview, overview};
+pub use spoken::invite_aloud;
+pub(crate) use spoken::{SpokenCodes, answer_aloud, request_aloud};
 pub use worries::{Worry, Wrong, worries};
 
 use super::{OperationError, Site};
@@ -86,9 +96,20 @@ pub enum CommunityError {
     /// As many as may be open are open.
     #[error("{0} invitations or requests are open; that is as many as there may be at a time")]
     TooMany(u64),
+    /// Something else was done before it, or it is done.
+    #[error(
+        "this is not proposed any more: it is done, or the community has gone on; propose it again if it is still wanted"
+    )]
+    NoProposal,
+    /// Another name than that of the community was typed.
+    #[error("the community of this box has another name; type the name of the one that it is to forget")]
+    OtherCommunity,
     /// The proof is none.
     #[error(transparent)]
     Join(#[from] datis_engine::community::invitation::JoinError),
+    /// A code that was read out led to nothing.
+    #[error(transparent)]
+    Spoken(datis_engine::community::spoken::SpokenError),
     /// The log does not take it.
     #[error(transparent)]
     Log(#[from] LogError),
@@ -138,6 +159,12 @@ impl Community {
     pub fn time_in(&self, member: MemberId, now: UnixMillis) -> Seconds {
         let admitted = self.roster().member(member).map_or(now, |member| self.seen_at(member.admitted));
         Seconds(u64::try_from(now.0.saturating_sub(admitted.0) / 1_000).unwrap_or(0))
+    }
+
+    /// The others to whom this box talks now, by id: not those whose time after leaving is over.
+    pub(crate) fn partners(&self, now: UnixMillis) -> Vec<MemberId> {
+        let talks = |member: &MemberId| self.rights_of(*member, now) != Rights::None;
+        self.others().map(|member| member.id).filter(talks).collect()
     }
 
     /// The others that are in, by id.
@@ -220,6 +247,7 @@ impl Site {
             for (sequence, entry) in (0_u64..).zip(log.entries()).skip(known) {
                 community::append(tx, sequence, &entry.encode(), now)?;
             }
+            community::drop_proposals(tx)?;
             more(tx)
         });
         written.map_err(|e: CatalogError| self.noted(e.into()))?;

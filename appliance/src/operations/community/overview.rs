@@ -2,12 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use datis_engine::community::roster::Standing;
+use datis_engine::community::roster::{Rights, Standing};
+use datis_engine::ids::MemberId;
 use datis_engine::life::peer;
+use datis_engine::units::UnixMillis;
 
 use super::super::dispersal::{Circle, presences};
 use super::super::hosting::hosted_for;
 use super::super::{OperationError, Site};
+use crate::catalog::dispersal::holders;
+use crate::catalog::{CatalogError, community as catalog};
 
 /// How a member does, the worst last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,14 +58,28 @@ impl MemberState {
 /// A member that is in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MemberView {
-    /// Its name.
+    /// Names it for good.
+    pub id: MemberId,
+    /// Its name, which may change.
     pub name: String,
     /// Whether it may let others in.
     pub is_admin: bool,
+    /// Whether it is this box.
+    pub is_here: bool,
     /// How it does.
     pub state: MemberState,
+    /// Whether it is back on a new box that nobody has confirmed; this box as well.
+    pub is_rebound: bool,
+    /// Whether it is in full standing, so that it can be an admin.
+    pub may_decide: bool,
     /// Shards of it on this box, and their bytes.
     pub kept_here: (u64, u64),
+    /// Shards of this box that it has signed for.
+    pub kept_there: u64,
+    /// When it last said where it is, by this box's clock; `None`: never, or it is this box.
+    pub heard_at: Option<UnixMillis>,
+    /// Where it stands, as the admin who let it in said.
+    pub site: Option<String>,
 }
 
 /// What there is to say about a community.
@@ -69,6 +87,8 @@ pub struct MemberView {
 pub struct Overview {
     /// What it is called.
     pub name: String,
+    /// Whether this box may let others in.
+    pub is_admin: bool,
     /// Who is in, by name, this box first.
     pub members: Vec<MemberView>,
 }
@@ -85,14 +105,22 @@ pub fn overview(site: &Site) -> Result<Option<Overview>, OperationError> {
     };
     let kept: BTreeMap<_, _> =
         hosted_for(site)?.into_iter().map(|owner| (owner.member, (owner.shards, owner.bytes))).collect();
+    let (there, records) = site.catalog.reader().read(|tx| {
+        let there: BTreeMap<MemberId, u64> = holders::shards_held(tx)?.into_iter().collect();
+        Ok::<_, CatalogError>((there, catalog::records(tx)?))
+    })?;
+    let heard: BTreeMap<MemberId, UnixMillis> = records.into_iter().map(|(member, _, at)| (member, at)).collect();
+    let now = site.clock.now();
     let mut members: Vec<MemberView> = known
         .roster()
         .active()
+        // Who has left is not in once its time is over, which the log cannot know.
+        .filter(|member| member.id == known.me || known.rights_of(member.id, now) != Rights::None)
         .map(|member| {
             let seen = presences.get(&member.id).map_or(peer::Standing::Ok, |presence| presence.standing);
             let state = match (member.standing, seen) {
-                _ if member.id == known.me => MemberState::Here,
                 (Standing::Leaving { .. } | Standing::Removed { .. }, _) => MemberState::Leaving,
+                _ if member.id == known.me => MemberState::Here,
                 (Standing::Rebound { .. }, _) => MemberState::Rebound,
                 (Standing::Full, peer::Standing::Ok) => MemberState::Ok,
                 (Standing::Full, peer::Standing::Away) => MemberState::Away,
@@ -101,13 +129,21 @@ pub fn overview(site: &Site) -> Result<Option<Overview>, OperationError> {
                 (Standing::Full, peer::Standing::Gone | peer::Standing::Expelled) => MemberState::Gone,
             };
             MemberView {
+                id: member.id,
                 name: member.name.to_string(),
                 is_admin: known.roster().is_admin(member.id),
+                is_here: member.id == known.me,
                 state,
+                is_rebound: matches!(member.standing, Standing::Rebound { .. }),
+                may_decide: member.standing == Standing::Full,
                 kept_here: kept.get(&member.id).copied().unwrap_or_default(),
+                kept_there: there.get(&member.id).copied().unwrap_or_default(),
+                heard_at: heard.get(&member.id).copied().filter(|_| member.id != known.me),
+                site: member.domains.site.as_ref().map(ToString::to_string),
             }
         })
         .collect();
-    members.sort_by(|a, b| (a.state != MemberState::Here, &a.name).cmp(&(b.state != MemberState::Here, &b.name)));
-    Ok(Some(Overview { name: known.roster().name().to_string(), members }))
+    members.sort_by(|a, b| (!a.is_here, &a.name).cmp(&(!b.is_here, &b.name)));
+    let is_admin = known.roster().is_admin(known.me);
+    Ok(Some(Overview { name: known.roster().name().to_string(), is_admin, members }))
 }

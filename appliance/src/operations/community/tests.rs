@@ -1,9 +1,13 @@
 //! Boxes that found, invite, come in, compare notes and claim, without a network between them.
 
+use datis_engine::community::entry::{Change, Domains};
 use datis_engine::community::invitation::Invitation;
+use datis_engine::community::log::Refusal;
 use datis_engine::community::roster::Rights;
+use datis_engine::community::spoken::{SpokenCode, SpokenError};
 use datis_engine::keys::{SigningContext, SigningKey, recovery_key};
-use datis_engine::wire::peers::{ClaimOwner, claim_message};
+use datis_engine::life::placement::{Candidate, independent};
+use datis_engine::wire::peers::{AskToJoin, ClaimOwner, claim_message};
 
 use super::super::testing::TestBox;
 use super::claims::claim;
@@ -51,7 +55,7 @@ struct AskToJoinParts {
 }
 
 impl AskToJoinParts {
-    fn of(attempt: &JoinTry) -> Self {
+    fn of(attempt: &JoinTry<AskToJoin>) -> Self {
         Self { id: attempt.message.invitation, request: attempt.message.request.to_vec() }
     }
 }
@@ -196,4 +200,318 @@ fn a_kit_lets_a_blank_box_read_on_its_own_connection_and_another_kit_does_not() 
     assert_eq!(first.site().kit_claims.member(&blank, now), Some(member));
     let much_later = now.plus(datis_engine::units::Seconds(3_601));
     assert_eq!(first.site().kit_claims.member(&blank, much_later), None, "it has to claim again");
+}
+
+/// Says `code` to the inviting box, all the way to the request; the digits on the joining box's screen. `channels`: what each end
+/// takes the connection for, the inviting one first.
+fn speak(
+    joining: &TestBox,
+    inviting: &TestBox,
+    code: &str,
+    channels: ([u8; 32], [u8; 32]),
+) -> Result<String, CommunityError> {
+    let code: SpokenCode = code.parse()?;
+    let key = device(joining);
+    let begun = spoken::begin(inviting.site(), code.number(), key, channels.0)?;
+    let answering = answer_aloud(joining.site(), &by(), code, &begun, (device(inviting), channels.1))?;
+    let told = spoken::confirm(inviting.site(), key, channels.0, &answering.message)?;
+    let place = "192.168.1.20:20600".parse().expect("address");
+    let name = "attic".parse().expect("name");
+    let attempt = request_aloud(joining.site(), &by(), (answering, &told), &place, name, &kit(joining))?;
+    spoken::take_request(inviting.site(), key, channels.0, &attempt.message.request)?;
+    asked_to_join(joining.site(), &by(), &attempt)?;
+    Ok(attempt.digits().to_owned())
+}
+
+/// The same code with another last word.
+fn misheard(code: &str) -> String {
+    let (rest, last) = code.rsplit_once('-').expect("words");
+    let other = if last == "zeppelin" { "crossover" } else { "zeppelin" };
+    format!("{rest}-{other}")
+}
+
+#[test]
+fn a_code_that_is_read_out_lets_one_box_ask_and_both_screens_show_the_same_digits() {
+    let (first, second, third) = (founder(), TestBox::start(), TestBox::start());
+    let made = invite_aloud(first.site(), &by(), &[]).expect("a code");
+    let digits = speak(&second, &first, &made, (CHANNEL, CHANNEL)).expect("asked");
+    let waiting = applicants(first.site()).expect("catalog");
+    assert_eq!((waiting.len(), waiting[0].digits.as_str()), (1, digits.as_str()));
+    let again = speak(&third, &first, &made, (CHANNEL, CHANNEL));
+    assert!(matches!(again, Err(CommunityError::NoInvitation)), "it was for one box: {again:?}");
+    admit(first.site(), &by(), &"attic".parse().expect("name"), &digits).expect("admitted");
+    let answer = join_answer(first.site(), &device(&second)).expect("answer");
+    assert!(joined(second.site(), &joining_of(&second).expect("it asks"), &answer).expect("joined"));
+}
+
+#[test]
+fn after_three_wrong_words_a_code_is_gone_and_others_are_not() {
+    let (first, second) = (founder(), TestBox::start());
+    let made = invite_aloud(first.site(), &by(), &[]).expect("a code");
+    let other = invite_aloud(first.site(), &by(), &[]).expect("another code");
+    for _ in 0..spoken::TRIES {
+        let refused = speak(&second, &first, &misheard(&made), (CHANNEL, CHANNEL));
+        assert!(matches!(refused, Err(CommunityError::Spoken(SpokenError::Wrong))), "{refused:?}");
+    }
+    let refused = speak(&second, &first, &made, (CHANNEL, CHANNEL));
+    assert!(matches!(refused, Err(CommunityError::NoInvitation)), "{refused:?}");
+    assert!(applicants(first.site()).expect("catalog").is_empty());
+    speak(&second, &first, &other, (CHANNEL, CHANNEL)).expect("the other one is still good");
+}
+
+#[test]
+fn two_wrong_words_leave_a_code_and_somebody_in_between_gets_nothing() {
+    let (first, second) = (founder(), TestBox::start());
+    let made = invite_aloud(first.site(), &by(), &[]).expect("a code");
+    for channels in [(CHANNEL, [8; 32]), ([8; 32], CHANNEL)] {
+        let refused = speak(&second, &first, &made, channels);
+        assert!(matches!(refused, Err(CommunityError::Spoken(SpokenError::Wrong))), "{refused:?}");
+    }
+    // Beginning is no guess: who only begins uses nothing up.
+    for _ in 0..spoken::TRIES + 1 {
+        spoken::begin(first.site(), 1, device(&second), CHANNEL).expect("begun");
+    }
+    speak(&second, &first, &made, (CHANNEL, CHANNEL)).expect("the third one is right");
+}
+
+#[test]
+fn a_request_without_the_code_is_none() {
+    let (first, second) = (founder(), TestBox::start());
+    let made = invite_aloud(first.site(), &by(), &[]).expect("a code");
+    let key = device(&second);
+    spoken::begin(first.site(), 1, key, CHANNEL).expect("begun");
+    let early = spoken::take_request(first.site(), key, CHANNEL, &[]);
+    assert!(matches!(early, Err(CommunityError::NoInvitation)), "{early:?}");
+    let unknown = spoken::begin(first.site(), 2, key, CHANNEL);
+    assert!(matches!(unknown, Err(CommunityError::NoInvitation)), "{unknown:?}");
+    assert!(made.starts_with("1-"), "a short number");
+}
+
+/// Both boxes tell each other all they know.
+fn gossip(one: &TestBox, other: &TestBox) {
+    for _ in 0..2 {
+        let told = exchange(other.site(), &question(one.site(), None).expect("question")).expect("answer");
+        learn(one.site(), &told).expect("learned");
+        exchange(other.site(), &question(one.site(), Some(told.sequence)).expect("question")).expect("answer");
+    }
+}
+
+fn name(name: &str) -> datis_engine::ids::MemberName {
+    name.parse().expect("name")
+}
+
+/// Three boxes that are admins: cellar, attic and barn.
+fn three_admins() -> [TestBox; 3] {
+    let boxes = [founder(), TestBox::start(), TestBox::start()];
+    join(&boxes[1], &boxes[0], "attic");
+    join(&boxes[2], &boxes[0], "barn");
+    for of in ["attic", "barn"] {
+        assert_eq!(appoint(boxes[0].site(), &by(), &name(of)).expect("appointed"), Decided::Done);
+    }
+    gossip(&boxes[1], &boxes[0]);
+    gossip(&boxes[2], &boxes[0]);
+    boxes
+}
+
+fn is_out(on: &TestBox, which: &str) -> bool {
+    on.site().community().expect("in").roster().active().all(|member| member.name != name(which))
+}
+
+#[test]
+fn with_three_admins_two_have_to_agree_each_at_their_own_box() {
+    let [mut first, second, third] = three_admins();
+    assert_eq!(first.site().community().expect("in").roster().removal_threshold(), 2);
+    let waiting = remove(first.site(), &by(), &name("barn")).expect("proposed");
+    assert_eq!(waiting, Decided::Waiting { agreed: 1, needed: 2 });
+    let again = remove(first.site(), &by(), &name("barn")).expect("proposed");
+    assert_eq!(again, waiting, "one admin counts once");
+    first.restart();
+    assert!(!is_out(&first, "barn"), "nothing has happened yet");
+    // It reaches the other admin over the one whom it is about, who cannot agree to it nor stop it.
+    gossip(&third, &first);
+    let seen = proposals(third.site()).expect("proposals");
+    assert_eq!((seen.len(), seen[0].waits_for_this_box), (1, false));
+    let refused = agree(third.site(), &by(), &seen[0].hash);
+    assert!(matches!(refused, Err(CommunityError::Log(LogError::Refused { .. }))), "{refused:?}");
+    gossip(&second, &third);
+    let seen = proposals(second.site()).expect("proposals");
+    assert_eq!(seen[0].what, Proposed::Remove(name("barn")));
+    assert_eq!((seen[0].agreed.clone(), seen[0].needed, seen[0].waits_for_this_box), (vec![name("cellar")], 2, true));
+    assert_eq!(agree(second.site(), &by(), &seen[0].hash).expect("agreed"), Decided::Done);
+    gossip(&first, &second);
+    assert!(is_out(&first, "barn") && is_out(&second, "barn"));
+    assert!(proposals(first.site()).expect("proposals").is_empty());
+    let (known, now) = (first.site().community().expect("in"), first.site().clock.now());
+    let put_out = third.site().community().expect("it has not heard of it").me;
+    assert_eq!(known.rights_of(put_out, now), Rights::None);
+    assert!(crate::operations::hosting::peer_by_key(first.site(), &device(&third)).is_err(), "it is refused");
+}
+
+#[test]
+fn what_is_proposed_ends_when_the_log_goes_on_otherwise() {
+    let [first, second, _third] = three_admins();
+    let _waiting = remove(first.site(), &by(), &name("barn")).expect("proposed");
+    let hash = proposals(first.site()).expect("proposals")[0].hash;
+    assert_eq!(rename(second.site(), &by(), &name("attic"), &name("loft")).expect("renamed"), Decided::Done);
+    gossip(&first, &second);
+    assert!(proposals(first.site()).expect("proposals").is_empty());
+    assert!(matches!(agree(first.site(), &by(), &hash), Err(CommunityError::NoProposal)));
+    assert!(!is_out(&first, "barn") && !is_out(&first, "loft"));
+}
+
+#[test]
+fn signatures_of_others_than_admins_are_passed_over() {
+    let (first, second, third) = (founder(), TestBox::start(), TestBox::start());
+    join(&second, &first, "attic");
+    join(&third, &first, "barn");
+    gossip(&second, &first);
+    let known = second.site().community().expect("in");
+    let member = known.roster().active().find(|member| member.name == name("barn")).expect("in").id;
+    let mut forged = known.log.draft(UnixMillis(1), Change::Remove { member });
+    forged.sign(&second.site().vault.device_key);
+    let mut asked = question(second.site(), None).expect("question");
+    asked.proposals = vec![forged.encode().into()];
+    exchange(first.site(), &asked).expect("answer");
+    assert!(proposals(first.site()).expect("proposals").is_empty());
+    assert!(!is_out(&first, "barn"));
+    let refused = remove(second.site(), &by(), &name("barn"));
+    assert!(matches!(refused, Err(CommunityError::NotAdmin)), "{refused:?}");
+}
+
+#[test]
+fn a_kit_alone_confirms_nobody_by_way_of_a_proposal() {
+    let (first, second) = (founder(), TestBox::start());
+    join(&second, &first, "attic");
+    gossip(&second, &first);
+    let (recovery, thief) = (recovery_key(&kit(&second)), SigningKey::from_seed(&[9; 32]));
+    let mut log = second.site().community().expect("in").log.clone();
+    let member = second.site().community().expect("in").me;
+    let mut rebind = log.draft(UnixMillis(1), Change::Rebind { member, device: thief.public_key() });
+    rebind.sign(&recovery);
+    rebind.sign(&thief);
+    log.append(rebind.clone()).expect("it has the kit");
+    let mut confirm = log.draft(UnixMillis(2), Change::Confirm { member });
+    confirm.sign(&recovery);
+    let mut asked = question(second.site(), None).expect("question");
+    (asked.entries, asked.proposals) = (vec![rebind.encode().into()], vec![confirm.encode().into()]);
+    exchange(first.site(), &asked).expect("answer");
+    let known = first.site().community().expect("in");
+    let standing = known.roster().member(member).expect("in").standing;
+    assert!(matches!(standing, Standing::Rebound { .. }), "{standing:?}");
+    assert!(proposals(first.site()).expect("proposals").is_empty());
+}
+
+#[test]
+fn who_leaves_is_read_from_for_30_days_and_gets_nothing_new() {
+    let (first, second) = (founder(), TestBox::start());
+    join(&second, &first, "attic");
+    let last = leave(first.site(), &by());
+    let is_last = |error: &CommunityError| {
+        matches!(error, CommunityError::Log(LogError::Refused { refusal: Refusal::LastAdmin(_), .. }))
+    };
+    assert!(last.as_ref().is_err_and(is_last), "nobody would be left to let others in: {last:?}");
+    assert_eq!(leave(second.site(), &by()).expect("left"), Decided::Done);
+    gossip(&first, &second);
+    let (known, now) = (first.site().community().expect("in"), first.site().clock.now());
+    let gone = second.site().community().expect("in").me;
+    assert!(matches!(known.rights_of(gone, now), Rights::Leaving { .. }));
+    let circle = crate::operations::dispersal::Circle::of(first.site()).expect("circle").expect("in");
+    let fellow = circle.fellow(&gone).expect("it is still read from");
+    assert_eq!((fellow.leaves, fellow.room_bytes), (true, 0));
+    let presences = crate::operations::dispersal::presences(first.site(), &circle).expect("presences");
+    assert!(!presences[&gone].counts, "what it holds has to be elsewhere");
+    let later = now.plus(datis_engine::units::Seconds(31 * 86_400));
+    assert_eq!(known.rights_of(gone, later), Rights::None);
+    assert_eq!((known.partners(now), known.partners(later)), (vec![gone], Vec::new()));
+}
+
+#[test]
+fn a_box_that_was_put_out_forgets_its_community_and_joins_another() {
+    let (first, mut second, third) = (founder(), TestBox::start(), TestBox::start());
+    join(&second, &first, "attic");
+    remove(first.site(), &by(), &name("attic")).expect("put out");
+    let wrong = forget(second.site(), &by(), &"hospital".parse().expect("name"));
+    assert!(matches!(wrong, Err(CommunityError::OtherCommunity)), "{wrong:?}");
+    forget(second.site(), &by(), &"harbour".parse().expect("name")).expect("forgotten");
+    second.restart();
+    assert!(second.site().community().is_none());
+    let names = ("station".parse().expect("name"), name("tower"));
+    found(third.site(), &by(), names.0, names.1, &kit(&third)).expect("founded");
+    join(&second, &third, "attic");
+    let circle = crate::operations::dispersal::Circle::of(second.site()).expect("circle").expect("in");
+    assert_eq!(circle.fellows.len(), 1);
+}
+
+#[test]
+fn labels_are_said_by_the_box_itself_or_by_an_admin_and_reach_the_choice_of_places() {
+    let (first, second, third) = (founder(), TestBox::start(), TestBox::start());
+    join(&second, &first, "attic");
+    join(&third, &first, "barn");
+    gossip(&second, &first);
+    let domains = Domains {
+        customer: Some("Müller".parse().expect("label")),
+        site: Some("Gare".parse().expect("label")),
+        reseller: Some("Backup and Co".parse().expect("label")),
+        update_ring: Some("early".parse().expect("label")),
+    };
+    let refused = label(second.site(), &by(), &name("barn"), domains.clone());
+    assert!(refused.is_err(), "it is no admin and another one: {refused:?}");
+    label(second.site(), &by(), &name("attic"), domains.clone()).expect("of itself");
+    gossip(&first, &second);
+    label(first.site(), &by(), &name("barn"), domains).expect("as an admin");
+    let circle = crate::operations::dispersal::Circle::of(first.site()).expect("circle").expect("in");
+    for fellow in &circle.fellows {
+        assert_eq!(fellow.domains.customer.as_deref(), Some("Müller"));
+        assert_eq!(fellow.domains.ring.as_deref(), Some("early"));
+    }
+    let candidates: Vec<_> = circle
+        .fellows
+        .iter()
+        .map(|fellow| Candidate { member: fellow.member, domains: fellow.domains.clone(), room_bytes: 1 })
+        .collect();
+    assert_eq!(independent(&candidates), 1, "two boxes of one customer count as one");
+}
+
+#[test]
+fn who_comes_in_knows_where_the_box_is_that_invited_although_it_has_not_spoken_yet() {
+    let (first, second) = (founder(), TestBox::start());
+    let place: datis_engine::community::address::Address = "81.2.69.142:20600".parse().expect("address");
+    let invitation = invite(first.site(), &by(), vec![place.clone()]).expect("invitation");
+    let digits = ask(&second, &first, &invitation, "attic").expect("asked");
+    admit(first.site(), &by(), &name("attic"), &digits).expect("admitted");
+    let answer = join_answer(first.site(), &device(&second)).expect("answer");
+    assert!(joined(second.site(), &joining_of(&second).expect("it asks"), &answer).expect("joined"));
+    let inviter = first.site().community().expect("in").me;
+    assert_eq!(places_of(second.site(), inviter).expect("places"), [place]);
+}
+
+#[test]
+fn boxes_behind_one_line_count_as_one_without_anybody_saying_so() {
+    let (first, second, third) = (founder(), TestBox::start(), TestBox::start());
+    join(&second, &first, "attic");
+    join(&third, &first, "barn");
+    let candidates = |second_place: &str, third_place: &str| {
+        for (of, place) in [(&second, second_place), (&third, third_place)] {
+            announce(of.site(), vec![place.parse().expect("address")]).expect("announced");
+            gossip(&first, of);
+        }
+        let circle = crate::operations::dispersal::Circle::of(first.site()).expect("circle").expect("in");
+        let fellows = circle.fellows.iter();
+        let all = fellows.map(|f| Candidate { member: f.member, domains: f.domains.clone(), room_bytes: 1 });
+        independent(&all.collect::<Vec<_>>())
+    };
+    assert_eq!(candidates("81.2.69.142:20600", "81.2.69.7:443"), 1);
+    assert_eq!(candidates("81.2.69.142:20600", "81.2.70.7:443"), 2);
+}
+
+#[test]
+fn an_invitation_that_was_taken_back_lets_nobody_in() {
+    let (first, second) = (founder(), TestBox::start());
+    let invitation = invite(first.site(), &by(), Vec::new()).expect("invitation");
+    assert_eq!(invitations(first.site()).expect("list")[0].id, invitation.id());
+    revoke(first.site(), &by(), &invitation.id()).expect("taken back");
+    assert!(invitations(first.site()).expect("list").is_empty());
+    let refused = ask(&second, &first, &invitation, "attic");
+    assert!(matches!(refused, Err(CommunityError::NoInvitation)), "{refused:?}");
+    assert!(matches!(revoke(first.site(), &by(), &invitation.id()), Err(CommunityError::NoInvitation)));
 }

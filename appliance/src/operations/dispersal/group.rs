@@ -6,6 +6,7 @@ use datis_engine::life::Redundancy;
 use datis_engine::life::peer::Standing;
 use datis_engine::life::placement::{Candidate, Group, independent};
 use datis_engine::units::{Seconds, UnixMillis};
+use rusqlite::Transaction;
 
 use super::{Circle, standing};
 use crate::catalog::dispersal::holders::Holder;
@@ -85,17 +86,26 @@ pub fn forget_leavers(site: &Site, circle: &Circle) -> Result<usize, OperationEr
         return Ok(0);
     }
     let at = site.clock.now();
-    let lost = site.catalog.writer().write(|tx| {
-        let mut all: Vec<StripeRow> = Vec::new();
-        for holder in &left {
-            all.extend(stripes::lose_all(tx, holder.row, at)?);
-        }
-        for row in &all {
-            if let Some(stripe) = stripes::by_row(tx, *row)? {
-                stripes::note_reached(tx, &stripe, at)?;
-            }
-        }
-        Ok(all.len())
-    });
+    let lost = site.catalog.writer().write(|tx| give_up(tx, &left, at));
     lost.map_err(|e: CatalogError| site.noted(e.into()))
+}
+
+/// Gives up what all members hold: the box is in their community no more. Nothing counts as safe outside with that.
+pub(in crate::operations) fn forget_holders(tx: &Transaction<'_>, at: UnixMillis) -> Result<(), CatalogError> {
+    let all = holders::all(tx)?;
+    give_up(tx, &all, at)?;
+    outside::forget_safety(tx)
+}
+
+fn give_up(tx: &Transaction<'_>, left: &[Holder], at: UnixMillis) -> Result<usize, CatalogError> {
+    let mut all: Vec<StripeRow> = Vec::new();
+    for holder in left {
+        all.extend(stripes::lose_all(tx, holder.row, at)?);
+    }
+    for row in &all {
+        if let Some(stripe) = stripes::by_row(tx, *row)? {
+            stripes::note_reached(tx, &stripe, at)?;
+        }
+    }
+    Ok(all.len())
 }

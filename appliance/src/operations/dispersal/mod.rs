@@ -16,6 +16,7 @@ mod status;
 pub use books::{
     Difference, StatementRefusal, condemnable, differences, leases_due, note_leased, note_statement, statement_for,
 };
+pub(in crate::operations) use group::forget_holders;
 pub use group::{choose_group, forget_leavers};
 pub use heads::{AdoptHeadError, HeadSettled, adopt_head, head_for, next_head, note_head_kept, settle_head};
 pub use map::{is_map_due, next_map_part, place_of};
@@ -61,6 +62,8 @@ pub struct Fellow {
     pub device: PublicKey,
     /// What it shares with others.
     pub domains: Domains,
+    /// Whether it has said that it goes: it is still read from, and what it holds is made again elsewhere.
+    pub leaves: bool,
     /// What may still be stored there, in bytes.
     pub room_bytes: u64,
 }
@@ -87,7 +90,7 @@ impl Circle {
             };
             let domains = domains_of(site, member)?;
             let room_bytes = if stays { ROOM_BYTES } else { 0 };
-            fellows.push(Fellow { member: member.id, device: member.device, domains, room_bytes });
+            fellows.push(Fellow { member: member.id, device: member.device, domains, leaves: !stays, room_bytes });
         }
         Ok(Some(Self { community: known.log.community(), me: known.me, fellows }))
     }

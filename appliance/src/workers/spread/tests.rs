@@ -92,6 +92,7 @@ impl Boxes {
             member: *member,
             device: lock(host).device.public_key(),
             domains: Default::default(),
+            leaves: false,
             room_bytes: 1 << 40,
         };
         let community = CommunityId::from_bytes([1; CommunityId::LEN]);
@@ -627,4 +628,37 @@ fn members_that_hold_nothing_are_greeted_and_what_the_box_cannot_say_it_asks_nob
     audit::round(site, &boxes.circle(), &boxes, &|_| ()).expect("audit");
     assert_eq!(boxes.host(there).asked, before);
     assert_eq!(met(there).expect("met"), (true, 0));
+}
+
+#[test]
+fn what_a_leaving_member_holds_is_made_again_elsewhere_and_stays_where_it_is() {
+    // 4+3 over seven of eight.
+    let (test, boxes) = (TestBox::start(), Boxes::new(8));
+    back_up(&test, 0..2);
+    boxes.round(&test);
+    let kept = packs(&test);
+    let leaver = boxes.holding()[0];
+    let mut circle = boxes.circle();
+    let left = circle.fellows.iter_mut().find(|fellow| fellow.member == MemberId::from_bytes([leaver; 32]));
+    let left = left.expect("it is in");
+    (left.leaves, left.room_bytes) = (true, 0);
+    let held = boxes.host(leaver).shards.clone();
+    let again = || round(test.site(), &circle, &boxes, 30, &|_| ()).expect("round");
+    again();
+    assert_eq!(boxes.host(leaver).shards, held, "it gets nothing new");
+    let ordered = audit::round(test.site(), &circle, &boxes, &|_| ()).expect("audit");
+    assert!(ordered >= kept.len(), "{ordered} of {}", kept.len());
+    again();
+    for shard in held.keys() {
+        let elsewhere = (1..=8).filter(|number| *number != leaver);
+        assert_eq!(elsewhere.filter(|number| boxes.host(*number).shards.contains_key(shard)).count(), 1);
+    }
+    // All but the part of the map that a later one has replaced meanwhile.
+    let left = held.keys().filter(|shard| !boxes.host(leaver).condemned.contains(shard)).count();
+    assert_eq!(left, kept.len(), "it is still read from");
+    let ordered = audit::round(test.site(), &circle, &boxes, &|_| ()).expect("audit");
+    assert_eq!(ordered, 0, "once is enough");
+    // With it gone and three more, the rest suffices.
+    let there: Vec<u8> = boxes.holding().into_iter().filter(|number| *number != leaver).take(4).collect();
+    assert_eq!(boxes.recover(&kit(&test), &there), kept);
 }
