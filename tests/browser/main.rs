@@ -9,4 +9,5 @@ mod first_run;
 mod hostile;
 mod inspect;
 mod pages;
+mod peers;
 mod scene;

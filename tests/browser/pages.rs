@@ -43,7 +43,8 @@ struct Page {
 }
 
 /// Forms that answer with a page, and what has to be typed for it.
-const FORMS: [(&str, &str, &str, &str); 6] = [
+const FORMS: [(&str, &str, &str, &str); 7] = [
+    ("/peers", "form[action='/peers/invite']", "", "#line"),
     ("/system/support", "form[action='/system/support']", "", "#link"),
     ("/machines/new", "form[action='/machines/new']", "name=till-%", "#command"),
     ("/machines/new", "form[action='/machines/new']", "name=a/b", ".problem"),
@@ -89,6 +90,7 @@ const PATTERNS: &[(&str, Who)] = &[
     ("/site", Who::Admin),
     ("/alerts", Who::Admin),
     ("/peers", Who::Admin),
+    ("/peers/members/{id}", Who::Admin),
     ("/alerts/settings", Who::Admin),
     ("/reports", Who::Admin),
     ("/restore", Who::Admin),
@@ -124,7 +126,7 @@ fn every_page_is_whole_in_every_language_on_a_telephone_and_on_a_desk() {
         let browser = scene::browser(&the_box);
         browser.open(&the_box.url("/login"));
         let mut told = Vec::new();
-        for empty in ["/", "/machines", "/site"] {
+        for empty in ["/", "/machines", "/site", "/peers"] {
             told.extend(visit(&browser, &the_box, &page(empty, &admin, 200)));
         }
         remember_a_year(&the_box);
@@ -327,6 +329,7 @@ fn pages_of(the_box: &TestBox, admin: &mut Visitor) -> Vec<Page> {
             }
             "/setup/{step}" => STEPS.map(|step| format!("/setup/{step}")).to_vec(),
             "/people/{name}" => ["claire", "theo", "guest"].map(|name| format!("/people/{name}")).to_vec(),
+            "/peers/members/{id}" => vec![format!("/peers/members/{}", found_community(the_box))],
             "/restore/search" => ["", "?q=letter", "?q=nothing-like-it"].map(|q| format!("{pattern}{q}")).to_vec(),
             "/put-backs/{number}" => vec![request.clone()],
             "/restore/{machine}/{source}/versions" => vec![versions.clone()],
@@ -348,6 +351,13 @@ fn pages_of(the_box: &TestBox, admin: &mut Visitor) -> Vec<Page> {
         page("/system/network/keep/0123456789", &stranger, 422),
     ]);
     pages
+}
+
+/// Has the box found a community of its own; the id of its member.
+fn found_community(the_box: &TestBox) -> String {
+    let _founded = the_box.command(["community", "found", "harbour"]).run().expect_success();
+    let shown = the_box.command(["community", "show", "--json"]).run().expect_success().json();
+    shown["members"][0]["id"].as_str().expect("an id").to_owned()
 }
 
 /// The ids of all machines by their names.

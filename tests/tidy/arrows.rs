@@ -54,6 +54,7 @@ const APPLIANCE: Arrows = &[
             "meters",
             "operations",
             "partner",
+            "peers",
             "plain",
             "reports",
             "sheets",

@@ -104,6 +104,7 @@ async fn serve(dir: &DataDir, opened: &Opened, machines: Listening, portal: List
         machine_host: advertised_host(&opened.config, machines.address.ip()),
         url: portal_url.clone(),
         host: Arc::clone(&host),
+        peers: Arc::clone(&peers),
     };
     let look: WorkerLook = Box::new(move || states.views());
     let pages = Portal::new(Arc::clone(&site), dir, &opened.config, &meters, look, ways).map_err(serving)?;

@@ -54,7 +54,8 @@ pub(super) struct LanguageLink {
 }
 
 /// What a form that led here may say, by the word in the query.
-const SAID: [(&str, &str); 19] = [
+const SAID: [(&str, &str); 20] = [
+    ("proposed", "said-proposed"),
     ("kit-proved", "said-kit-proved"),
     ("mail-proved", "said-mail-proved"),
     ("signed", "said-signed"),

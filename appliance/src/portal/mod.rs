@@ -40,6 +40,7 @@ use crate::locale::{LocaleError, Locales};
 use crate::meters::{Meters, WorkerView};
 use crate::operations::{OperationError, Site};
 use crate::partner::Door;
+use crate::peers::Peers;
 use crate::reports::Standing;
 
 use pages::events::Streams;
@@ -71,6 +72,8 @@ pub(crate) struct Ways {
     pub(crate) url: String,
     /// The computer under it.
     pub(crate) host: Arc<Host>,
+    /// The other boxes.
+    pub(crate) peers: Arc<Peers>,
 }
 
 /// What all pages share.

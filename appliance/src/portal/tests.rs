@@ -66,7 +66,8 @@ fn fixture() -> Fixture {
     operations::keep_outcomes(&site, &outcomes).expect("keep");
     let (machine_host, url) = ("192.0.2.1".to_owned(), "https://192.0.2.1".to_owned());
     let host = Host::new(Arc::clone(&site), &dir, &Config::default().network);
-    let ways = Ways { door: Door::of_nobody(), machine_host, url, host };
+    let peers = Arc::new(Peers::of_nobody(&site));
+    let ways = Ways { door: Door::of_nobody(), machine_host, url, host, peers };
     let portal = Portal::new(site, &dir, &Config::default(), &Meters::new(), workers, ways).expect("portal");
     Fixture { portal, _folder: folder }
 }

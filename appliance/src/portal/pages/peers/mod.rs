@@ -1,0 +1,236 @@
+//! The other boxes: who belongs together, how each does, who wants to come in, what this one keeps for the others, and how much
+//! of its own is outside.
+
+mod coming_in;
+mod member;
+mod problem;
+
+use actix_web::HttpResponse;
+use askama::Template;
+use datis_engine::ids::MemberName;
+use datis_engine::units::UnixMillis;
+use fluent_bundle::FluentArgs;
+
+pub(in crate::portal) use coming_in::{admit, ask_no_more, found, invite, invite_aloud, join, refuse, revoke};
+pub(in crate::portal) use member::{
+    agree, appoint, confirm, describe, dismiss, forget, leave, remove, show as show_member,
+};
+
+use super::super::answer::{PageError, Reply};
+use super::super::frame::Frame;
+use super::super::visit::Visit;
+use super::{Date, When};
+use crate::locale::Locale;
+use crate::operations::accounts::Right;
+use crate::operations::community::{
+    self, CommunityError, MemberState, MemberView, Overview, Proposal, Proposed, overview,
+};
+use crate::operations::dispersal::{DispersalStatus, dispersal_status};
+use crate::vault::VaultError;
+
+#[derive(Template)]
+#[template(path = "peers.html")]
+struct PeersPage<'p> {
+    frame: Frame<'p>,
+    community: Option<Shown>,
+    /// What this box has asked for.
+    joining: Option<Waiting>,
+    /// Whether the visitor may change anything.
+    may_manage: bool,
+    /// Whether the recovery kit has to be typed.
+    needs_kit: bool,
+    typed: Typed,
+    problem: Option<String>,
+}
+
+/// What was typed into the forms of a box that is in no community, to be typed no second time.
+#[derive(Default)]
+struct Typed {
+    name: String,
+    member: String,
+    invitation: String,
+    address: String,
+}
+
+struct Shown {
+    name: String,
+    /// Whether this box may let others in.
+    is_admin: bool,
+    members: Vec<Row>,
+    applicants: Vec<Waiting>,
+    proposals: Vec<ProposalRow>,
+    invitations: Vec<Open>,
+    /// How packs are coded, as `6+4`.
+    scheme: Option<String>,
+    machines: Vec<Outside>,
+}
+
+struct Row {
+    path: String,
+    name: String,
+    is_here: bool,
+    site: Option<String>,
+    role: String,
+    /// Style class.
+    class: &'static str,
+    state: String,
+    kept_here: String,
+    kept_there: u64,
+    heard: Option<When>,
+}
+
+/// Somebody who waits, here or at another box.
+struct Waiting {
+    /// As it calls itself; of this box: where it has asked.
+    name: String,
+    digits: String,
+    since: When,
+}
+
+/// What waits for more admins.
+struct ProposalRow {
+    /// Where this box agrees; `None`: it has, or is not asked.
+    path: Option<String>,
+    what: String,
+    agreed: String,
+    since: When,
+}
+
+struct Open {
+    path: String,
+    until: Date,
+}
+
+struct Outside {
+    machine: String,
+    packs: String,
+    safe: Option<When>,
+    full: Option<When>,
+}
+
+pub(in crate::portal) async fn show(visit: Visit) -> HttpResponse {
+    visit.answer(|visit| Ok(Reply::Page(peers_page(visit, Typed::default(), None)?))).await
+}
+
+fn peers_page(visit: &Visit, typed: Typed, problem: Option<String>) -> Result<String, PageError> {
+    let (locale, now) = (visit.locale(), visit.site().clock.now());
+    let may_manage = visit.actor()?.has(Right::ManageCommunity);
+    let community = match overview(visit.site())? {
+        Some(known) => Some(shown(visit, &known, &dispersal_status(visit.site())?, may_manage)?),
+        None => None,
+    };
+    let joining = community::joining(visit.site()).map_err(broken)?.map(|asked| Waiting {
+        name: asked.address,
+        digits: asked.digits,
+        since: When::new(asked.asked_at, now, locale),
+    });
+    let own_name = || visit.site().vault.box_name.clone();
+    let typed = Typed { member: Some(typed.member).filter(|name| !name.is_empty()).unwrap_or_else(own_name), ..typed };
+    let frame = Frame::new(visit, &locale.word("nav-peers"));
+    let needs_kit = needs_kit(visit)?;
+    let page = PeersPage { frame, community, joining, may_manage, needs_kit, typed, problem };
+    Ok(page.render()?)
+}
+
+/// Whether the recovery kit was taken off the box, so that it has to be typed.
+fn needs_kit(visit: &Visit) -> Result<bool, PageError> {
+    match visit.site().vault.recovery_kit(&visit.portal.dir) {
+        Ok(_) => Ok(false),
+        Err(VaultError::KitGone { .. }) => Ok(true),
+        Err(error) => Err(PageError::Other(error.to_string())),
+    }
+}
+
+/// A failure of the box itself.
+fn broken(error: CommunityError) -> PageError {
+    match error {
+        CommunityError::Operation(error) => error.into(),
+        other => PageError::Other(other.to_string()),
+    }
+}
+
+fn shown(visit: &Visit, known: &Overview, outside: &DispersalStatus, may_manage: bool) -> Result<Shown, PageError> {
+    let (locale, now) = (visit.locale(), visit.site().clock.now());
+    let when = |at: Option<i64>| at.map(|at| When::new(UnixMillis(at), now, locale));
+    // Digits and invitations are for those who may do something about them.
+    let (applicants, invitations) = if may_manage {
+        let waiting = community::applicants(visit.site()).map_err(broken)?;
+        (waiting, community::invitations(visit.site()).map_err(broken)?)
+    } else {
+        (Vec::new(), Vec::new())
+    };
+    Ok(Shown {
+        name: known.name.clone(),
+        is_admin: known.is_admin,
+        members: known.members.iter().map(|member| row(member, now, locale)).collect(),
+        applicants: applicants
+            .into_iter()
+            .map(|one| Waiting {
+                name: one.name.to_string(),
+                digits: one.digits,
+                since: When::new(one.asked_at, now, locale),
+            })
+            .collect(),
+        proposals: community::proposals(visit.site())
+            .map_err(broken)?
+            .into_iter()
+            .map(|proposal| proposal_row(&proposal, now, locale))
+            .collect(),
+        invitations: invitations
+            .into_iter()
+            .map(|open| Open { path: format!("/peers/invitations/{}/revoke", open.id), until: Date::new(open.expires) })
+            .collect(),
+        scheme: outside.scheme.clone(),
+        machines: outside
+            .machines
+            .iter()
+            .map(|machine| Outside {
+                machine: machine.machine.clone(),
+                packs: format!("{} / {}", machine.packs_in_place, machine.packs_needed),
+                safe: when(machine.last_safe),
+                full: when(machine.last_full),
+            })
+            .collect(),
+    })
+}
+
+fn proposal_row(proposal: &Proposal, now: UnixMillis, locale: &Locale) -> ProposalRow {
+    let (key, what) = match &proposal.what {
+        Proposed::Remove(name) => ("peer-proposed-remove", name.to_string()),
+        Proposed::Appoint(name) => ("peer-proposed-appoint", name.to_string()),
+        Proposed::Dismiss(name) => ("peer-proposed-dismiss", name.to_string()),
+        Proposed::Threshold(many) => ("peer-proposed-threshold", many.to_string()),
+        Proposed::Window(days) => ("peer-proposed-window", days.to_string()),
+    };
+    let mut args = FluentArgs::new();
+    args.set("agreed", proposal.agreed.len() as u64);
+    args.set("needed", proposal.needed as u64);
+    let names: Vec<&str> = proposal.agreed.iter().map(MemberName::as_str).collect();
+    args.set("names", names.join(", "));
+    ProposalRow {
+        path: proposal.waits_for_this_box.then(|| format!("/peers/proposals/{}/agree", proposal.hash)),
+        what: locale.naming(key, &what),
+        agreed: locale.say("peer-agreed", &args),
+        since: When::new(proposal.at, now, locale),
+    }
+}
+
+fn row(member: &MemberView, now: UnixMillis, locale: &Locale) -> Row {
+    let class = match member.state {
+        MemberState::Here | MemberState::Ok => "current",
+        MemberState::Away | MemberState::Leaving | MemberState::Rebound => "late",
+        MemberState::Absent | MemberState::Suspect | MemberState::Gone => "damaged",
+    };
+    Row {
+        path: format!("/peers/members/{}", member.id),
+        name: member.name.clone(),
+        is_here: member.is_here,
+        site: member.site.clone(),
+        role: locale.word(if member.is_admin { "peer-admin" } else { "peer-member" }),
+        class,
+        state: locale.word(&format!("peer-{}", member.state.word())),
+        kept_here: locale.bytes(member.kept_here.1),
+        kept_there: member.kept_there,
+        heard: member.heard_at.map(|at| When::new(at, now, locale)),
+    }
+}
