@@ -63,6 +63,7 @@ macro_rules! message {
 }
 
 pub mod peers;
+pub mod reach;
 
 /// The one request that needs no certificate.
 #[derive(Debug, Clone, Encode, Decode)]

@@ -12,8 +12,10 @@ pub mod clock;
 pub mod hosting;
 pub mod peer;
 pub mod placement;
+pub mod reach;
 pub mod repair;
 pub mod stripe;
+pub mod ways;
 
 /// How many shards a stripe has: any `data` of `data + parity` give the pack back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
