@@ -279,6 +279,7 @@ fn door(config: &Config, certs: &Certs, served: Option<u16>, arrivals: Arrivals)
         nonce: certs.router_nonce(),
         tls: server_config(certs.server()).map_err(|e| AppError::Serve(control::with_causes(&e)))?,
         arrivals,
+        members: None,
     })
 }
 

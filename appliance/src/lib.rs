@@ -10,6 +10,7 @@ mod app;
 mod bundle;
 pub mod catalog;
 pub mod certs;
+mod channels;
 pub mod cli;
 pub mod commissioning;
 pub mod config;

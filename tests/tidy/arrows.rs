@@ -19,6 +19,7 @@ const APPLIANCE: Arrows = &[
         &[
             "bundle",
             "certs",
+            "channels",
             "commissioning",
             "config",
             "control",
@@ -61,8 +62,9 @@ const APPLIANCE: Arrows = &[
             "vault",
         ],
     ),
-    ("intake", &["catalog", "certs", "config", "doorway", "meters", "operations", "rates", "vault"]),
-    ("peering", &["doorway", "meters", "operations"]),
+    ("intake", &["catalog", "certs", "channels", "config", "doorway", "meters", "operations", "rates", "vault"]),
+    ("peering", &["channels", "doorway", "meters", "operations", "peers", "rates"]),
+    ("channels", &[]),
     ("doorway", &["meters"]),
     ("coordinator", &["certs", "config", "partner", "rates"]),
     (
@@ -71,6 +73,7 @@ const APPLIANCE: Arrows = &[
             "bundle",
             "catalog",
             "certs",
+            "channels",
             "commissioning",
             "config",
             "figures",
@@ -103,8 +106,8 @@ const APPLIANCE: Arrows = &[
     ),
     ("reports", &["catalog", "commissioning", "figures", "locale", "operations", "paper", "plain"]),
     ("bundle", &["config", "files", "links", "locale", "operations", "plain"]),
-    ("links", &["operations", "partner", "plain"]),
-    ("peers", &["links", "operations"]),
+    ("links", &["channels", "operations", "partner", "plain"]),
+    ("peers", &["channels", "links", "operations"]),
     ("recovery", &["certs", "config", "files", "links", "operations", "vault"]),
     (
         "commissioning",

@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use serde_json::json;
@@ -10,17 +11,18 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::{AppError, Lock, Opened, advertised_host, portal_url};
 use crate::bundle;
+use crate::channels::{Channels, RelayLimits};
 use crate::commissioning;
-use crate::config::{Config, DataDir, PORTAL_PORTS};
+use crate::config::{CommunityConfig, Config, DataDir, PORTAL_PORTS};
 use crate::control::{self, Desk};
 use crate::coordinator::Coordinator;
 use crate::discovery::{self, Announced};
 use crate::files;
 use crate::host::Host;
-use crate::intake::{Intake, Patience};
+use crate::intake::{ForPeers, Intake, Patience};
 use crate::meters::{Meters, WorkerMood, WorkerView};
 use crate::operations::Site;
-use crate::partner::Door;
+use crate::partner::{AskMembers, Door, MemberDial};
 use crate::peering::Peering;
 use crate::peers::{AllowPrivate, Dialler, Identity, Peers};
 use crate::portal::{Portal, PortalError, Ways, WorkerLook};
@@ -74,12 +76,13 @@ async fn serve(dir: &DataDir, opened: &Opened, machines: Listening, portal: List
     let mut terminate = signal(SignalKind::terminate()).map_err(system("watch for signals"))?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(system("watch for signals"))?;
 
-    let door = super::door(&opened.config, &opened.certs, Some(machines.address.port()), meters.arrivals.clone())?;
+    let mut door = super::door(&opened.config, &opened.certs, Some(machines.address.port()), meters.arrivals.clone())?;
     let portal_url = portal_url(&opened.config, Some(portal.address.port()));
     // The portal shows what the workers do, so it comes after them.
     let shown: Arc<OnceLock<Weak<Portal>>> = Arc::default();
     let peers = Arc::new(reach_peers(opened, &site, machines.address));
     site.awaited.reach_by(peers.packs());
+    door.members = Some(ask_members(&peers));
     let orders = Orders {
         commissioning: opened.config.commissioning.clone(),
         door: door.clone(),
@@ -90,13 +93,15 @@ async fn serve(dir: &DataDir, opened: &Opened, machines: Listening, portal: List
             Arc::new(move || shown.get()?.upgrade()?.certificate_ends())
         },
     };
+    let reachable = peers.keep_reachable().map_err(system("start a thread"))?;
     let workers = RunningWorkers::start(&site, &orders).map_err(system("start a thread"))?;
     let coordinator = start_coordinator(opened)?;
     let announced = announce_by_name(&site, &door);
     let intake = Intake::new(Arc::clone(&site), Arc::clone(&opened.certs), meters.clone(), Patience::default());
-    let peering = Peering::new(Arc::clone(&site), meters.clone());
+    let peering = Peering::new(Arc::clone(&site), meters.clone(), Arc::clone(&peers));
+    let for_peers = ForPeers { routes: peering.routes(), channels: peering.channels() };
     let machine_server =
-        intake.serve(machines.listener, peering.routes()).map_err(|e| AppError::Serve(control::with_causes(&e)))?;
+        intake.serve(machines.listener, for_peers).map_err(|e| AppError::Serve(control::with_causes(&e)))?;
     let states = workers.clone();
     let serving = |e: PortalError| AppError::Serve(control::with_causes(&e));
     let ways = Ways {
@@ -159,7 +164,7 @@ async fn serve(dir: &DataDir, opened: &Opened, machines: Listening, portal: List
     }
     site.stop();
     let stopping = async {
-        let _ = tokio::join!(machine_handle.stop(true), portal_handle.stop(true), stop_on_thread(workers));
+        let _ = tokio::join!(machine_handle.stop(true), portal_handle.stop(true), stop_on_thread(workers, reachable));
     };
     let in_time = tokio::select! {
         done = tokio::time::timeout(STOP_TIMEOUT, stopping) => done.is_ok(),
@@ -191,7 +196,20 @@ fn reach_peers(opened: &Opened, site: &Arc<Site>, machines: SocketAddr) -> Peers
     let port = opened.config.machine_port.outside_port.unwrap_or(machines.port());
     let place = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
     let places = place.parse().into_iter().collect();
-    Peers::new(Arc::clone(site), Dialler::new(Identity::new(opened.certs.server()), private), places)
+    let CommunityConfig { relay_bits_per_second: bits_per_second, relay_bytes_per_day: bytes_per_day, .. } =
+        opened.config.community;
+    let channels = Channels::new(machines, RelayLimits { bits_per_second, bytes_per_day });
+    let dialler = Dialler::new(Identity::new(opened.certs.server()), private);
+    Peers::new(Arc::clone(site), dialler, (places, port), channels)
+}
+
+/// What members find when they dial this box, for the checks of the site.
+fn ask_members(peers: &Arc<Peers>) -> AskMembers {
+    let peers = Arc::clone(peers);
+    Arc::new(move |port| {
+        let (_, told) = peers.ask_to_dial(port);
+        told.into_iter().map(|told| MemberDial { name: told.name.to_string(), found: told.found }).collect()
+    })
 }
 
 /// In the network, by name. A box that cannot is found by its address all the same.
@@ -250,10 +268,13 @@ fn view(worker: WorkerState) -> WorkerView {
 }
 
 /// Ending the workers blocks; a thread of its own holds nobody up when they do not end.
-async fn stop_on_thread(workers: RunningWorkers) {
+async fn stop_on_thread(workers: RunningWorkers, reachable: JoinHandle<()>) {
     let (ended, end) = tokio::sync::oneshot::channel();
     let stopping = std::thread::Builder::new().name("stop".into()).spawn(move || {
         workers.stop();
+        if reachable.join().is_err() {
+            tracing::error!("The thread that keeps the box reachable ended with a panic");
+        }
         // Nobody waits any more once the time is over.
         let _ = ended.send(());
     });

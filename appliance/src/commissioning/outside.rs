@@ -8,12 +8,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use datis_engine::wire::reach::DialFound;
 use rustls::ServerConnection;
 
 use super::arriving::knocking;
 use super::checks::names;
 use crate::config::PartnerAddress;
-use crate::partner::{Answer, DialVerdict, Dialled, Door, Link, Reach, Refusal, Request, Seen, Timed, Unanswered};
+use crate::partner::{
+    Answer, DialVerdict, Dialled, Door, Link, MemberDial, Reach, Refusal, Request, Seen, Timed, Unanswered,
+};
 
 /// For an answer that needs no work.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -124,12 +127,20 @@ pub(super) struct Vote {
 }
 
 impl Dialling {
-    /// Asks up to three partners of the same family of addresses to dial `port`. Somebody has to listen there.
+    /// Asks up to three members of the box's community to dial `port`, and partners where none can tell. Somebody has to listen
+    /// there.
     pub(super) fn ask(meeting: &Meeting, door: Option<&Door>, port: Option<u16>) -> Self {
+        let members = door.and_then(|door| door.members.as_ref());
+        if let (Some(members), Some(port)) = (members, port) {
+            let votes: Vec<Vote> = members(port).into_iter().map(Vote::of_member).collect();
+            if votes.iter().any(|vote| vote.answer.is_ok()) {
+                return Self { port, votes };
+            }
+        }
         Self::of(meeting, door, port, SocketAddr::is_ipv4)
     }
 
-    /// The same for some of the partners.
+    /// The same with some of the partners alone.
     pub(super) fn of(
         meeting: &Meeting,
         door: Option<&Door>,
@@ -164,6 +175,24 @@ impl Dialling {
         let answered = self.votes.iter().filter_map(|vote| vote.answer.as_ref().ok());
         let ours = answered.clone().filter(|dialled| dialled.verdict == DialVerdict::Ours).count();
         (ours, answered.count())
+    }
+}
+
+impl Vote {
+    fn of_member(told: MemberDial) -> Self {
+        let arrived = told.found.as_ref().is_ok_and(|dialled| dialled.found.is_reached());
+        let answer = told.found.map_err(Unanswered::Broken).map(|dialled| {
+            let (verdict, millis) = match dialled.found {
+                DialFound::Reached { millis } => (DialVerdict::Ours, millis),
+                DialFound::NoTls | DialFound::OtherKey | DialFound::NoAnswer => (DialVerdict::Other, 0),
+                DialFound::Silent => (DialVerdict::TimedOut, 0),
+                DialFound::Refused => (DialVerdict::Refused, 0),
+                DialFound::Prohibited => (DialVerdict::Prohibited, 0),
+            };
+            // A member does not tell from where it dialled.
+            Dialled { verdict, millis, from: String::new() }
+        });
+        Self { partner: told.name, answer, arrived }
     }
 }
 
@@ -245,4 +274,44 @@ fn show_certificate(stream: TcpStream, door: &Door) -> std::io::Result<()> {
 pub(super) fn reach(socket: SocketAddr) -> (Reach, Duration) {
     let (reach, took, _) = Reach::try_tcp(socket, Duration::from_millis(2_500));
     (reach, took)
+}
+
+#[cfg(test)]
+mod tests {
+    use datis_engine::wire::reach::DialledBack;
+
+    use super::*;
+
+    #[test]
+    fn members_are_asked_where_there_are_some_and_partners_where_none_can_tell() {
+        let asked_of = |found: Vec<Result<DialFound, &'static str>>| {
+            let mut door = Door::of_nobody();
+            door.members = Some(Arc::new(move |port| {
+                assert_eq!(port, 443, "the port that others are to find");
+                let told = found.iter().map(|found| MemberDial {
+                    name: "bakery".to_owned(),
+                    found: found
+                        .map_err(str::to_owned)
+                        .map(|found| DialledBack { address: "1.2.3.4".to_owned(), found }),
+                });
+                told.collect()
+            }));
+            Dialling::ask(&Meeting::default(), Some(&door), Some(443))
+        };
+        let reached = asked_of(vec![Ok(DialFound::Reached { millis: 7 }), Ok(DialFound::Silent), Err("busy")]);
+        assert_eq!((reached.votes.len(), reached.reached()), (3, (1, 2)));
+        assert_eq!(reached.votes[0].partner, "bakery");
+        for (found, expected) in [
+            (DialFound::Silent, DialVerdict::TimedOut),
+            (DialFound::Refused, DialVerdict::Refused),
+            (DialFound::Prohibited, DialVerdict::Prohibited),
+            (DialFound::NoTls, DialVerdict::Other),
+            (DialFound::OtherKey, DialVerdict::Other),
+            (DialFound::NoAnswer, DialVerdict::Other),
+        ] {
+            let vote = &asked_of(vec![Ok(found)]).votes[0];
+            assert_eq!((vote.answer.as_ref().map(|told| told.verdict), vote.arrived), (Ok(expected), false));
+        }
+        assert!(asked_of(vec![Err("busy")]).votes.is_empty() && asked_of(vec![]).votes.is_empty(), "then partners are");
+    }
 }

@@ -3,17 +3,19 @@
 use std::collections::BTreeMap;
 
 use datis_engine::community::entry::Domains;
-use datis_engine::community::roster::Standing;
+use datis_engine::community::roster::{Roster, Standing};
 use datis_engine::ids::{CommunityName, DomainLabel, MemberName};
 use datis_engine::keys::VaultIdentity;
+use datis_engine::life::ways::Way;
 use serde_json::json;
 
 use super::command::{Answer, CommunityCommand, Failed, FailedKind, Outcome};
 use super::execute::Desk;
+use super::reach;
 use super::show::{self, with_causes};
 use crate::operations::accounts::Actor;
 use crate::operations::community::{self, CommunityError, Decided, Proposed};
-use crate::peers::{Peers, PeersError};
+use crate::peers::{Peers, PeersError, Reached};
 
 impl From<CommunityError> for Failed {
     fn from(error: CommunityError) -> Self {
@@ -275,7 +277,9 @@ fn shown(desk: &Desk) -> Result<Answer, Failed> {
         let here = if member.id == known.me { "  (this box)" } else { "" };
         let labels = labels_of(&member.domains);
         let shown: Vec<String> = labels.iter().map(|(what, label)| format!("  {what} {label}")).collect();
-        text.push_str(&format!("  {}  {role}  {standing}{here}{}\n", member.name, shown.concat()));
+        let reached = desk.peers.as_deref().filter(|_| member.id != known.me).map(|peers| peers.reached(member.id));
+        let way = reached.map_or(String::new(), |reached| format!("  {}", way_words(reached, roster)));
+        text.push_str(&format!("  {}  {role}  {standing}{here}{way}{}\n", member.name, shown.concat()));
         members.push(json!({
             "name": member.name.as_str(),
             "id": member.id.to_string(),
@@ -283,9 +287,18 @@ fn shown(desk: &Desk) -> Result<Answer, Failed> {
             "standing": standing,
             "this_box": member.id == known.me,
             "labels": labels.into_iter().collect::<BTreeMap<_, _>>(),
+            "way": reached.flatten().map(|reached| reached.way.word()),
         }));
     }
-    let json = json!({ "name": name.as_str(), "sequence": roster.sequence(), "members": members });
+    let mut json = json!({ "name": name.as_str(), "sequence": roster.sequence(), "members": members });
+    if let Some(peers) = desk.peers.as_deref() {
+        let standing = peers.standing();
+        text.push_str(&reach::said(&standing));
+        json["reach"] = reach::json(&standing);
+        let relayed = peers.channels().relayed();
+        text.push_str(&reach::relayed_text(&relayed, roster));
+        json["relayed"] = reach::relayed_json(&relayed, roster);
+    }
     Ok(Answer { text, json, outcome: Outcome::Done })
 }
 
@@ -294,6 +307,19 @@ fn labels_of(domains: &Domains) -> Vec<(&'static str, String)> {
     let Domains { customer, site, reseller, update_ring } = domains;
     let all = [("customer", customer), ("site", site), ("reseller", reseller), ("ring", update_ring)];
     all.into_iter().filter_map(|(what, label)| Some((what, label.as_ref()?.to_string()))).collect()
+}
+
+/// How a member is reached, in words.
+fn way_words(reached: Option<Reached>, roster: &Roster) -> String {
+    let name = |id| roster.member(id).map_or_else(|| "another member".to_owned(), |member| member.name.to_string());
+    match reached {
+        None => "not reached yet".to_owned(),
+        Some(Reached { way: Way::Direct, .. }) => "dialled".to_owned(),
+        Some(Reached { way: Way::Reverse, .. }) => "reached on a connection that it opens itself".to_owned(),
+        Some(Reached { way: Way::Relay, via }) => {
+            format!("reached through {}", via.map_or_else(|| "another member".to_owned(), name))
+        }
+    }
 }
 
 fn standing_word(standing: Standing) -> &'static str {

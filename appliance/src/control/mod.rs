@@ -10,6 +10,7 @@ mod community;
 mod execute;
 mod network;
 mod people;
+mod reach;
 mod show;
 pub(crate) mod socket;
 mod text;

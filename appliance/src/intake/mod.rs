@@ -21,16 +21,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use actix_http::HttpService;
-use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
+use actix_service::{IntoServiceFactory, ServiceFactoryExt, apply_fn_factory, fn_service, map_config};
 use actix_tls::accept::TlsError;
 use actix_tls::accept::rustls_0_23::{Acceptor, TlsStream};
 use actix_web::dev::{AppConfig, Server, Service};
 use actix_web::http::header::TRANSFER_ENCODING;
 use actix_web::{App, HttpMessage, web};
+use datis_engine::keys::PublicKey;
 use datis_engine::wire::peers::CHANNEL_LABEL;
+use datis_engine::wire::reach::CHANNEL_PROTOCOL;
 use datis_engine::wire::{self, PACK_PATH, Refusal, RefusalCode};
+use futures_util::future::{FutureExt, LocalBoxFuture};
 
 use crate::certs::{Certs, certificate_key, self_signed_key};
+use crate::channels::AnyPipe;
 use crate::doorway::places::Places;
 use crate::doorway::{Channel, PEER_PATHS, PeerKey};
 use crate::meters::Meters;
@@ -108,11 +112,11 @@ impl Intake {
         self.stopping.store(true, Ordering::Release);
     }
 
-    /// Serves the machine port until the server's handle stops it. `peers`: adds the routes for other boxes.
+    /// Serves the machine port until the server's handle stops it. `peers`: what other boxes ask.
     ///
     /// # Errors
     /// The TLS set-up is not accepted, or the listener cannot be watched.
-    pub(crate) fn serve(self: &Arc<Self>, listener: TcpListener, peers: PeerRoutes) -> Result<Server, ServeError> {
+    pub(crate) fn serve(self: &Arc<Self>, listener: TcpListener, peers: ForPeers) -> Result<Server, ServeError> {
         let address = listener.local_addr()?;
         let tls = tls::server_config(&self.certs, &self.site.clock)?;
         actix_tls::accept::max_concurrent_tls_connect(HANDSHAKES_MAX);
@@ -133,10 +137,13 @@ impl Intake {
             .listen("machine port", listener, move || {
                 let gate = gate.clone();
                 let app = map_config(
-                    app(intake.clone(), peers.clone()).into_factory().map_err(|e: actix_web::Error| e.error_response()),
+                    app(intake.clone(), peers.routes.clone())
+                        .into_factory()
+                        .map_err(|e: actix_web::Error| e.error_response()),
                     |()| AppConfig::default(),
                 );
-                let stopping = stopping.clone();
+                let (stopping, channels) = (stopping.clone(), peers.channels.clone());
+                let stops = stopping.clone();
                 let http = HttpService::build()
                     // Idle connections end with it, so that a stop does not wait for machines that have nothing to say.
                     .graceful_shutdown_signal(move || {
@@ -170,7 +177,22 @@ impl Intake {
                         let peer = stream.get_ref().0.peer();
                         (stream, Some(peer))
                     })
-                    .and_then(http.map_err(TlsError::Service))
+                    .and_then(apply_fn_factory(http.map_err(TlsError::Service), move |(stream, peer), http| {
+                        match lends_or_relays(&stream) {
+                            Some(key) => {
+                                let (carried, stops) = (channels(Box::new(stream), key), stops.clone());
+                                async move {
+                                    tokio::select! {
+                                        () = carried => {}
+                                        () = stops.notified() => {}
+                                    }
+                                    Ok(())
+                                }
+                                .left_future()
+                            }
+                            None => http.call((stream, peer)).right_future(),
+                        }
+                    }))
             })?
             .run();
         Ok(server)
@@ -187,6 +209,29 @@ pub(crate) enum ServeError {
     #[error("TLS cannot be set up with the box's certificates")]
     Tls(#[from] tls::TlsSetupError),
 }
+
+/// Whose connection it is, if it is another box's and is to carry bytes of others. What is no other box's gets what everybody gets
+/// who asks for what is not served.
+fn lends_or_relays(stream: &TlsStream<Admitted>) -> Option<PublicKey> {
+    let (admitted, tls) = stream.get_ref();
+    let is_channel = tls.alpn_protocol() == Some(CHANNEL_PROTOCOL);
+    let shown = tls.peer_certificates().and_then(|chain| chain.first()).filter(|_| is_channel)?;
+    let key = self_signed_key(shown)?;
+    admitted.established();
+    Some(key)
+}
+
+/// How other boxes are served.
+#[derive(Clone)]
+pub(crate) struct ForPeers {
+    /// Their requests.
+    pub(crate) routes: PeerRoutes,
+    /// Connections on which they send none, by the key that the handshake has proved.
+    pub(crate) channels: PeerChannels,
+}
+
+/// Carries bytes for as long as it lasts.
+pub(crate) type PeerChannels = Arc<dyn Fn(AnyPipe, PublicKey) -> LocalBoxFuture<'static, ()> + Send + Sync>;
 
 /// Adds the routes below [`PEER_PATHS`] and what their handlers need.
 pub(crate) type PeerRoutes = Arc<dyn Fn(&mut web::ServiceConfig) + Send + Sync>;

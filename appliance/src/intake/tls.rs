@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use datis_engine::wire::reach::CHANNEL_PROTOCOL;
 use rustls::RootCertStore;
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::ring::default_provider;
@@ -104,7 +105,7 @@ pub(super) fn server_config(certs: &Certs, clock: &Arc<Clock>) -> Result<ServerC
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .with_client_cert_verifier(Arc::new(MachineOrBox(verifier)))
         .with_single_cert(vec![certificate], key)?;
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.alpn_protocols = vec![b"http/1.1".to_vec(), CHANNEL_PROTOCOL.to_vec()];
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
     config.time_provider = Arc::new(BoxTime(Arc::clone(clock)));

@@ -2,50 +2,48 @@
 //! blocking. Nothing is tried again here: whoever asks decides what a broken connection means.
 
 use std::fmt;
-use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::future::Future;
+use std::net::SocketAddr;
 use std::ops::Range;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use datis_engine::community::address::Address;
 pub(crate) use datis_engine::community::dial::AllowPrivate;
-use datis_engine::community::dial::{Dial, NotDialled, check_ip};
+use datis_engine::community::dial::{NotDialled, check_ip};
 use datis_engine::community::signed::Signed;
 use datis_engine::format::{FormatError, decode_all, encode};
 use datis_engine::ids::{ShardId, SpkiPin};
 use datis_engine::keys::PublicKey;
-use datis_engine::wire::peers::{CHANNEL_LABEL, SHARD_PATH};
+use datis_engine::wire::peers::SHARD_PATH;
+use datis_engine::wire::reach::{DialFound, OpenChannel};
 use datis_engine::wire::{CBOR, Message, Refusal};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header::{CONTENT_RANGE, CONTENT_TYPE, HOST, RANGE};
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
-use rustls::ClientConfig;
-use rustls::crypto::ring::default_provider;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use tokio::net::TcpStream;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::runtime::Runtime;
-use tokio_rustls::TlsConnector;
 
-use crate::partner::{Shown, TLS_NAME};
+use super::back;
+use super::pipes;
+pub(crate) use super::pipes::PipeError;
+use crate::channels::AnyPipe;
+use crate::partner::TLS_NAME;
 use crate::plain::plain;
 
 /// The longest refusal that is read, in bytes.
 const REFUSAL_MAX: usize = 64 << 10;
 /// What is shown of another box's words, in characters.
 const SENTENCE_MAX: usize = 300;
-/// Addresses of one name that are tried.
-const ADDRESSES_MAX: usize = 4;
 /// What is read at once of an answer: a TLS record fits.
 const READ_BUFFER: usize = 24 << 10;
 
 /// What this box shows others: the certificate of its machine port.
 pub(crate) struct Identity {
-    certificate: CertificateDer<'static>,
-    key: PrivateKeyDer<'static>,
+    pub(super) certificate: CertificateDer<'static>,
+    pub(super) key: PrivateKeyDer<'static>,
 }
 
 impl Identity {
@@ -64,16 +62,9 @@ impl fmt::Debug for Identity {
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PeerLinkError {
-    /// No connection, or no TLS on it.
-    #[error("no connection to {address}")]
-    Connect {
-        address: SocketAddr,
-        #[source]
-        source: io::Error,
-    },
-    /// Somebody else is there.
-    #[error("another box than the one that is looked for answers at {address}")]
-    OtherKey { address: SocketAddr },
+    /// No connection, no TLS on it, or somebody else is there.
+    #[error(transparent)]
+    Pipe(#[from] PipeError),
     /// The other box does not want to.
     #[error(transparent)]
     Refused(Refusal),
@@ -102,36 +93,51 @@ impl fmt::Debug for PeerLink {
 }
 
 impl PeerLink {
-    /// Connects to the box with this key. `patience`: for connecting, and for each answer.
+    /// Speaks to the box with this key over what `connecting` gives. `patience`: for all of that, and for each answer.
     ///
     /// # Errors
-    /// [`PeerLinkError::Connect`], [`PeerLinkError::OtherKey`].
-    pub(crate) fn connect(
-        address: SocketAddr,
+    /// [`PeerLinkError::Pipe`].
+    pub(crate) fn open(
+        connecting: impl Future<Output = Result<AnyPipe, PipeError>>,
         pin: SpkiPin,
         own: &Identity,
         patience: Duration,
     ) -> Result<Self, PeerLinkError> {
-        let link = Self::connect_to_anyone(address, own, patience)?;
-        if link.key.spki_pin() == pin { Ok(link) } else { Err(PeerLinkError::OtherKey { address }) }
+        Self::over(patience, async { pipes::secure(connecting.await?, pin, own, pipes::HTTP).await })
     }
 
     /// Connects to whoever is there: who that is has to be proved on the connection.
     ///
     /// # Errors
-    /// [`PeerLinkError::Connect`].
-    pub(crate) fn connect_to_anyone(
-        address: SocketAddr,
+    /// [`PeerLinkError::Pipe`].
+    pub(crate) fn open_to_anyone(
+        connecting: impl Future<Output = Result<AnyPipe, PipeError>>,
         own: &Identity,
         patience: Duration,
     ) -> Result<Self, PeerLinkError> {
-        let failed = |source| PeerLinkError::Connect { address, source };
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+        Self::over(patience, async {
+            pipes::greet(connecting.await?, own, pipes::HTTP).await.map_err(PipeError::Broken)
+        })
+    }
+
+    fn over(
+        patience: Duration,
+        securing: impl Future<Output = Result<pipes::Secured, PipeError>>,
+    ) -> Result<Self, PeerLinkError> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(PipeError::Broken)?;
         let opened = runtime.block_on(async {
-            let late = |_| io::Error::from(io::ErrorKind::TimedOut);
-            tokio::time::timeout(patience, open(address, own)).await.map_err(late).and_then(|opened| opened)
+            let opening = async {
+                let secured = securing.await?;
+                let buffer = READ_BUFFER.max(64 << 10);
+                let handshake = http1::Builder::new().max_buf_size(buffer).handshake(TokioIo::new(secured.pipe)).await;
+                let (sender, connection) = handshake.map_err(|e| PipeError::Broken(std::io::Error::other(e)))?;
+                // It ends with the connection; what went wrong, the request hears.
+                tokio::spawn(async move { connection.await.unwrap_or_default() });
+                Ok::<_, PipeError>((sender, secured.key, secured.channel))
+            };
+            tokio::time::timeout(patience, opening).await.unwrap_or(Err(PipeError::Late))
         });
-        let (sender, key, channel) = opened.map_err(failed)?;
+        let (sender, key, channel) = opened?;
         Ok(Self { sender, runtime, key, channel, patience })
     }
 
@@ -242,6 +248,12 @@ pub(crate) enum DialError {
     Link(#[from] PeerLinkError),
 }
 
+impl From<PipeError> for DialError {
+    fn from(error: PipeError) -> Self {
+        Self::Link(error.into())
+    }
+}
+
 impl Dialler {
     /// `private`: whether addresses of local networks are dialled too.
     pub(crate) fn new(identity: Identity, private: AllowPrivate) -> Self {
@@ -278,8 +290,8 @@ impl Dialler {
     /// [`DialError`].
     pub(crate) fn dial(&self, place: &Address, pin: SpkiPin, patience: Duration) -> Result<PeerLink, DialError> {
         let mut last = DialError::Name(place.to_string());
-        for address in self.look_up(place)? {
-            match PeerLink::connect(address, pin, &self.identity, patience) {
+        for address in pipes::look_up(place, self.private)? {
+            match PeerLink::open(pipes::tcp(address), pin, &self.identity, patience) {
                 Ok(link) => return Ok(link),
                 Err(error) => last = error.into(),
             }
@@ -287,31 +299,53 @@ impl Dialler {
         Err(last)
     }
 
-    /// Connects to whoever answers at this place; see [`PeerLink::connect_to_anyone`].
+    /// Connects to whoever answers at this place; see [`PeerLink::open_to_anyone`].
     ///
     /// # Errors
     /// [`DialError`].
     pub(crate) fn dial_anyone(&self, place: &Address, patience: Duration) -> Result<PeerLink, DialError> {
-        let mut last = DialError::Name(place.to_string());
-        for address in self.look_up(place)? {
-            match PeerLink::connect_to_anyone(address, &self.identity, patience) {
-                Ok(link) => return Ok(link),
-                Err(error) => last = error.into(),
-            }
-        }
-        Err(last)
+        let connecting = pipes::tcp_to(std::slice::from_ref(place), self.private);
+        Ok(PeerLink::open_to_anyone(connecting, &self.identity, patience)?)
     }
 
-    /// The addresses that may be dialled: what a name leads to is looked at again.
-    fn look_up(&self, place: &Address) -> Result<Vec<SocketAddr>, DialError> {
-        match place.dial(self.private)? {
-            Dial::Connect(address) => Ok(vec![address]),
-            Dial::Resolve { name, port } => {
-                let found = (name, port).to_socket_addrs().map_err(|_| DialError::Name(name.to_owned()))?;
-                let fit = |address: &SocketAddr| check_ip(address.ip(), self.private).is_ok();
-                Ok(found.filter(fit).take(ADDRESSES_MAX).collect())
-            }
-        }
+    /// Speaks to the box with this key over what `connecting` gives.
+    ///
+    /// # Errors
+    /// [`DialError`].
+    pub(crate) fn link_over(
+        &self,
+        connecting: impl Future<Output = Result<AnyPipe, PipeError>>,
+        pin: SpkiPin,
+        patience: Duration,
+    ) -> Result<PeerLink, DialError> {
+        Ok(PeerLink::open(connecting, pin, &self.identity, patience)?)
+    }
+
+    /// Asks the box with this key, over `pipe`, to carry bytes on this connection from now on.
+    ///
+    /// # Errors
+    /// [`PipeError`].
+    pub(crate) async fn channel(
+        &self,
+        pipe: AnyPipe,
+        pin: SpkiPin,
+        request: &OpenChannel,
+    ) -> Result<AnyPipe, PipeError> {
+        pipes::channel(pipe, pin, &self.identity, request).await
+    }
+
+    /// Connects to the first of several places that takes a connection; who is there shows only then.
+    ///
+    /// # Errors
+    /// [`PipeError`]: of the last place.
+    pub(crate) async fn tcp_to(&self, places: &[Address]) -> Result<AnyPipe, PipeError> {
+        pipes::tcp_to(places, self.private).await
+    }
+
+    /// Looks whether the box with this key answers at an address. Never sends more than `budget` bytes there.
+    pub(crate) fn look(&self, address: SocketAddr, pin: SpkiPin, budget: usize) -> Result<DialFound, NotDialled> {
+        check_ip(address.ip(), self.private)?;
+        Ok(back::look(address, pin, &self.identity, budget))
     }
 }
 
@@ -321,28 +355,4 @@ fn post(path: &'static str) -> hyper::http::request::Builder {
 
 fn shard_path(shard: ShardId) -> String {
     SHARD_PATH.replace("{shard}", &shard.to_string())
-}
-
-async fn open(address: SocketAddr, own: &Identity) -> io::Result<(SendRequest<Full<Bytes>>, PublicKey, [u8; 32])> {
-    let shown = Shown::new(Arc::new(default_provider()));
-    let mut config = ClientConfig::builder_with_provider(Arc::clone(shown.provider()))
-        .with_protocol_versions(&[&rustls::version::TLS13])
-        .map_err(io::Error::other)?
-        .dangerous()
-        .with_custom_certificate_verifier(shown.clone())
-        .with_client_auth_cert(vec![own.certificate.clone()], own.key.clone_key())
-        .map_err(io::Error::other)?;
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    let stream = TcpStream::connect(address).await?;
-    stream.set_nodelay(true)?;
-    let name = ServerName::try_from(TLS_NAME).map_err(io::Error::other)?;
-    let tls = TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
-    let channel =
-        tls.get_ref().1.export_keying_material([0; 32], CHANNEL_LABEL, Some(b"")).map_err(io::Error::other)?;
-    let key = shown.key().ok_or(io::ErrorKind::InvalidData)?;
-    let handshake = http1::Builder::new().max_buf_size(READ_BUFFER.max(64 << 10)).handshake(TokioIo::new(tls)).await;
-    let (sender, connection) = handshake.map_err(io::Error::other)?;
-    // It ends with the connection; what went wrong, the request hears.
-    tokio::spawn(async move { connection.await.unwrap_or_default() });
-    Ok((sender, key, channel))
 }

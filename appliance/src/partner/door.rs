@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use datis_engine::ids::SpkiPin;
+use datis_engine::wire::reach::DialledBack;
 use rustls::ServerConfig;
 
 /// Arrivals that are remembered.
@@ -53,6 +54,20 @@ pub(crate) struct Door {
     /// For whoever has to listen.
     pub(crate) tls: Arc<ServerConfig>,
     pub(crate) arrivals: Arrivals,
+    /// Asks members of the box's community to dial it at a port; `None`: nobody can be asked.
+    pub(crate) members: Option<AskMembers>,
+}
+
+/// What members find that dial the box at a port; none while it has no community, or reaches none of it.
+pub(crate) type AskMembers = Arc<dyn Fn(u16) -> Vec<MemberDial> + Send + Sync>;
+
+/// What a member found.
+#[derive(Debug, Clone)]
+pub(crate) struct MemberDial {
+    /// Who.
+    pub(crate) name: String,
+    /// What, or why it did not dial.
+    pub(crate) found: Result<DialledBack, String>,
 }
 
 #[cfg(test)]
@@ -75,6 +90,7 @@ impl Door {
             nonce: certs.router_nonce(),
             tls: super::server_config(certs.server()).expect("TLS"),
             arrivals: Arrivals::default(),
+            members: None,
         }
     }
 }

@@ -12,7 +12,7 @@ mod reach;
 mod stream;
 mod tls;
 
-pub(crate) use door::{Arrivals, Door};
+pub(crate) use door::{Arrivals, AskMembers, Door, MemberDial};
 pub(crate) use echo::{ECHO_ANSWER, ECHO_MIN, EchoAnswer, answer_echo, echo_question};
 pub(crate) use link::{Link, Unanswered};
 pub(crate) use messages::{

@@ -4,8 +4,10 @@
 //! Who asks is known by the key of its own certificate ([`PeerKey`]). A key that is no member's is refused before anything of
 //! its request is read. Nobody holds more than its places, so that one slow or hostile box hurts nobody.
 
+mod channels;
 mod community;
 mod messages;
+mod reach;
 mod shards;
 
 use std::sync::Arc;
@@ -13,16 +15,22 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use actix_web::{HttpRequest, web};
+use datis_engine::ids::MemberId;
+use datis_engine::keys::PublicKey;
 use datis_engine::wire::peers::{
     AgreeStatement, Audit, Condemn, KeepHead, LiftBrake, ListHeads, ListShards, OfferShard, RenewLease, SHARD_PATH,
 };
 use datis_engine::wire::{Message, Refusal};
+use futures_util::future::{FutureExt, LocalBoxFuture};
 
+use crate::channels::AnyPipe;
 use crate::doorway::places::Places;
 use crate::doorway::{PeerKey, answer};
 use crate::meters::Meters;
 use crate::operations::Site;
 use crate::operations::hosting::{self, Peer};
+use crate::peers::{DIAL_EVERY, Peers};
+use crate::rates::Rates;
 
 use messages::{BATCH, HEAD, SMALL};
 
@@ -38,6 +46,11 @@ const AUDITS_PER_PEER_MAX: usize = 1;
 /// Boxes that ask to be let in, or show a kit, at a time.
 const STRANGERS_MAX: usize = 8;
 const STRANGERS_PER_KEY_MAX: usize = 2;
+/// Members whose turn to be dialled is remembered.
+const DIALLED_MAX: usize = 4_096;
+/// Connections that carry bytes of others at a time, and of those that one member has opened.
+const CHANNELS_MAX: usize = 256;
+const CHANNELS_PER_PEER_MAX: usize = 24;
 /// For each stretch of a body.
 const PACE: Duration = Duration::from_secs(30);
 
@@ -50,12 +63,16 @@ pub(crate) struct Peering {
     audits: Places,
     /// For boxes that are no members, all together.
     strangers: Places,
+    peers: Arc<Peers>,
+    carried: Places,
+    /// How often each member is dialled back.
+    dials: Rates<MemberId>,
     pace: Duration,
     stopping: AtomicBool,
 }
 
 impl Peering {
-    pub(crate) fn new(site: Arc<Site>, meters: Meters) -> Arc<Self> {
+    pub(crate) fn new(site: Arc<Site>, meters: Meters, peers: Arc<Peers>) -> Arc<Self> {
         Arc::new(Self {
             site,
             meters,
@@ -63,6 +80,9 @@ impl Peering {
             transfers: Places::new(TRANSFERS_MAX, TRANSFERS_PER_PEER_MAX),
             audits: Places::new(AUDITS_MAX, AUDITS_PER_PEER_MAX),
             strangers: Places::new(STRANGERS_MAX, STRANGERS_PER_KEY_MAX),
+            peers,
+            carried: Places::new(CHANNELS_MAX, CHANNELS_PER_PEER_MAX),
+            dials: Rates::new(1.0, 1.0 / DIAL_EVERY.as_secs_f64(), DIALLED_MAX),
             pace: PACE,
             stopping: AtomicBool::new(false),
         })
@@ -82,6 +102,14 @@ impl Peering {
         })
     }
 
+    /// What the port does with connections that carry bytes of others.
+    pub(crate) fn channels(
+        self: &Arc<Self>,
+    ) -> Arc<dyn Fn(AnyPipe, PublicKey) -> LocalBoxFuture<'static, ()> + Send + Sync> {
+        let peering = Arc::clone(self);
+        Arc::new(move |pipe, key| Arc::clone(&peering).carry(pipe, key).boxed_local())
+    }
+
     /// The member that asks; nothing of the request was read yet.
     fn peer(&self, request: &HttpRequest) -> Result<(PeerKey, Peer), Refusal> {
         let key = PeerKey::of(request)?;
@@ -92,6 +120,7 @@ impl Peering {
 /// Registers the routes; handlers take [`web::Data<Peering>`].
 pub(crate) fn configure(routes: &mut web::ServiceConfig) {
     community::configure(routes);
+    reach::configure(routes);
     routes
         .route(path::<OfferShard>(), messages::route(SMALL, hosting::offer_shard))
         .route(path::<Audit>(), messages::audit())

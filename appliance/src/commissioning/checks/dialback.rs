@@ -1,4 +1,4 @@
-//! `in.dialback`: do others reach the box? Partners dial the address that they see, at the port that the box names, and
+//! `in.dialback`: do others reach the box? Members of its community, or partners where it has none, dial the address that they see, at the port that the box names, and
 //! look for the box's key there. Two of three decide: one that is off or has no way itself must not fail the site.
 
 use super::{Found, nobody_outside};
@@ -8,7 +8,8 @@ use crate::commissioning::outside::{Dialling, Meeting, Vote, absence};
 use crate::partner::DialVerdict;
 
 pub(super) fn judge(meeting: &Meeting, dialling: &Dialling) -> Found {
-    if let Some(nobody) = nobody_outside(meeting) {
+    // Members of the box's community may have dialled it without any partner.
+    if let (true, Some(nobody)) = (dialling.votes.is_empty(), nobody_outside(meeting)) {
         return nobody;
     }
     let facts = vec![
@@ -90,7 +91,9 @@ mod tests {
             (vec![off()], Finding::PartnerSilent),
         ] {
             let dialling = Dialling { port: 20_600, votes };
-            assert_eq!(judge(&meeting(vec![Ok("11.22.33.2")]), &dialling).0, expected, "{:?}", dialling.votes);
+            for met in [vec![Ok("11.22.33.2")], vec![]] {
+                assert_eq!(judge(&meeting(met), &dialling).0, expected, "{:?}", dialling.votes);
+            }
         }
         assert_eq!(judge(&meeting(vec![]), &Dialling::default()).0, Finding::PartnerNone);
     }

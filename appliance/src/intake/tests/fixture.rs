@@ -18,12 +18,14 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, Serve
 use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, StreamOwned};
 
 use crate::certs::{Certs, MachineRequest};
+use crate::channels::{Channels, RelayLimits};
 use crate::config::DataDir;
-use crate::intake::{Intake, Patience};
+use crate::intake::{ForPeers, Intake, Patience};
 use crate::meters::Meters;
 use crate::operations::accounts::Actor;
 use crate::operations::{self, Limits, Site};
 use crate::peering::Peering;
+use crate::peers::{AllowPrivate, Dialler, Identity as Shown, Peers};
 use crate::vault::Vault;
 
 /// Nothing that should come takes longer.
@@ -34,6 +36,8 @@ pub(super) struct Port {
     pub(super) site: Arc<Site>,
     pub(super) certs: Arc<Certs>,
     pub(super) intake: Arc<Intake>,
+    /// How the box reaches others; addresses of its own computer too.
+    pub(super) peers: Arc<Peers>,
     pub(super) handle: ServerHandle,
     _folder: tempfile::TempDir,
 }
@@ -57,16 +61,21 @@ impl Port {
         let address = listener.local_addr().expect("address");
         let (tell, told) = std::sync::mpsc::channel();
         let served = Arc::clone(&intake);
-        let peers = Peering::new(Arc::clone(&site), Meters::new()).routes();
+        let limits = RelayLimits { bits_per_second: 1 << 30, bytes_per_day: 1 << 30 };
+        let dialler = Dialler::new(Shown::new(certs.server()), AllowPrivate::Yes);
+        let channels = Channels::new(address, limits);
+        let peers = Arc::new(Peers::new(Arc::clone(&site), dialler, (Vec::new(), address.port()), channels));
+        let peering = Peering::new(Arc::clone(&site), Meters::new(), Arc::clone(&peers));
+        let for_peers = ForPeers { routes: peering.routes(), channels: peering.channels() };
         std::thread::spawn(move || {
             actix_web::rt::System::new().block_on(async move {
-                let server = served.serve(listener, peers).expect("serve");
+                let server = served.serve(listener, for_peers).expect("serve");
                 tell.send(server.handle()).expect("tell");
                 server.await
             })
         });
         let handle = told.recv().expect("handle");
-        Self { address, site, certs, intake, handle, _folder: folder }
+        Self { address, site, certs, intake, peers, handle, _folder: folder }
     }
 
     pub(super) fn enrol(&self, name: &str) -> Identity {
@@ -82,24 +91,18 @@ impl Port {
     }
 
     pub(super) fn connect(&self, identity: Option<&Identity>) -> Wire {
-        let provider = Arc::new(default_provider());
-        let builder = ClientConfig::builder_with_provider(provider)
-            .with_protocol_versions(&[&rustls::version::TLS13])
-            .expect("versions")
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(AnyBox));
-        let config = match identity {
-            None => builder.with_no_client_auth(),
-            Some(identity) => builder
-                .with_client_auth_cert(
-                    vec![CertificateDer::from(identity.certificate.clone())],
-                    PrivateKeyDer::from(PrivatePkcs8KeyDer::from(identity.key.clone())),
-                )
-                .expect("identity"),
-        };
-        let name = ServerName::try_from("datis.box").expect("name");
-        let connection = ClientConnection::new(Arc::new(config), name).expect("connection");
-        Wire(StreamOwned::new(connection, self.tcp()))
+        Wire(StreamOwned::new(client(identity, None), self.tcp()))
+    }
+
+    /// As another box, on a connection that stands.
+    pub(super) fn connect_over(&self, stream: TcpStream, identity: &Identity) -> Wire {
+        stream.set_read_timeout(Some(DEADLINE)).expect("timeout");
+        Wire(StreamOwned::new(client(Some(identity), None), stream))
+    }
+
+    /// As another box that says that it speaks this.
+    pub(super) fn connect_speaking(&self, identity: &Identity, protocol: &[u8]) -> Wire {
+        Wire(StreamOwned::new(client(Some(identity), Some(protocol)), self.tcp()))
     }
 
     /// With whatever the resolver shows and signs with.
@@ -121,6 +124,28 @@ impl Port {
         stream.set_nodelay(true).expect("nodelay");
         stream
     }
+}
+
+/// The client's side of a connection.
+fn client(identity: Option<&Identity>, protocol: Option<&[u8]>) -> ClientConnection {
+    let provider = Arc::new(default_provider());
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .expect("versions")
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(AnyBox));
+    let mut config = match identity {
+        None => builder.with_no_client_auth(),
+        Some(identity) => builder
+            .with_client_auth_cert(
+                vec![CertificateDer::from(identity.certificate.clone())],
+                PrivateKeyDer::from(PrivatePkcs8KeyDer::from(identity.key.clone())),
+            )
+            .expect("identity"),
+    };
+    config.alpn_protocols = protocol.iter().map(|protocol| protocol.to_vec()).collect();
+    let name = ServerName::try_from("datis.box").expect("name");
+    ClientConnection::new(Arc::new(config), name).expect("connection")
 }
 
 impl Drop for Port {

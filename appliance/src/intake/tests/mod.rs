@@ -3,4 +3,5 @@
 mod fixture;
 mod limits;
 mod peers;
+mod reach;
 mod strangers;

@@ -19,7 +19,7 @@ use rustls::sign::CertifiedKey;
 use super::fixture::{Identity, Port, Wire, post};
 use crate::operations::hosting::testing::{Circle, shard};
 
-const PEER_MESSAGES: [&str; 7] = [
+const PEER_MESSAGES: [&str; 9] = [
     "/v1/peers/offer",
     "/v1/peers/audit",
     "/v1/peers/inventory",
@@ -27,6 +27,8 @@ const PEER_MESSAGES: [&str; 7] = [
     "/v1/peers/lease",
     "/v1/peers/head",
     "/v1/peers/heads",
+    "/v1/peers/ping",
+    "/v1/peers/dialback",
 ];
 const MACHINE_MESSAGES: [&str; 6] =
     ["/v1/enrol", "/v1/renew", "/v1/heartbeat", "/v1/begin", "/v1/snapshots", "/v1/nothing"];

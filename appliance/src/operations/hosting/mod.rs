@@ -62,6 +62,12 @@ pub struct Peer {
 }
 
 impl Peer {
+    /// Whether it is a member in full standing, on a box that the community trusts.
+    #[must_use]
+    pub fn may_write(&self) -> bool {
+        self.may_write
+    }
+
     fn check_may_write(&self) -> Result<(), Failure> {
         if self.may_write {
             return Ok(());

@@ -1,6 +1,11 @@
 //! The other boxes, from this one's side: how each is reached, how it asks to be let in, and how all of them come to know the same.
 
+mod dialling;
+mod keeper;
+mod ways;
+
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -12,9 +17,14 @@ use datis_engine::keys::{SigningContext, VaultIdentity, recovery_key};
 use datis_engine::wire::Message;
 use datis_engine::wire::peers::{AskAgain, BeginSpoken, JoinAnswer, LiftBrake, lift_message};
 
+use datis_engine::wire::reach::DialFound;
+
+pub(crate) use self::dialling::{DIAL_EVERY, Standing, Told};
+pub(crate) use self::ways::Reached;
+use crate::channels::Channels;
 use crate::links::packs::{Fetcher, NoLine, Reach};
 pub(crate) use crate::links::peers::{AllowPrivate, Dialler, Identity};
-use crate::links::peers::{DialError, PeerLink, PeerLinkError};
+use crate::links::peers::{DialError, PeerLinkError, PipeError};
 use crate::operations::accounts::Actor;
 use crate::operations::awaited::Fetch;
 use crate::operations::community::{self, CommunityError, JoinTry};
@@ -37,6 +47,12 @@ pub(crate) struct Peers {
     dialler: Dialler,
     /// Where this box is.
     places: Vec<Address>,
+    /// At which port others outside find it.
+    port: u16,
+    channels: Arc<Channels>,
+    ways: Mutex<HashMap<MemberId, ways::Known>>,
+    rounds: Mutex<dialling::Rounds>,
+    began: Instant,
     known: Mutex<HashMap<MemberId, Known>>,
     announced: Mutex<Option<Instant>>,
 }
@@ -77,8 +93,25 @@ impl From<OperationError> for PeersError {
 }
 
 impl Peers {
-    pub(crate) fn new(site: Arc<Site>, dialler: Dialler, places: Vec<Address>) -> Self {
-        Self { site, dialler, places, known: Mutex::default(), announced: Mutex::default() }
+    /// `places` and `port`: where others find this box.
+    pub(crate) fn new(
+        site: Arc<Site>,
+        dialler: Dialler,
+        (places, port): (Vec<Address>, u16),
+        channels: Arc<Channels>,
+    ) -> Self {
+        Self {
+            site,
+            dialler,
+            places,
+            port,
+            channels,
+            ways: Mutex::default(),
+            rounds: Mutex::default(),
+            began: Instant::now(),
+            known: Mutex::default(),
+            announced: Mutex::default(),
+        }
     }
 
     /// Of a box that knows no others and cannot reach them.
@@ -86,9 +119,12 @@ impl Peers {
     pub(crate) fn of_nobody(site: &Arc<Site>) -> Self {
         use rustls::pki_types::PrivatePkcs8KeyDer;
 
+        use crate::channels::RelayLimits;
         use crate::links::peers::{AllowPrivate, Identity};
         let identity = Identity::new((Vec::new().into(), PrivatePkcs8KeyDer::from(Vec::new()).into()));
-        Self::new(Arc::clone(site), Dialler::new(identity, AllowPrivate::No), Vec::new())
+        let limits = RelayLimits { bits_per_second: 0, bytes_per_day: 0 };
+        let channels = Channels::new(([127, 0, 0, 1], 1).into(), limits);
+        Self::new(Arc::clone(site), Dialler::new(identity, AllowPrivate::No), (Vec::new(), 1), channels)
     }
 
     /// Where others find this box.
@@ -101,15 +137,23 @@ impl Peers {
         Arc::new(Fetcher::new(Arc::clone(self), self.site.vault.dispersal.clone()))
     }
 
-    /// Connects to a member's present box, wherever it said that it is.
+    /// Connections that members lend, and those that this box relays.
+    pub(crate) fn channels(&self) -> &Arc<Channels> {
+        &self.channels
+    }
+
+    /// Looks for a member's box at the address that it asked from, and sends it at most `budget` bytes.
     ///
     /// # Errors
-    /// [`PeersError`]: of the last address that was tried.
-    pub(crate) fn connect(&self, member: MemberId) -> Result<PeerLink, PeersError> {
-        let known = self.site.community().ok_or(CommunityError::None)?;
-        let pin = known.roster().member(member).ok_or(DialError::Nowhere)?.device.spki_pin();
-        let places = community::places_of(&self.site, member)?;
-        Ok(self.dialler.dial_one_of(&places, pin, PATIENCE)?.1)
+    /// An address that is not dialled.
+    pub(crate) fn dial_back(
+        &self,
+        member: MemberId,
+        address: SocketAddr,
+        budget: usize,
+    ) -> Result<DialFound, PeersError> {
+        let pin = self.pin_of(member)?;
+        Ok(self.dialler.look(address, pin, budget).map_err(DialError::from)?)
     }
 
     /// Asks to be let in with the invitation `line`: the digits that the other box's admin has to see there. `kit`: the identity of
@@ -218,6 +262,7 @@ impl Peers {
             let asked = Known { asked: Instant::now(), sequence, mine, news };
             self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(member, asked);
         }
+        self.round_if_due();
         Ok(())
     }
 
@@ -261,7 +306,7 @@ impl Peers {
         let place: Address = asked.address.parse().map_err(|_| DialError::Name(asked.address.clone()))?;
         let answer: JoinAnswer = match self.dialler.dial(&place, asked.pin, BRIEF) {
             Ok(mut link) => link.ask(&AskAgain { community: asked.community })?,
-            Err(DialError::Link(PeerLinkError::Connect { .. })) => return Ok(()),
+            Err(DialError::Link(PeerLinkError::Pipe(PipeError::Connect { .. } | PipeError::Late))) => return Ok(()),
             Err(error) => return Err(error.into()),
         };
         if !community::joined(&self.site, &asked, &answer)? {
