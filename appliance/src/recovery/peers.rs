@@ -8,9 +8,10 @@ use datis_engine::community::address::{Address, AddressRecord};
 use datis_engine::community::log::{Comparison, Log, LogError, compare};
 use datis_engine::community::roster::Member;
 use datis_engine::format::kit::KitHint;
-use datis_engine::ids::{CommunityId, MemberId};
+use datis_engine::ids::{CommunityId, MemberId, SpkiPin};
 use datis_engine::keys::{PublicKey, SigningContext, SigningKey};
 use datis_engine::wire::peers::{ClaimOwner, Claimed, Exchange, claim_message};
+use datis_engine::wire::reach::OpenChannel;
 
 use minicbor::bytes::ByteVec;
 
@@ -20,6 +21,8 @@ use crate::links::peers::{DialError, Dialler, PeerLink};
 
 /// For connecting, and for each answer.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Members that are tried in turn as a way to another one.
+const RELAYS_MAX: usize = 3;
 
 /// The kit as it is shown: to each box on its own connection.
 pub(super) struct Proof {
@@ -45,13 +48,20 @@ pub(super) struct Community {
 /// The way to the members of a community, with the kit.
 pub(super) struct WithTheKit {
     proof: Arc<Proof>,
-    places: HashMap<MemberId, Vec<KitHint>>,
+    /// The key of each, and where it says that it is.
+    places: HashMap<MemberId, (SpkiPin, Vec<KitHint>)>,
 }
 
 impl Reach for WithTheKit {
     fn reach(&self, member: MemberId) -> Result<PeerLink, NoLine> {
-        let hints = self.places.get(&member).ok_or(NoLine::Gone)?;
-        Ok(self.proof.show_to_one_of(hints).map_err(|_| NoLine::Silent)?.0)
+        let (pin, hints) = self.places.get(&member).ok_or(NoLine::Gone)?;
+        if let Ok((link, _)) = self.proof.show_to_one_of(hints) {
+            return Ok(link);
+        }
+        // Those that answer may reach it.
+        let others = self.places.iter().filter(|(other, _)| **other != member).take(RELAYS_MAX);
+        let through = |(_, (_, between)): (_, &(_, Vec<KitHint>))| self.proof.show_through(between, (member, *pin)).ok();
+        others.into_iter().find_map(through).map(|(link, _)| link).ok_or(NoLine::Silent)
     }
 }
 
@@ -89,21 +99,32 @@ impl Community {
 
     /// Shows the kit to every member once, also to those that only a longer log names, which the first box did not have.
     fn show_to_all(&mut self, progress: &mut dyn FnMut(String)) -> Result<(), RecoveryError> {
+        let mut silent = Vec::new();
         let mut asked = BTreeSet::from([self.proof.member]);
         loop {
             let next = self.log.roster().active().find(|member| !asked.contains(&member.id)).cloned();
             let Some(member) = next else { break };
             asked.insert(member.id);
-            match self.connect(&member) {
-                Ok((link, claimed)) => {
-                    self.take(&claimed)?;
-                    self.links.push((member.id, Mutex::new(link)));
-                }
-                Err(error) => progress(format!("{} does not answer: {error}", member.name)),
+            match self.dial(&member) {
+                Ok(shown) => self.keep(&member, shown)?,
+                Err(error) => silent.push((member, error)),
+            }
+        }
+        // Those that answer may reach those that did not.
+        for (member, dialled) in silent {
+            match self.go_through(&member) {
+                Ok(shown) => self.keep(&member, shown)?,
+                Err(_) => progress(format!("{} does not answer: {dialled}", member.name)),
             }
         }
         let roster = self.log.roster();
         self.others = roster.active().filter(|member| member.id != self.proof.member).count();
+        Ok(())
+    }
+
+    fn keep(&mut self, member: &Member, (link, claimed): (PeerLink, Claimed)) -> Result<(), RecoveryError> {
+        self.take(&claimed)?;
+        self.links.push((member.id, Mutex::new(link)));
         Ok(())
     }
 
@@ -140,12 +161,32 @@ impl Community {
     /// The way to all members that are in.
     pub(super) fn reach(&self) -> WithTheKit {
         let others = self.log.roster().active().filter(|member| member.id != self.proof.member);
-        let places = others.map(|member| (member.id, self.places_of(member))).collect();
+        let place = |member: &Member| (member.id, (member.device.spki_pin(), self.places_of(member)));
+        let places = others.map(place).collect();
         WithTheKit { proof: Arc::clone(&self.proof), places }
     }
 
     fn connect(&self, member: &Member) -> Result<(PeerLink, Claimed), RecoveryError> {
+        self.dial(member).or_else(|dialled| self.go_through(member).map_err(|_| dialled))
+    }
+
+    /// Where it says that it is, or the kit does.
+    fn dial(&self, member: &Member) -> Result<(PeerLink, Claimed), RecoveryError> {
         self.proof.show_to_one_of(&self.places_of(member))
+    }
+
+    /// Through a member that has seen the kit.
+    fn go_through(&self, member: &Member) -> Result<(PeerLink, Claimed), RecoveryError> {
+        let to = (member.id, member.device.spki_pin());
+        let seen = self.links.iter().filter(|(via, _)| *via != member.id).take(RELAYS_MAX);
+        let mut last = RecoveryError::from(DialError::Nowhere);
+        for via in seen.filter_map(|(via, _)| self.log.roster().member(*via)) {
+            match self.proof.show_through(&self.places_of(via), to) {
+                Ok(shown) => return Ok(shown),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
     }
 
     /// Where the others say that it is, then where the kit does.
@@ -173,7 +214,23 @@ impl Community {
 impl Proof {
     fn show_to(&self, hint: &KitHint) -> Result<(PeerLink, Claimed), RecoveryError> {
         let place: Address = hint.place.parse().map_err(|_| DialError::Name(hint.place.clone()))?;
-        let mut link = self.dialler.dial(&place, hint.pin, PATIENCE)?;
+        self.show_on(self.dialler.dial(&place, hint.pin, PATIENCE)?)
+    }
+
+    /// Shows it to `to` through the box that is at one of the places of `between`, which sees nothing of what goes through it.
+    fn show_through(&self, between: &[KitHint], to: (MemberId, SpkiPin)) -> Result<(PeerLink, Claimed), RecoveryError> {
+        let (member, pin) = to;
+        let via = between.first().ok_or(DialError::Nowhere)?.pin;
+        let places: Vec<Address> = between.iter().filter_map(|hint| hint.place.parse().ok()).collect();
+        let request = OpenChannel::Relay { to: member };
+        let connecting = async {
+            let pipe = self.dialler.tcp_to(&places).await?;
+            self.dialler.channel(pipe, via, &request).await
+        };
+        self.show_on(self.dialler.link_over(connecting, pin, PATIENCE)?)
+    }
+
+    fn show_on(&self, mut link: PeerLink) -> Result<(PeerLink, Claimed), RecoveryError> {
         let message = claim_message(self.community, self.member, &self.device, &link.channel());
         let signature = self.recovery.sign(SigningContext::Claim, &message);
         let claimed = link.ask(&ClaimOwner { community: self.community, member: self.member, signature })?;
