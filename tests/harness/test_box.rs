@@ -3,6 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
+use std::net::{IpAddr, Ipv4Addr};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -30,11 +31,13 @@ pub struct BoxOptions {
     config: Option<String>,
     environment: Vec<(OsString, OsString)>,
     launcher: Vec<OsString>,
+    listen: IpAddr,
 }
 
 impl Default for BoxOptions {
     fn default() -> Self {
-        Self { programs: Programs::plain(), data: None, config: None, environment: Vec::new(), launcher: Vec::new() }
+        let (environment, launcher, listen) = (Vec::new(), Vec::new(), Ipv4Addr::LOCALHOST.into());
+        Self { programs: Programs::plain(), data: None, config: None, environment, launcher, listen }
     }
 }
 
@@ -91,6 +94,13 @@ impl BoxOptions {
     #[must_use]
     pub fn launcher<A: AsRef<OsStr>>(mut self, words: impl IntoIterator<Item = A>) -> Self {
         self.launcher = words.into_iter().map(|w| w.as_ref().to_owned()).collect();
+        self
+    }
+
+    /// Sets the address that it listens on; loopback, unless one is set.
+    #[must_use]
+    pub fn listen(mut self, address: IpAddr) -> Self {
+        self.listen = address;
         self
     }
 
@@ -233,8 +243,8 @@ impl TestBox {
         let (machine_port, portal_port) = self.ports.map_or((0, 0), |ports| (ports.machine, ports.portal));
         let mut words = self.options.launcher.clone();
         words.push(self.options.programs.datisd().into_os_string());
-        for word in
-            ["--data", &self.data.to_string_lossy(), "run", "--listen", "127.0.0.1", "--portal-listen", "127.0.0.1"]
+        let listen = self.options.listen.to_string();
+        for word in ["--data", &self.data.to_string_lossy(), "run", "--listen", &listen, "--portal-listen", "127.0.0.1"]
         {
             words.push(word.into());
         }

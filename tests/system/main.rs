@@ -14,6 +14,7 @@ mod metadata;
 mod mounting;
 mod network_folder;
 mod put_back;
+mod reaching;
 mod readers;
 mod refusals;
 mod restoring;

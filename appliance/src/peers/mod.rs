@@ -24,7 +24,7 @@ pub(crate) use self::ways::Reached;
 use crate::channels::Channels;
 use crate::links::packs::{Fetcher, NoLine, Reach};
 pub(crate) use crate::links::peers::{AllowPrivate, Dialler, Identity};
-use crate::links::peers::{DialError, PeerLinkError, PipeError};
+use crate::links::peers::{DialError, PeerLink, PeerLinkError, PipeError};
 use crate::operations::accounts::Actor;
 use crate::operations::awaited::Fetch;
 use crate::operations::community::{self, CommunityError, JoinTry};

@@ -60,7 +60,8 @@ impl Reach for WithTheKit {
         }
         // Those that answer may reach it.
         let others = self.places.iter().filter(|(other, _)| **other != member).take(RELAYS_MAX);
-        let through = |(_, (_, between)): (_, &(_, Vec<KitHint>))| self.proof.show_through(between, (member, *pin)).ok();
+        let through =
+            |(_, (_, between)): (_, &(_, Vec<KitHint>))| self.proof.show_through(between, (member, *pin)).ok();
         others.into_iter().find_map(through).map(|(link, _)| link).ok_or(NoLine::Silent)
     }
 }
@@ -164,10 +165,6 @@ impl Community {
         let place = |member: &Member| (member.id, (member.device.spki_pin(), self.places_of(member)));
         let places = others.map(place).collect();
         WithTheKit { proof: Arc::clone(&self.proof), places }
-    }
-
-    fn connect(&self, member: &Member) -> Result<(PeerLink, Claimed), RecoveryError> {
-        self.dial(member).or_else(|dialled| self.go_through(member).map_err(|_| dialled))
     }
 
     /// Where it says that it is, or the kit does.

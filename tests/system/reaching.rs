@@ -1,0 +1,219 @@
+//! Boxes that do not all reach one another, in a laboratory with real routers: behind a translation of addresses, behind a
+//! provider's, and where connections get through in one direction only.
+//!
+//! ```text
+//! shop 192.168.77.60 ── nat 11.22.33.2 ──────────────┐
+//!                                                    net ── host 44.128.1.1
+//! home 192.168.88.60 ── nat2 100.64.9.2 ── translated ┘
+//! ```
+
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use harness::{BoxOptions, Invocation, Lab, Machine, Random, TestBox, wait_for};
+use serde_json::Value;
+
+/// Until something has spread, over whatever it takes.
+const SPREAD: Duration = Duration::from_secs(240);
+
+fn community(of: &TestBox, words: &[&str]) -> Invocation {
+    of.command(["community"].iter().chain(words))
+}
+
+fn shown(of: &TestBox) -> Value {
+    community(of, &["show", "--json"]).run().expect_success().json()
+}
+
+/// How `of` reaches the member with this name.
+fn way(of: &TestBox, name: &str) -> Option<String> {
+    let told = shown(of);
+    let member = told["members"].as_array()?.iter().find(|member| member["name"] == name)?.clone();
+    member["way"].as_str().map(str::to_owned)
+}
+
+/// A box in a namespace, at its only address.
+fn start(lab: &Lab, space: &str, address: &str) -> TestBox {
+    let address: IpAddr = address.parse().expect("an address");
+    let config = "[storage]\nreserve_bytes = 1048576\n";
+    lab.within(space, || BoxOptions::new().config(config).listen(address).start())
+}
+
+/// One box lets another in.
+fn let_in(founder: &TestBox, other: &TestBox, name: &str) {
+    let line = community(founder, &["invite"]).run().expect_success().text();
+    let asked = community(other, &["join", line.trim(), "--as", name, "--json"]).run().expect_success().json();
+    let digits = asked["digits"].as_str().expect("digits").to_owned();
+    let _admitted = community(founder, &["admit", name, &digits]).run().expect_success();
+}
+
+fn wait_for_members(of: &TestBox, count: usize) {
+    wait_for("the community", SPREAD, || (shown(of)["members"].as_array()?.len() == count).then_some(()));
+}
+
+/// Something that the box at `space` has a backup of.
+struct Desk {
+    machine: Machine,
+    papers: PathBuf,
+}
+
+impl Desk {
+    fn at(lab: &Lab, space: &str, of: &TestBox) -> Self {
+        let machine = lab.within(space, || of.enrol("desk"));
+        let papers = of.beside().join("papers");
+        std::fs::create_dir(&papers).expect("a folder");
+        Self { machine, papers }
+    }
+
+    fn save(&self, lab: &Lab, space: &str, seed: u8) {
+        std::fs::write(self.papers.join(format!("ledger {seed}")), Random::new(seed.into()).bytes(1_500_000))
+            .expect("a file");
+        let _saved = lab.within(space, || self.machine.backup(&self.papers));
+    }
+}
+
+/// Waits until the newest backup is at every other box, with the map and the head.
+fn wait_until_everywhere(of: &TestBox) {
+    wait_for("everything is outside", SPREAD, || {
+        let status = of.status();
+        let machine = &status["outside"]["machines"][0];
+        let is_everywhere = machine["packs_in_place"] == machine["packs_needed"] && machine["last_full"].is_i64();
+        let sources = status["machines"][0]["sources"].as_array()?;
+        let newest = sources.iter().filter_map(|source| source["last_received_at"].as_i64()).max()?;
+        (is_everywhere && machine["last_full"].as_i64()? >= newest).then_some(())
+    });
+}
+
+/// The Internet, and a box at a public address in it.
+fn internet() -> Lab {
+    let mut lab = Lab::new();
+    lab.space("net");
+    lab.sysctl("net", "net.ipv4.ip_forward=1");
+    public(&mut lab, "host", "44.128.1");
+    lab
+}
+
+/// A place with a public address, which ends in `.1`.
+fn public(lab: &mut Lab, space: &str, network: &str) {
+    lab.space(space);
+    lab.cable("net", space);
+    lab.ip("net", &format!("addr add {network}.254/24 dev {space}"));
+    lab.ip(space, &format!("addr add {network}.1/24 dev net"));
+    lab.ip(space, &format!("route add default via {network}.254"));
+}
+
+/// A place behind a router that shares its own address.
+fn hidden(lab: &mut Lab, (space, inside): (&str, &str), (router, own, gateway): (&str, &str, &str)) {
+    lab.space(space);
+    lab.space(router);
+    lab.cable(space, router);
+    lab.cable(router, "net");
+    lab.ip(space, &format!("addr add {inside}.60/24 dev {router}"));
+    lab.ip(space, &format!("route add default via {inside}.1"));
+    lab.ip(router, &format!("addr add {inside}.1/24 dev {space}"));
+    lab.ip(router, &format!("addr add {own}/24 dev net"));
+    lab.ip(router, &format!("route add default via {gateway}"));
+    lab.ip("net", &format!("addr add {gateway}/24 dev {router}"));
+    lab.sysctl(router, "net.ipv4.ip_forward=1");
+    lab.nft(
+        router,
+        "table ip nat { chain post { type nat hook postrouting priority srcnat; oifname \"net\" masquerade; }\n}",
+    );
+}
+
+#[test]
+fn boxes_that_nobody_can_dial_keep_packs_and_one_comes_back() {
+    let mut lab = internet();
+    hidden(&mut lab, ("shop", "192.168.77"), ("nat", "11.22.33.2", "11.22.33.1"));
+    hidden(&mut lab, ("home", "192.168.88"), ("nat2", "100.64.9.2", "100.64.9.1"));
+    // The provider translates once more.
+    lab.nft(
+        "net",
+        "table ip nat { chain post { type nat hook postrouting priority srcnat; ip saddr 100.64.0.0/10 masquerade; }\n}",
+    );
+    let host = start(&lab, "host", "44.128.1.1");
+    let mut shop = start(&lab, "shop", "192.168.77.60");
+    let home = start(&lab, "home", "192.168.88.60");
+    let _founded = community(&host, &["found", "harbour", "--as", "host"]).run().expect_success();
+    for (other, name) in [(&shop, "shop"), (&home, "home")] {
+        let_in(&host, other, name);
+    }
+    for one in [&host, &shop, &home] {
+        wait_for_members(one, 3);
+    }
+
+    // The shop dials the host, and is relayed to the home; the host uses connections that both lend it.
+    let desk = Desk::at(&lab, "shop", &shop);
+    desk.save(&lab, "shop", 1);
+    let counter = Desk::at(&lab, "host", &host);
+    counter.save(&lab, "host", 2);
+    wait_until_everywhere(&shop);
+    wait_until_everywhere(&host);
+    let told = (way(&shop, "host"), way(&shop, "home"), way(&host, "shop"), way(&host, "home"));
+    let expected = ["direct", "relay", "reverse", "reverse"].map(|word| Some(word.to_owned()));
+    assert_eq!([told.0, told.1, told.2, told.3], expected);
+    let relayed = shown(&host)["relayed"][0].clone();
+    let between = relayed["between"].as_array().expect("two").clone();
+    assert!(between.contains(&"shop".into()) && between.contains(&"home".into()), "{relayed}");
+    assert!(relayed["bytes"].as_u64() > Some(1_500_000), "all of its packs went through: {relayed}");
+    assert_eq!(relayed["of"], 20_000_000_000_u64);
+
+    // Each learns by itself how it stands, by the word of the one it can ask.
+    wait_for("a round of dialling", SPREAD, || (shown(&shop)["reach"]["last_round"] == "not reachable").then_some(()));
+    let reach = shown(&shop)["reach"].clone();
+    assert_eq!((&reach["state"], &reach["told"][0]["address"]), (&"not known".into(), &"11.22.33.2".into()), "{reach}");
+    let text = community(&shop, &["show"]).run().expect_success().text();
+    assert!(text.contains("reached through host") && text.contains("did not reach this box"), "{text}");
+
+    // The shop burns down. A blank box in its place, with the kit.
+    let kit = shop.command(["kit"]).run().expect_success().text();
+    shop.kill();
+    std::fs::remove_dir_all(shop.data()).expect("it is gone");
+    let blank = BoxOptions::new().prepare();
+    std::fs::remove_dir_all(blank.data()).expect("a blank place");
+    // What the host had of it is lost too, so all has to come from the home, through the host.
+    forget_shards(&host.data().join("hosted"));
+    let paper = blank.beside().join("kit.txt");
+    std::fs::write(&paper, &kit).expect("the kit is typed");
+    let recovering = blank.command(["recover", "--json", "--kit"]).arg(&paper);
+    let recovered = lab.within("shop", || recovering.run()).expect_success().json();
+    assert_eq!((&recovered["snapshots"], &recovered["answering"]), (&1.into(), &2.into()), "{recovered}");
+}
+
+/// Removes all shards below a folder.
+fn forget_shards(folder: &Path) {
+    for entry in std::fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            forget_shards(&path);
+        } else if path.extension().is_some_and(|extension| extension == "shard") {
+            std::fs::remove_file(path).expect("it is removed");
+        }
+    }
+}
+
+#[test]
+fn where_connections_get_through_in_one_direction_only_the_other_side_opens_them() {
+    let mut lab = internet();
+    public(&mut lab, "far", "55.66.77");
+    let host = start(&lab, "host", "44.128.1.1");
+    let far = start(&lab, "far", "55.66.77.1");
+    let _founded = community(&host, &["found", "harbour", "--as", "host"]).run().expect_success();
+    let_in(&host, &far, "far");
+    wait_for_members(&far, 2);
+    let desk = Desk::at(&lab, "host", &host);
+    desk.save(&lab, "host", 1);
+    wait_until_everywhere(&host);
+    assert_eq!(way(&host, "far").as_deref(), Some("direct"));
+
+    // Something between the two lets nothing begin from here to there any more.
+    lab.nft(
+        "net",
+        "table ip cut { chain pass { type filter hook forward priority filter; \
+         iifname \"host\" oifname \"far\" tcp flags & (syn | ack) == syn drop; }\n}",
+    );
+    desk.save(&lab, "host", 2);
+    wait_until_everywhere(&host);
+    wait_for("the other way", SPREAD, || (way(&host, "far").as_deref() == Some("reverse")).then_some(()));
+    assert_eq!(way(&far, "host").as_deref(), Some("direct"));
+}
