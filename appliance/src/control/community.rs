@@ -59,7 +59,7 @@ pub(super) fn execute(desk: &Desk, what: &CommunityCommand) -> Result<Answer, Fa
         }
         CommunityCommand::Invite { aloud: false } => {
             let peers = running(desk)?;
-            let invitation = community::invite(site, &by, peers.places().to_vec())?;
+            let invitation = community::invite(site, &by, peers.places())?;
             let line = invitation.expose();
             Ok(Answer { text: format!("{}\n", line.as_str()), json: json!(line.as_str()), outcome: Outcome::Done })
         }

@@ -1,8 +1,10 @@
 //! Asking members to dial this box, so that it learns whether others reach it: three of them have to agree, and two rounds.
 
+use std::net::{IpAddr, SocketAddr};
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
+use datis_engine::community::address::Address;
 use datis_engine::ids::{MemberId, MemberName};
 use datis_engine::life::reach::{DIALLERS, Reach, Votes};
 use datis_engine::life::ways::Way;
@@ -24,6 +26,8 @@ pub(super) struct Rounds {
     reach: datis_engine::life::reach::Reachability,
     last: Option<Instant>,
     told: Vec<Told>,
+    /// Where all who dialled last reached this box.
+    seen: Option<Address>,
 }
 
 /// What one member found.
@@ -59,6 +63,13 @@ impl Peers {
         Standing { reach, said, port: self.port, told: rounds.told.clone() }
     }
 
+    /// Where this box is: what its configuration says, and where others reach it, if that is somewhere else.
+    pub(crate) fn places(&self) -> Vec<Address> {
+        let seen = self.rounds.lock().unwrap_or_else(PoisonError::into_inner).seen.clone();
+        let new = seen.filter(|seen| !self.places.contains(seen));
+        new.into_iter().chain(self.places.iter().cloned()).collect()
+    }
+
     /// Asks for a round, if it is time.
     pub(super) fn round_if_due(&self) {
         let is_due = {
@@ -81,6 +92,11 @@ impl Peers {
         let votes = Votes { askable, reached: found(true), missed: found(false) };
         let mut rounds = self.rounds.lock().unwrap_or_else(PoisonError::into_inner);
         rounds.last = Some(Instant::now());
+        match votes.verdict() {
+            Reach::Reachable => rounds.seen = seen_by_all(&told, self.port),
+            Reach::NotReachable => rounds.seen = None,
+            Reach::NotKnown => {}
+        }
         let before = rounds.reach.round(votes);
         let now = rounds.reach.state();
         drop(rounds);
@@ -145,5 +161,52 @@ impl Peers {
         let link = self.dial_directly(member, BRIEF)?;
         let mut link = link.ok_or(DialError::Nowhere)?;
         Ok(link.ask(&DialBack::at(port))?)
+    }
+}
+
+/// The address at which all who dialled reached this box, if they say the same.
+fn seen_by_all(told: &[Told], port: u16) -> Option<Address> {
+    let mut seen =
+        told.iter().filter_map(|told| told.found.as_ref().ok().map(|dialled| dialled.address.parse::<IpAddr>()));
+    let first = seen.next()?.ok()?;
+    if seen.all(|other| other.is_ok_and(|other| other == first)) {
+        SocketAddr::new(first, port).to_string().parse().ok()
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use datis_engine::wire::reach::DialFound;
+
+    use super::*;
+
+    #[test]
+    fn where_others_reach_the_box_is_what_all_of_them_say() {
+        let told = |addresses: &[Option<&str>]| {
+            let one = |address: &Option<&str>| Told {
+                member: MemberId::from_bytes([1; MemberId::LEN]),
+                at: Instant::now(),
+                port: 443,
+                name: "bakery".parse().expect("a name"),
+                found: address.map_or(Err("busy".to_owned()), |address| {
+                    Ok(DialledBack { address: address.to_owned(), found: DialFound::Reached { millis: 1 } })
+                }),
+            };
+            let told: Vec<Told> = addresses.iter().map(one).collect();
+            seen_by_all(&told, 443).map(|place| place.to_string())
+        };
+        for (addresses, expected) in [
+            (&[Some("81.2.69.142"), Some("81.2.69.142"), None][..], Some("81.2.69.142:443")),
+            (&[Some("2a00:1450::1")], Some("[2a00:1450::1]:443")),
+            (&[Some("81.2.69.142"), Some("81.2.69.143")], None),
+            (&[Some("81.2.69.142"), Some("here")], None),
+            (&[Some("not an address")], None),
+            (&[None], None),
+            (&[], None),
+        ] {
+            assert_eq!(told(addresses).as_deref(), expected, "{addresses:?}");
+        }
     }
 }

@@ -45,7 +45,7 @@ const ANNOUNCE_EVERY: Duration = Duration::from_secs(30 * 60);
 pub(crate) struct Peers {
     site: Arc<Site>,
     dialler: Dialler,
-    /// Where this box is.
+    /// Where this box is, as its configuration says.
     places: Vec<Address>,
     /// At which port others outside find it.
     port: u16,
@@ -54,7 +54,8 @@ pub(crate) struct Peers {
     rounds: Mutex<dialling::Rounds>,
     began: Instant,
     known: Mutex<HashMap<MemberId, Known>>,
-    announced: Mutex<Option<Instant>>,
+    /// When this box said last where it is, and where.
+    announced: Mutex<Option<(Instant, Vec<Address>)>>,
 }
 
 /// What was found when a member was asked last.
@@ -125,11 +126,6 @@ impl Peers {
         let limits = RelayLimits { bits_per_second: 0, bytes_per_day: 0 };
         let channels = Channels::new(([127, 0, 0, 1], 1).into(), limits);
         Self::new(Arc::clone(site), Dialler::new(identity, AllowPrivate::No), (Vec::new(), 1), channels)
-    }
-
-    /// Where others find this box.
-    pub(crate) fn places(&self) -> &[Address] {
-        &self.places
     }
 
     /// The packs of this box that others hold.
@@ -293,9 +289,11 @@ impl Peers {
 
     fn announce(&self) -> Result<(), PeersError> {
         let mut announced = self.announced.lock().unwrap_or_else(PoisonError::into_inner);
-        if announced.is_none_or(|at| at.elapsed() >= ANNOUNCE_EVERY) {
-            community::announce(&self.site, self.places.clone())?;
-            *announced = Some(Instant::now());
+        let places = self.places();
+        let is_said = |(at, said): &(Instant, Vec<Address>)| at.elapsed() < ANNOUNCE_EVERY && *said == places;
+        if !announced.as_ref().is_some_and(is_said) {
+            community::announce(&self.site, places.clone())?;
+            *announced = Some((Instant::now(), places));
         }
         Ok(())
     }
