@@ -1,14 +1,21 @@
 //! `make demo`: the whole product at work on this computer, told step by step.
 //!
 //! A box starts in a temporary folder, a workstation enrols, a real folder is backed up, some of it changes, it is backed up
-//! again, looked into, restored and compared. The box goes on running, with a link that lets into its portal once; with
-//! `KEEP=0` it ends.
+//! again, looked into, restored and compared. Then six more boxes join the first one in a community, its packs spread over them,
+//! it is lost together with two of the others, and a blank box brings everything back out of the recovery kit. That one goes
+//! on running, with a link that lets into its portal once; with `KEEP=0` it ends.
+
+mod lost;
+mod steps;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use harness::{Finished, Machine, Random, Summary, TestBox, tree, within};
+
+use crate::lost::Neighbours;
+use crate::steps::{Steps, size};
 
 /// Files that the demonstration changes, so that there is something new in the second backup.
 const CHANGED_FILES: usize = 40;
@@ -42,7 +49,7 @@ impl Demonstration {
     fn begin(original: &Path) -> Self {
         let folder = tempfile::Builder::new().prefix("datis-demo-").tempdir().expect("a temporary folder can be made");
         let mut steps = Steps::default();
-        println!("Datis: a backup box and a workstation, both on this computer, in {}.\n", folder.path().display());
+        println!("Datis: backup boxes and a workstation, all on this computer, in {}.\n", folder.path().display());
 
         steps.begin("Copying the folder that is going to be backed up, so that it can be changed");
         let source = folder.path().join("workstation").join(original.file_name().unwrap_or("root".as_ref()));
@@ -52,7 +59,7 @@ impl Demonstration {
 
         steps.begin("Starting a box; it makes its own keys, vault and catalog");
         let first_start = Instant::now();
-        let the_box = harness::BoxOptions::new().data(folder.path().join("box")).start();
+        let the_box = harness::community::neighbour().data(folder.path().join("box")).start();
         steps.end(&format!(
             "it serves machines on port {}, people on port {}",
             the_box.machine_port(),
@@ -73,16 +80,20 @@ impl Demonstration {
         let second = self.back_up(&machine, "Second backup: only what has changed is read and sent");
         self.look_around(&machine, &first, &second);
 
-        self.restore(&machine, &second, &tree::TreeState::read(&self.source), "newest");
+        let after = tree::TreeState::read(&self.source);
+        self.restore(&machine, &second, &after, "newest");
         self.restore(&machine, &first, &before, "first");
         self.steps.begin("The box reads and opens everything that it stores");
         let verify = self.the_box.command(["verify"]).patience(PATIENCE).run().expect_success();
         self.steps.end(verify.text().lines().next().unwrap_or_default().trim_end_matches('.'));
 
+        let neighbours = self.lose_and_recover(&machine);
+        self.restore(&machine, &second, &after, "newest");
+
         println!("\nEverything came back byte by byte, with modes, owners, times, attributes and links.");
         self.steps.table();
         if keep {
-            self.keep(&machine);
+            self.keep(&machine, neighbours);
         }
     }
 
@@ -150,54 +161,45 @@ impl Demonstration {
         let told = wanted.differences_to(&found);
         assert!(told.is_empty(), "{} differences: {:#?}", told.len(), &told[..told.len().min(20)]);
         self.steps.end(&format!("{} entries are the same, 0 differ", found.len()));
+        // The folder may be large, and comes back three times.
+        std::fs::remove_dir_all(&target).expect("what was restored can be removed");
     }
 
-    fn keep(self, machine: &Machine) {
+    /// The box is lost and two others with it; another one takes its place out of the kit.
+    fn lose_and_recover(&mut self, machine: &Machine) -> Neighbours {
+        println!("\nNow the worst: other boxes keep what this one has, and then it is lost.\n");
+        let mut neighbours = Neighbours::start(&mut self.steps, self.folder.path(), &self.the_box);
+        neighbours.spread(&mut self.steps, &self.the_box, PATIENCE);
+        let kit = self.the_box.command(["kit"]).run().expect_success().text();
+        neighbours.burn(&mut self.steps, &mut self.the_box);
+        self.the_box = neighbours.recover(&mut self.steps, self.folder.path(), &kit);
+        neighbours.let_in_again(&mut self.steps, &self.the_box, machine);
+        neighbours
+    }
+
+    fn keep(self, machine: &Machine, neighbours: Neighbours) {
         let (folder, pid) = (self.folder.keep(), self.the_box.pid());
-        let logs = self.the_box.beside().to_owned();
+        let data = self.the_box.data().to_owned();
+        let (mut pids, mut logs) = (pid.to_string(), self.the_box.beside().display().to_string());
+        for (pid, log) in neighbours.leave_running() {
+            pids.push_str(&format!(" {pid}"));
+            logs.push_str(&format!(" {}", log.display()));
+        }
         let programs = harness::Programs::plain();
         let (datisd, datis) = (programs.datisd(), programs.datis());
         let link = self.the_box.command(["auth", "admin-link"]).run().expect_success().text();
         self.the_box.leave_running();
         println!(
-            "\nThe box goes on running (process {pid}). Open its portal with this link, once, and become its admin:\n"
+            "\nThe new box goes on running (process {pid}), and so do those of its community. Open its portal with this link, once, and become its admin:\n"
         );
         println!("  {}\n", link.trim_end());
-        println!("  export DATISD='{} --data {}'", datisd.display(), folder.join("box").display());
+        println!("  export DATISD='{} --data {}'", datisd.display(), data.display());
         println!("  export DATIS='{} --state {}'", datis.display(), machine.state().display());
         println!("  $DATISD status                      what the box has");
         println!("  $DATISD kit                         the recovery kit");
         println!("  $DATIS snapshots                    what can be restored");
         println!("  $DATIS restore latest --to /tmp/x   get everything back");
-        println!("  kill {pid}; rm -rf {} {}   ends it", folder.display(), logs.display());
-    }
-}
-
-/// What was done and how long it took.
-#[derive(Default)]
-struct Steps {
-    done: Vec<(String, f64)>,
-    current: Option<(String, Instant)>,
-}
-
-impl Steps {
-    fn begin(&mut self, title: &str) {
-        println!("{:>2}. {title} …", self.done.len() + 1);
-        self.current = Some((title.to_owned(), Instant::now()));
-    }
-
-    fn end(&mut self, result: &str) {
-        let (title, began) = self.current.take().expect("a step has begun");
-        let seconds = began.elapsed().as_secs_f64();
-        println!("    {seconds:7.2} s  {result}");
-        self.done.push((title, seconds));
-    }
-
-    fn table(&self) {
-        println!("\n  seconds  step");
-        for (title, seconds) in &self.done {
-            println!("  {seconds:7.2}  {}", title.split([':', ';', ',']).next().unwrap_or(title));
-        }
+        println!("  kill {pids}; rm -rf {} {logs}   ends it", folder.display());
     }
 }
 
@@ -206,17 +208,4 @@ fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to.parent().expect("a path in a folder")).expect("a folder can be made");
     let copied = std::process::Command::new("cp").arg("-a").arg("--").arg(from).arg(to).status().expect("cp starts");
     assert!(copied.success(), "cp could not copy {}", from.display());
-}
-
-fn size(bytes: u64) -> String {
-    let mut number = bytes as f64;
-    let mut unit = "bytes";
-    for larger in ["KiB", "MiB", "GiB", "TiB"] {
-        if number < 1024.0 {
-            break;
-        }
-        number /= 1024.0;
-        unit = larger;
-    }
-    if unit == "bytes" { format!("{bytes} bytes") } else { format!("{number:.1} {unit}") }
 }

@@ -5,6 +5,7 @@
 
 pub mod browser;
 pub mod clicks;
+pub mod community;
 mod lab;
 mod machine;
 mod networkd;

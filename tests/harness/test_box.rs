@@ -470,6 +470,24 @@ impl TestBox {
         packs
     }
 
+    /// Every shard that it keeps for others, with its length in bytes.
+    #[must_use]
+    pub fn shards(&self) -> Vec<(PathBuf, u64)> {
+        let (mut found, mut left) = (Vec::new(), vec![self.data.join("hosted")]);
+        while let Some(folder) = left.pop() {
+            // A box that keeps nothing has no such folder, and what is moved while this looks is seen the next time.
+            for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+                let (path, Ok(about)) = (entry.path(), entry.metadata()) else { continue };
+                if about.is_dir() {
+                    left.push(path);
+                } else if path.extension().is_some_and(|extension| extension == "shard") {
+                    found.push((path, about.len()));
+                }
+            }
+        }
+        found
+    }
+
     /// Waits until the box has opened and verified everything that it stores, so that machines share it.
     ///
     /// # Panics

@@ -1,63 +1,22 @@
 //! Boxes that belong together: one comes in, packs spread over the others, and a lost box comes back out of its kit.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
+use harness::community::{community, members, neighbour, unite, wait_until_outside};
 use harness::people::admin;
-use harness::{BoxOptions, Finished, Invocation, Random, TestBox, wait_for};
+use harness::{Finished, Random, TestBox, wait_for};
 use serde_json::Value;
 
 /// Until everything has spread over the community.
 const SPREAD: Duration = Duration::from_secs(240);
 
-fn community(of: &TestBox, words: &[&str]) -> Invocation {
-    of.command(["community"].iter().chain(words))
-}
-
-fn near() -> BoxOptions {
-    BoxOptions::new().config("[community]\nallow_private = true\n[storage]\nreserve_bytes = 1048576\n")
-}
-
 /// A community of `names`, the first of which has founded it.
 fn boxes(names: &[&str]) -> Vec<TestBox> {
-    let boxes: Vec<TestBox> = names.iter().map(|_| near().start()).collect();
-    let (first, others) = boxes.split_first().expect("a founder");
-    let _founded = community(first, &["found", "harbour", "--as", names[0]]).run().expect_success();
-    for (other, name) in others.iter().zip(&names[1..]) {
-        let line = community(first, &["invite"]).run().expect_success().text();
-        let asked = community(other, &["join", line.trim(), "--as", name, "--json"]).run().expect_success().json();
-        let digits = asked["digits"].as_str().expect("digits").to_owned();
-        let waiting = community(first, &["requests", "--json"]).run().expect_success().json();
-        assert_eq!(waiting[0]["digits"], digits.as_str(), "both screens show the same");
-        let _admitted = community(first, &["admit", name, &digits]).run().expect_success();
-    }
-    for one in &boxes {
-        wait_for("the community", SPREAD, || (members(one).len() == names.len()).then_some(()));
-    }
+    let boxes: Vec<TestBox> = names.iter().map(|_| neighbour().start()).collect();
+    unite(&boxes.iter().collect::<Vec<_>>(), names);
     boxes
-}
-
-fn members(of: &TestBox) -> Vec<String> {
-    let told = community(of, &["show", "--json"]).run().expect_success().json();
-    let names = told["members"].as_array().into_iter().flatten();
-    names.map(|member| member["name"].as_str().expect("a name").to_owned()).collect()
-}
-
-/// Waits until every pack is where it outlives the box, and the map and the head with it.
-fn wait_until_outside(of: &TestBox) {
-    wait_for("everything is outside", SPREAD, || {
-        let outside = of.status()["outside"].clone();
-        let machine = &outside["machines"][0];
-        let is_safe = machine["packs_in_place"] == machine["packs_needed"] && machine["last_full"].is_i64();
-        let newest = machine["last_safe"].as_i64()?;
-        let newest_here = of.status()["machines"][0]["sources"].as_array()?.iter().filter_map(last_of).max()?;
-        (is_safe && newest >= newest_here).then_some(())
-    });
-}
-
-fn last_of(source: &Value) -> Option<i64> {
-    source["last_received_at"].as_i64()
 }
 
 /// All files of a folder, by name.
@@ -104,7 +63,7 @@ impl Saved {
         let _saved = desk.backup(&source);
         std::fs::write(source.join(CANARIES[2]), format!("{}, once more", CANARIES[0])).expect("a file");
         let _saved = desk.backup(&source);
-        wait_until_outside(&lost);
+        let _outside = wait_until_outside(&lost, SPREAD);
         let kit = lost.command(["kit"]).run().expect_success().text();
         assert!(kit.contains("# Community: ") && kit.contains("# Peer: "), "the kit says where to begin");
         let stored = files_of(&lost.data().join("store"));
@@ -133,7 +92,7 @@ fn wait_until_whole(of: &TestBox) {
 }
 
 fn blank() -> TestBox {
-    let blank = near().prepare();
+    let blank = neighbour().prepare();
     std::fs::remove_dir_all(blank.data()).expect("a blank place");
     blank
 }
@@ -158,7 +117,7 @@ fn a_lost_box_comes_back_out_of_its_kit_when_as_many_others_are_lost_as_may_be()
     let again = saved.recover(&blank).expect_success().json();
     assert_eq!((again["packs"].as_u64(), mark.exists()), (recovered["packs"].as_u64(), false));
 
-    let back = near().data(blank.data()).start();
+    let back = neighbour().data(blank.data()).start();
     assert_eq!(letter_on(&back), format!("{}, once more", CANARIES[0]), "whether its pack is here or not");
     wait_until_whole(&back);
     let after = files_of(&back.data().join("store"));
@@ -213,7 +172,7 @@ fn what_is_lost_for_good_is_named_and_the_rest_comes_back_without_it() {
     saved.burn(2);
     // Two others are left, and one of them has lost its largest shard: that of the pack with the ledger.
     let survivor = &saved.others[0];
-    let largest = largest_shard(&survivor.data().join("hosted"));
+    let (largest, _) = survivor.shards().into_iter().max_by_key(|(_, len)| *len).expect("it keeps something");
     std::fs::remove_file(largest).expect("it is lost");
     let blank = blank();
     let told = saved.recover(&blank).expect_code(3);
@@ -222,7 +181,7 @@ fn what_is_lost_for_good_is_named_and_the_rest_comes_back_without_it() {
     let without = blank.command(["recover", "--near", "--without-lost", "--json", "--kit"]).arg(&paper).run();
     let recovered = without.expect_code(3).json();
     assert_eq!(recovered["snapshots"], 2);
-    let back = near().data(blank.data()).start();
+    let back = neighbour().data(blank.data()).start();
     assert_eq!(members(&back).len(), 5);
     // The two that are burnt may come back with it, so it stays open; everything else is here.
     wait_for("all but one pack", SPREAD, || {
@@ -239,7 +198,7 @@ fn a_file_is_restored_while_its_pack_is_elsewhere_and_the_rest_comes_when_boxes_
     // Of the three that are left, two are needed: with one, nothing can be read; it waits, and nothing counts as damaged.
     saved.others[2].kill();
     saved.others[3].kill();
-    let mut back = near().data(blank.data()).start();
+    let mut back = neighbour().data(blank.data()).start();
     wait_for("it has asked", SPREAD, || {
         let waiting = back.status()["coming_back"]["unanswered"].as_array()?.len();
         (waiting > 0).then_some(())
@@ -253,22 +212,6 @@ fn a_file_is_restored_while_its_pack_is_elsewhere_and_the_rest_comes_when_boxes_
     back.start_again();
     wait_until_whole(&back);
     let _sound = back.command(["verify"]).run().expect_success();
-}
-
-fn largest_shard(folder: &Path) -> PathBuf {
-    let (mut found, mut left) = (Vec::new(), vec![folder.to_owned()]);
-    while let Some(folder) = left.pop() {
-        for entry in std::fs::read_dir(folder).expect("a folder") {
-            let entry = entry.expect("an entry");
-            let about = entry.metadata().expect("a file");
-            if about.is_dir() {
-                left.push(entry.path());
-            } else {
-                found.push((about.len(), entry.path()));
-            }
-        }
-    }
-    found.into_iter().max().expect("it keeps something").1
 }
 
 #[test]
@@ -319,7 +262,7 @@ fn standing_of(one: &TestBox, name: &str) -> Option<String> {
 
 #[test]
 fn a_code_that_is_read_out_brings_two_boxes_together() {
-    let (first, second) = (near().start(), near().start());
+    let (first, second) = (neighbour().start(), neighbour().start());
     let _founded = community(&first, &["found", "harbour", "--as", "inn"]).run().expect_success();
     let told = community(&first, &["invite", "--aloud", "--json"]).run().expect_success().json();
     let (code, place) = (told["code"].as_str().expect("a code"), told["places"][0].as_str().expect("a place"));
