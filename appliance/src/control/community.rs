@@ -48,7 +48,7 @@ pub(super) fn execute(desk: &Desk, what: &CommunityCommand) -> Result<Answer, Fa
         }
         CommunityCommand::Invite { aloud: true } => {
             let peers = running(desk)?;
-            let made = community::invite_aloud(site, &by, peers.places())?;
+            let made = community::invite_aloud(site, &by, &peers.places())?;
             let places: Vec<String> = peers.places().iter().map(ToString::to_string).collect();
             let text = format!(
                 "Read this to the admin of the other box within a quarter of an hour:\n  code     {}\n  address  {}",

@@ -8,5 +8,6 @@ pub(crate) mod mail;
 pub(crate) mod packs;
 pub(crate) mod peers;
 mod pipes;
+pub(crate) mod portion;
 pub(crate) mod trust;
 pub(crate) mod webhook;

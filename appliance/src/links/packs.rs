@@ -20,10 +20,9 @@ use datis_engine::outside::stripes::StripeRef;
 use datis_engine::wire::RefusalCode;
 
 use super::peers::{PeerLink, PeerLinkError};
+use super::portion::Portion;
 use crate::operations::awaited::{Fetch, FetchError};
 
-/// What is asked for at once: a slow line gives it in the time that one answer may take, and a broken one loses no more.
-const PIECE: u32 = 1 << 20;
 /// Whoever waits longer asks others besides (mutual-backup 4.13).
 const OVERDRIVE: Duration = Duration::from_secs(3);
 /// A member that does not answer is asked last for so long.
@@ -71,6 +70,8 @@ struct Line {
     /// Shards that it is asked for at this moment.
     asked: u32,
     seconds_per_mib: Option<f64>,
+    /// What is asked for at once.
+    portion: Portion,
     silent_since: Option<Instant>,
 }
 
@@ -99,14 +100,13 @@ impl<R: Reach> Fetcher<R> {
     fn by_pace(&self, stripe: &StripeRef) -> Vec<usize> {
         let members = self.0.members();
         let cost = |at: &usize| {
-            let Some(line) = members.get(&stripe.shards[*at].0) else { return (false, UNKNOWN_PACE) };
+            let Some(line) = members.get(&stripe.shards[*at].0) else { return (false, about(UNKNOWN_PACE)) };
             let is_silent = line.silent_since.is_some_and(|at| at.elapsed() < LEFT_ALONE);
-            (is_silent, f64::from(line.asked + 1) * line.seconds_per_mib.unwrap_or(UNKNOWN_PACE))
+            (is_silent, about(f64::from(line.asked + 1) * line.seconds_per_mib.unwrap_or(UNKNOWN_PACE)))
         };
+        // Of members that are about as fast the data shards come first: they need no decoding. Which member has which index
+        // changes from pack to pack, so all have their share of the work.
         let mut order: Vec<usize> = (0..stripe.shards.len()).collect();
-        // Ties are broken by the pack, so that all members have their share of the work.
-        let turn = usize::from(stripe.pack.as_bytes()[0]) % order.len().max(1);
-        order.rotate_left(turn);
         order.sort_by(|a, b| {
             let (a, b) = (cost(a), cost(b));
             a.0.cmp(&b.0).then(a.1.total_cmp(&b.1))
@@ -215,6 +215,11 @@ impl<R: Reach> Fetcher<R> {
     }
 }
 
+/// Within a factor of four, which is less than decoding costs on a fast line.
+fn about(seconds: f64) -> f64 {
+    (seconds.max(f64::MIN_POSITIVE).log2() / 2.0).floor()
+}
+
 impl<R: Reach> Fetch for Fetcher<R> {
     fn range(&self, stripe: &StripeRef, range: Range<usize>) -> Result<Vec<u8>, FetchError> {
         let header = ShardHeader { pack: stripe.pack, index: 0, layout: stripe.layout };
@@ -272,15 +277,16 @@ impl<R: Reach> Lines<R> {
 
     fn ask(&self, member: MemberId, shard: ShardId, range: &Range<u32>, is_over: &AtomicBool) -> Answer {
         let began = Instant::now();
-        let mut link = {
+        let (mut link, mut portion) = {
             let mut members = self.members();
             let line = members.entry(member).or_default();
             line.asked += 1;
-            line.idle.pop()
+            (line.idle.pop(), line.portion)
         };
-        let answer = self.read(member, shard, range, is_over, &mut link);
+        let answer = self.read((member, shard), range, is_over, &mut link, &mut portion);
         let mut members = self.members();
         let line = members.entry(member).or_default();
+        line.portion = portion;
         line.asked = line.asked.saturating_sub(1);
         match &answer {
             Answer::Bytes(bytes) => {
@@ -303,11 +309,11 @@ impl<R: Reach> Lines<R> {
     /// Piece by piece. A connection that breaks, or on which the box may not read any more, is made again.
     fn read(
         &self,
-        member: MemberId,
-        shard: ShardId,
+        (member, shard): (MemberId, ShardId),
         range: &Range<u32>,
         is_over: &AtomicBool,
         link: &mut Option<PeerLink>,
+        portion: &mut Portion,
     ) -> Answer {
         let (mut bytes, mut tries) = (Vec::with_capacity(range.len()), 0);
         loop {
@@ -326,8 +332,15 @@ impl<R: Reach> Lines<R> {
                     Err(NoLine::Gone) => return Answer::Without,
                 },
             };
-            match open.get_shard(shard, from..range.end.min(from.saturating_add(PIECE))) {
-                Ok(piece) => bytes.extend_from_slice(&piece),
+            let (len, began) = (u32::try_from(portion.bytes()).unwrap_or(u32::MAX), Instant::now());
+            match open.get_shard(shard, from..range.end.min(from.saturating_add(len))) {
+                Ok(piece) => {
+                    portion.took(began.elapsed());
+                    if bytes.is_empty() && piece.len() == range.len() {
+                        return Answer::Bytes(piece);
+                    }
+                    bytes.extend_from_slice(&piece);
+                }
                 Err(PeerLinkError::Refused(refusal))
                     if matches!(
                         refusal.code,
@@ -338,7 +351,7 @@ impl<R: Reach> Lines<R> {
                 }
                 Err(error) if tries < TRIES => {
                     tracing::debug!(%member, %shard, error = %error, "A shard broke off; it is asked for again");
-                    (*link, tries) = (None, tries + 1);
+                    (*link, *portion, tries) = (None, Portion::default(), tries + 1);
                 }
                 Err(_) => {
                     *link = None;

@@ -66,7 +66,8 @@ async fn receive(
     let begun = move |peering: &Peering| receive_piece(&peering.site, &peer, shard, range.start, total, len);
     let mut piece = blocking(peering, begun).await?;
     let mut body = PacedBody::new(payload, peering.pace);
-    let (mut gulp, mut left) = (Vec::new(), u64::from(len));
+    // One memory for all of it: fresh memory costs as much as writing it.
+    let (mut gulp, mut left) = (Vec::with_capacity(len.min(GULP) as usize), u64::from(len));
     loop {
         let next = body.next().await;
         if let Ok(Some(bytes)) = &next {
@@ -78,7 +79,7 @@ async fn receive(
         }
         // Also what came before a cut: the shard goes on behind it.
         if !gulp.is_empty() {
-            piece = write(peering, piece, std::mem::take(&mut gulp)).await?;
+            (piece, gulp) = write(peering, piece, gulp).await?;
         }
         if next?.is_none() {
             break;
@@ -91,10 +92,16 @@ async fn receive(
     blocking(peering, move |_| piece.finish()).await
 }
 
-async fn write(peering: &web::Data<Peering>, mut piece: PieceIntake, gulp: Vec<u8>) -> Result<PieceIntake, Refusal> {
+/// The memory comes back empty.
+async fn write(
+    peering: &web::Data<Peering>,
+    mut piece: PieceIntake,
+    mut gulp: Vec<u8>,
+) -> Result<(PieceIntake, Vec<u8>), Refusal> {
     blocking(peering, move |_| {
         piece.write(&gulp)?;
-        Ok(piece)
+        gulp.clear();
+        Ok((piece, gulp))
     })
     .await
 }

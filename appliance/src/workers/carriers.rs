@@ -3,6 +3,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender};
+use std::time::Instant;
 
 use bytes::Bytes;
 use datis_engine::community::signed::Signed;
@@ -10,10 +11,8 @@ use datis_engine::ids::{MemberId, PackId, ShardId};
 use datis_engine::wire::peers::{Condemn, Condemned, KeepHead, OfferShard, ShardOffer, Wish};
 
 use super::lines::{Line, LineError, Lines};
+use crate::links::portion::Portion;
 use crate::operations::dispersal::{Place, Received};
-
-/// What is sent at once of a shard; what broke off goes on where the other box says.
-const PIECE: usize = 512 << 10;
 
 /// Something to be carried to a box.
 pub(super) enum Errand {
@@ -65,7 +64,7 @@ pub(super) fn carry<L: Lines>(
         // Whoever does not listen any more does not need it.
         let _ = told.send((member, outcome));
     };
-    let (mut line, mut is_silent) = (None, false);
+    let (mut line, mut portion, mut is_silent) = (None, Portion::default(), false);
     for errand in errands {
         if is_silent || stop.load(Ordering::SeqCst) {
             tell(undone(&errand));
@@ -76,7 +75,7 @@ pub(super) fn carry<L: Lines>(
             None => lines.open(member),
         };
         let result = opened.and_then(|mut opened| {
-            let outcome = run(&mut opened, &errand, window_days, stop)?;
+            let outcome = run((&mut opened, &mut portion), &errand, window_days, stop)?;
             line = Some(opened);
             Ok(outcome)
         });
@@ -103,15 +102,22 @@ fn undone(errand: &Errand) -> Outcome {
     }
 }
 
-fn run(line: &mut impl Line, errand: &Errand, window_days: u16, stop: &AtomicBool) -> Result<Outcome, LineError> {
+fn run(
+    (line, portion): (&mut impl Line, &mut Portion),
+    errand: &Errand,
+    window_days: u16,
+    stop: &AtomicBool,
+) -> Result<Outcome, LineError> {
     match errand {
-        Errand::Shard { pack, place, bytes } => Ok(match deliver(line, place.shard, bytes, window_days, stop)? {
-            Delivered::Receipt(signed) => {
-                Outcome::Receipt(Received { pack: *pack, place: *place, signed }, bytes.clone())
-            }
-            Delivered::Full => Outcome::Full(*pack),
-            Delivered::Stopped => Outcome::Undone(*pack),
-        }),
+        Errand::Shard { pack, place, bytes } => {
+            Ok(match deliver((line, portion), place.shard, bytes, window_days, stop)? {
+                Delivered::Receipt(signed) => {
+                    Outcome::Receipt(Received { pack: *pack, place: *place, signed }, bytes.clone())
+                }
+                Delivered::Full => Outcome::Full(*pack),
+                Delivered::Stopped => Outcome::Undone(*pack),
+            })
+        }
         Errand::Head(head) => {
             let kept = line.keep_head(&KeepHead { head: head.clone().into() })?;
             Ok(Outcome::HeadKept(kept.sequence))
@@ -131,8 +137,9 @@ enum Delivered {
     Stopped,
 }
 
+/// What broke off goes on where the other box says.
 fn deliver(
-    line: &mut impl Line,
+    (line, portion): (&mut impl Line, &mut Portion),
     shard: ShardId,
     bytes: &Bytes,
     window_days: u16,
@@ -140,7 +147,7 @@ fn deliver(
 ) -> Result<Delivered, LineError> {
     let wrong = |what: &str| LineError::Broken(what.to_owned());
     let total = u32::try_from(bytes.len()).map_err(|_| wrong("a shard that is too long"))?;
-    let from = match line.offer(&OfferShard { shard, len: total, window_days })? {
+    let mut from = match line.offer(&OfferShard { shard, len: total, window_days })? {
         ShardOffer::Held { receipt } => {
             // It may have been told once that nobody needs it.
             line.condemn(&Condemn { shards: vec![shard], wish: Wish::Spare })?;
@@ -152,14 +159,17 @@ fn deliver(
     if from >= bytes.len() {
         return Err(wrong("it wants bytes that there are not"));
     }
-    for start in (from..bytes.len()).step_by(PIECE) {
+    while from < bytes.len() {
         if stop.load(Ordering::SeqCst) {
             return Ok(Delivered::Stopped);
         }
-        let piece = bytes.slice(start..bytes.len().min(start + PIECE));
-        if let Some(receipt) = line.put(shard, u32::try_from(start).unwrap_or(u32::MAX), total, piece)? {
+        let piece = bytes.slice(from..bytes.len().min(from + portion.bytes()));
+        let (start, began) = (u32::try_from(from).unwrap_or(u32::MAX), Instant::now());
+        from += piece.len();
+        if let Some(receipt) = line.put(shard, start, total, piece)? {
             return Ok(Delivered::Receipt(receipt));
         }
+        portion.took(began.elapsed());
     }
     Err(wrong("it took a whole shard and gave no receipt"))
 }

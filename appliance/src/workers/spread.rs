@@ -22,8 +22,8 @@ use super::steps::Done;
 use crate::operations::dispersal::{self, Circle, Place, Received, StripeKind, Task};
 use crate::operations::{OperationError, Site};
 
-/// Packs that are on their way together.
-const PACKS_AT_ONCE: usize = 2;
+/// Packs that are on their way together: while one is coded, the others are sent.
+const PACKS_AT_ONCE: usize = 3;
 /// Shards that wait for one member.
 const QUEUE: usize = 4;
 /// A round ends after this, so that it is told how far it is, and members that were away are asked again.
@@ -171,11 +171,10 @@ impl Round<'_> {
                 available.len(),
                 self.done.receipts
             )));
-            let packs: Vec<PackId> = tasks.iter().map(pack_of).collect();
             for task in tasks {
+                self.keep_pace()?;
                 self.begin(task)?;
             }
-            self.keep_pace(&packs)?;
         }
         self.tell_head()?;
         self.tell_condemned()
@@ -192,12 +191,12 @@ impl Round<'_> {
             Task::New { pack, kind } => self.begin_new(pack, kind),
             Task::Again { stripe, missing } => {
                 let indexes: Vec<u8> = missing.iter().map(|place| place.index).collect();
-                let Some(shards) = dispersal::encode_some(self.site, &stripe, &indexes)? else { return Ok(()) };
+                let Some(mut shards) = dispersal::encode_some(self.site, &stripe, &indexes)? else { return Ok(()) };
                 let patience = Instant::now() + LAST_WAIT;
                 for place in missing {
-                    let shard = shards.iter().find(|shard| shard.index == place.index && shard.id == place.shard);
-                    let Some(shard) = shard else { continue };
-                    let bytes = Bytes::from(shard.bytes.clone());
+                    let is_it = |shard: &Shard| shard.index == place.index && shard.id == place.shard;
+                    let Some(at) = shards.iter().position(is_it) else { continue };
+                    let bytes = Bytes::from(shards.swap_remove(at).bytes);
                     let errand = Errand::Shard { pack: stripe.pack, place, bytes };
                     self.hand_over(place.member, errand, Some(patience))?;
                 }
@@ -249,12 +248,11 @@ impl Round<'_> {
         Ok(true)
     }
 
-    /// Waits until each of these packs is off-site safe, or nothing of it is on its way any more.
-    fn keep_pace(&mut self, packs: &[PackId]) -> Result<(), OperationError> {
+    /// Waits until there is room for one more pack on its way: those that are off-site safe, or of which nothing is on its
+    /// way any more, take none.
+    fn keep_pace(&mut self) -> Result<(), OperationError> {
         let slack = self.group.redundancy.width() - self.group.redundancy.off_site_safe();
-        self.wait(PACE_MAX, |round| {
-            packs.iter().all(|pack| round.pending.get(pack).is_none_or(|pending| *pending <= slack))
-        })
+        self.wait(PACE_MAX, |round| round.pending.values().filter(|pending| **pending > slack).count() < PACKS_AT_ONCE)
     }
 
     fn wait(&mut self, patience: Duration, is_over: impl Fn(&Self) -> bool) -> Result<(), OperationError> {
@@ -295,6 +293,9 @@ impl Round<'_> {
             round.errands = round.errands.saturating_sub(1);
             if let Some(pending) = round.pending.get_mut(pack) {
                 *pending = pending.saturating_sub(1);
+                if *pending == 0 {
+                    round.pending.remove(pack);
+                }
             }
         };
         match outcome {

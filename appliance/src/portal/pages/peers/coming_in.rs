@@ -163,7 +163,7 @@ pub(in crate::portal) async fn ask_no_more(visit: Visit) -> HttpResponse {
 pub(in crate::portal) async fn invite(visit: Visit) -> HttpResponse {
     visit
         .answer(|visit| {
-            let hints = visit.portal.ways.peers.places().to_vec();
+            let hints = visit.portal.ways.peers.places();
             match community::invite(visit.site(), visit.actor()?, hints) {
                 Ok(invitation) => {
                     let line = invitation.expose();
@@ -193,16 +193,18 @@ struct CodePage<'p> {
 /// A code to be read out, shown once.
 pub(in crate::portal) async fn invite_aloud(visit: Visit) -> HttpResponse {
     visit
-        .answer(|visit| match community::invite_aloud(visit.site(), visit.actor()?, visit.portal.ways.peers.places()) {
-            Ok(made) => {
-                let page = CodePage {
-                    frame: Frame::new(visit, &visit.locale().word("peer-invite-aloud")),
-                    code: made.to_string(),
-                    places: visit.portal.ways.peers.places().iter().map(ToString::to_string).collect(),
-                };
-                Ok(Reply::Page(page.render()?))
+        .answer(|visit| {
+            match community::invite_aloud(visit.site(), visit.actor()?, &visit.portal.ways.peers.places()) {
+                Ok(made) => {
+                    let page = CodePage {
+                        frame: Frame::new(visit, &visit.locale().word("peer-invite-aloud")),
+                        code: made.to_string(),
+                        places: visit.portal.ways.peers.places().iter().map(ToString::to_string).collect(),
+                    };
+                    Ok(Reply::Page(page.render()?))
+                }
+                Err(error) => refused(visit, error),
             }
-            Err(error) => refused(visit, error),
         })
         .await
 }
