@@ -17,9 +17,12 @@ TEST_ENVIRONMENT = DATIS_BIN_DIR=$(PROGRAMS)/plain DATIS_PLANTED_BIN_DIR=$(PROGR
 CYCLES ?= 2000
 # Seconds for each decoder.
 FUZZ_SECONDS ?= 30
-# The folder that the demonstration backs up; KEEP=0 ends the box afterwards.
+# The folder that the demonstration backs up; KEEP=0 ends the boxes afterwards.
 DEMO_SOURCE ?= /usr/share
 KEEP ?= 1
+# Data for the benchmark of mutual backup, and where all its boxes lie: in life each has a disk of its own.
+PEERS_MIB ?= 2048
+PEERS_DIR ?= /dev/shm
 
 .PHONY: help components demo test lint format-and-clippy deny programs programs-release soak bench fuzz tools-build tools-test tools-python
 
@@ -29,7 +32,7 @@ help: ## shows this list
 components: tools-build ## writes the list of components with their licences anew, after a change of dependencies
 	DATIS_WRITE_COMPONENTS=1 cargo test --locked -p datis-tests --test tidy components
 
-demo: tools-build ## backs a real folder up to a box, changes it, gets everything back, compares, and leaves its portal to look at (DEMO_SOURCE=, KEEP=0)
+demo: tools-build ## backs a real folder up to a box, gets it back, then loses that box and two of six others, and recovers it from the kit (DEMO_SOURCE=, KEEP=0)
 	@echo "Building datisd and datis (the first time this takes some minutes) ..."
 	@cargo build --quiet --release --locked --workspace --bins
 	@DEMO_SOURCE='$(DEMO_SOURCE)' KEEP='$(KEEP)' DATIS_BIN_DIR=target/release target/release/datis-demo
@@ -66,12 +69,14 @@ soak: tools-test programs-release ## archives of many GiB, a million names; thou
 	$(TEST_ENVIRONMENT) cargo test --release --locked --package datis-appliance --lib -- --ignored --nocapture
 	$(TEST_ENVIRONMENT) DATIS_CYCLES=$(CYCLES) cargo test --release --locked --package datis-tests --test crash -- --nocapture
 
-bench: tools-test ## a catalog of 16 Mi chunks, the pages of a large box, then speed, size and memory beside restic, rustic, borg and bupstash; one to two hours, 25 GB
+bench: tools-test ## a catalog of 16 Mi chunks, the pages of a large box, backups beside restic, rustic, borg and bupstash, mutual backup beside Tahoe-LAFS; two hours, 25 GB
 	cargo run --release --locked --package datis-appliance --features bench --example big_catalog
 	cargo build --release --locked --package datis-appliance --features bench --example busy_box
 	cargo build --release --locked --workspace --bins
 	DATIS_BIN_DIR=target/release target/release/datis-bench-portal target/release/examples/busy_box
 	python3 tests/bench/bench.py
+	tests/bench/tahoe.sh target/tahoe
+	DATIS_BIN_DIR=target/release target/release/datis-bench-peers $(PEERS_MIB) $(PEERS_DIR) target/tahoe/bin/tahoe
 
 fuzz: tools-build ## feeds every decoder with mutated input (FUZZ_SECONDS= for each)
 	$(call install-packages,g++)

@@ -1,0 +1,180 @@
+//! A box and twelve others, all real. Table 4.2 of the design gives twelve others 6+4: ten of them hold a shard of every pack,
+//! two are spares.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use harness::community::{Outside, let_in, neighbour, unite, watch_outside};
+use harness::{Machine, Programs, Random, Summary, TestBox, wait_for, within};
+
+use crate::cost::{Cost, Watch, forget_peak, peak_mib};
+
+const OTHERS: usize = 12;
+/// Of these the shards are lost for the repair.
+const LOSERS: usize = 2;
+const PATIENCE: Duration = Duration::from_secs(3_600);
+/// How often it is looked how far something is.
+const LOOK: Duration = Duration::from_millis(100);
+/// What the source is written in.
+const PIECE: usize = 32 << 20;
+/// A small file beside the large ones: the first one that somebody wants back.
+const FIRST_FILE: &str = "first file";
+
+/// The owner, its machine, and the others.
+pub(crate) struct Ours {
+    folder: PathBuf,
+    owner: TestBox,
+    others: Vec<TestBox>,
+    machine: Machine,
+    source: PathBuf,
+    summary: Summary,
+}
+
+/// What dispersal took.
+pub(crate) struct Spread {
+    pub(crate) scheme: String,
+    pub(crate) cost: Cost,
+    pub(crate) data_bytes: u64,
+    pub(crate) wire_bytes: u64,
+    pub(crate) owner_peak_mib: f64,
+}
+
+/// What it took to make lost shards again.
+pub(crate) struct Repaired {
+    pub(crate) shards: usize,
+    pub(crate) seconds: f64,
+}
+
+/// What recovery took.
+pub(crate) struct Restored {
+    /// Fetching the packs.
+    pub(crate) packs: Cost,
+    pub(crate) bytes: u64,
+    /// From the last pack until the box serves.
+    pub(crate) served_seconds: f64,
+    pub(crate) first_file_seconds: f64,
+}
+
+impl Ours {
+    /// An owner that has so much data and belongs to no community yet, and a community of the others.
+    pub(crate) fn begin(folder: &Path, size: u64) -> Self {
+        let owner = neighbour().data(folder.join("owner")).start();
+        let machine = Machine::new(&Programs::plain(), folder.join("machine"), "machine");
+        let enrolled = machine.run(["enrol", &owner.enrol_code("machine", "server")]);
+        let _told = enrolled.expect_success();
+        let source = folder.join("source");
+        std::fs::create_dir(&source).expect("a folder");
+        std::fs::write(source.join(FIRST_FILE), Random::new(7).bytes(100_000)).expect("a file");
+        let mut large = std::fs::File::create(source.join("large")).expect("a file");
+        let mut left = usize::try_from(size).expect("a size that fits into memory's addresses");
+        for seed in 1.. {
+            large.write_all(&Random::new(seed).bytes(left.min(PIECE))).expect("room");
+            left -= left.min(PIECE);
+            if left == 0 {
+                break;
+            }
+        }
+        let backup = machine.backup_command(&source, [""; 0]).patience(PATIENCE).run().expect_success();
+        let summary = Summary::of(&backup);
+        std::fs::remove_file(source.join("large")).expect("the source is not needed any more");
+        wait_for("the verifier", PATIENCE, || {
+            std::thread::sleep(LOOK);
+            (owner.status()["unverified_packs"] == 0).then_some(())
+        });
+        let others: Vec<TestBox> =
+            (0..OTHERS).map(|number| neighbour().data(folder.join(format!("other {number}"))).start()).collect();
+        let names: Vec<String> = (0..OTHERS).map(|number| format!("other {number}")).collect();
+        unite(&others.iter().collect::<Vec<_>>(), &names.iter().map(String::as_str).collect::<Vec<_>>());
+        Self { folder: folder.to_owned(), owner, others, machine, source, summary }
+    }
+
+    fn pids(&self) -> Vec<u32> {
+        self.others.iter().map(TestBox::pid).chain([self.owner.pid()]).collect()
+    }
+
+    /// From the first look at what is missing until every snapshot is fully protected.
+    pub(crate) fn disperse(&mut self) -> Spread {
+        let_in(&self.others[0], &self.owner, "owner");
+        wait_for("the first group", PATIENCE, || Outside::of(&self.owner).scheme);
+        let watch = Watch::start(&self.pids());
+        forget_peak(self.owner.pid());
+        let outside = watch_outside(&self.owner, PATIENCE, |_| ());
+        let cost = watch.stop();
+        Spread {
+            scheme: outside.scheme.unwrap_or_default(),
+            cost,
+            data_bytes: outside.bytes.1,
+            wire_bytes: self.others.iter().flat_map(TestBox::shards).map(|(_, len)| len).sum(),
+            owner_peak_mib: peak_mib(self.owner.pid()),
+        }
+    }
+
+    /// Some boxes lose what they keep; the owner finds out by asking, and makes it again. Counted from the first shard that
+    /// is made again: how soon it finds out is a matter of the rounds of half an hour, the first of which comes ten minutes
+    /// after a start.
+    pub(crate) fn repair(&mut self) -> Repaired {
+        let mut lost = Vec::new();
+        for loser in self.others.iter().filter(|one| !one.shards().is_empty()).take(LOSERS) {
+            let shards = loser.shards();
+            shards.iter().for_each(|(path, _)| std::fs::remove_file(path).expect("a shard can be lost"));
+            lost.extend(shards);
+        }
+        let count = |ours: &Self| ours.others.iter().map(|one| one.shards().len()).sum::<usize>();
+        let left = count(self);
+        self.owner.stop();
+        self.owner.start_again();
+        let mut began = None;
+        wait_for("lost shards are there again", PATIENCE, || {
+            std::thread::sleep(LOOK);
+            let there = count(self);
+            if there > left {
+                began.get_or_insert_with(Instant::now);
+            }
+            (there >= left + lost.len()).then_some(())
+        });
+        let seconds = began.map_or(0.0, |began| began.elapsed().as_secs_f64());
+        Repaired { shards: lost.len(), seconds }
+    }
+
+    /// The owner's box is gone; a blank one comes back out of the kit.
+    pub(crate) fn lose_and_recover(&mut self) -> Restored {
+        let paper = self.folder.join("kit.txt");
+        std::fs::write(&paper, self.owner.command(["kit"]).run().expect_success().text()).expect("the kit");
+        self.owner.kill();
+        std::fs::remove_dir_all(self.owner.data()).expect("the box is lost");
+        let (data, others) = (self.folder.join("blank"), self.others.iter().map(TestBox::pid).collect::<Vec<_>>());
+        let typed = Instant::now();
+        let mut recovery = Command::new(Programs::plain().datisd())
+            .arg("--data")
+            .arg(&data)
+            .args(["recover", "--near", "--kit"])
+            .arg(&paper)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("datisd can be started");
+        let pids: Vec<u32> = others.into_iter().chain([recovery.id()]).collect();
+        let (mut watch, mut packs) = (Watch::start(&pids), None);
+        for line in BufReader::new(recovery.stderr.take().expect("a pipe")).lines().map_while(Result::ok) {
+            if line.contains("are to come back") {
+                watch = Watch::start(&pids);
+            } else if line.contains(" packs, ") {
+                packs = Some(watch.stop());
+            }
+        }
+        let (packs, fetched) = (packs.expect("packs came back"), Instant::now());
+        assert!(recovery.wait().expect("it ends").success(), "the box was not recovered");
+        self.owner = neighbour().data(&data).start();
+        let served_seconds = fetched.elapsed().as_secs_f64();
+        let _retired = self.owner.command(["retire", "--machine", "machine"]).run().expect_success();
+        let uri = self.owner.enrol_code("machine", "server");
+        let _enrolled = self.machine.run(["enrol", "--again", &uri]).expect_success();
+        let target = self.folder.join("back");
+        self.machine.restore(within(&self.summary.snapshot, &self.source.join(FIRST_FILE)), &target);
+        let first_file_seconds = typed.elapsed().as_secs_f64();
+        let bytes = self.owner.packs().iter().map(|pack| pack.metadata().expect("a pack").len()).sum();
+        Restored { packs, bytes, served_seconds, first_file_seconds }
+    }
+}
