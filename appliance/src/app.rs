@@ -2,6 +2,7 @@
 //!
 //! Nothing else builds these things, and nothing below knows that this module exists.
 
+mod back;
 mod lock;
 mod run;
 

@@ -343,6 +343,25 @@ pub(crate) fn make_own_keys(dir: &DataDir) -> Result<(), VaultError> {
     Ok(())
 }
 
+/// Gives the keys that a box has for itself alone to the one that takes its place, so that machines, other boxes and browsers
+/// find the same one.
+///
+/// # Errors
+/// [`VaultError`].
+pub(crate) fn hand_on_own_keys(from: &DataDir, to: &DataDir) -> Result<(), VaultError> {
+    let own = [KeyFile::Tls, KeyFile::MachineCa].map(|which| (which.path(from), which.path(to)));
+    let portal = [PortalKey::Authority, PortalKey::Server].map(|which| (which.path(from), which.path(to)));
+    // What browsers trust is the authority's certificate as it is.
+    let shown = [from, to].map(|dir| dir.keys_dir().join("portal-ca.der"));
+    for (from, to) in own.into_iter().chain(portal).chain([shown.into()]) {
+        let key = files::read_if_there(&from, KEY_FILE_MAX)?.map(Zeroizing::new);
+        if let Some(key) = key.filter(|_| !to.exists()) {
+            files::put_new(&to, &key)?;
+        }
+    }
+    Ok(())
+}
+
 /// The box's own key, which is there: its certificate was made from it.
 ///
 /// # Errors

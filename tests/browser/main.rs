@@ -4,6 +4,7 @@
 //! checks the portal's certificates itself.
 
 mod api;
+mod bringing_back;
 mod checks_themselves;
 mod first_run;
 mod hostile;

@@ -78,6 +78,7 @@ const PATTERNS: &[(&str, Who)] = &[
     ("/login/code", Who::BeforeCode),
     ("/welcome/second-factor", Who::BeforeFactor),
     ("/welcome/{link}", Who::Stranger),
+    ("/welcome/{link}/back", Who::Stranger),
     ("/confirm", Who::Admin),
     ("/", Who::Admin),
     ("/machines", Who::Admin),
@@ -320,6 +321,8 @@ fn pages_of(the_box: &TestBox, admin: &mut Visitor) -> Vec<Page> {
         };
         let paths = match *pattern {
             "/welcome/{link}" => vec![scene::admin_link(the_box), for_guest.clone()],
+            // Only on a blank box; see bringing_back.rs.
+            "/welcome/{link}/back" => Vec::new(),
             // Only in the minute in which an address is tried; see tests/commissioning/moving.rs.
             "/system/network/keep/{link}" => Vec::new(),
             "/machines/{id}" => ids.values().map(|id| format!("/machines/{id}")).collect(),
@@ -348,6 +351,7 @@ fn pages_of(the_box: &TestBox, admin: &mut Visitor) -> Vec<Page> {
         page("/people", &technician, 403),
         page("/nothing/here", admin, 404),
         page("/welcome/0123456789", &stranger, 422),
+        page(&format!("{}/back", scene::admin_link(the_box)), &stranger, 404),
         page("/system/network/keep/0123456789", &stranger, 422),
     ]);
     pages

@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::back::{self, Back};
 use super::{AppError, Lock, Opened, advertised_host, portal_url};
 use crate::bundle;
 use crate::channels::{Channels, RelayLimits};
@@ -28,6 +29,8 @@ use crate::peers::{AllowPrivate, Dialler, Identity, Peers};
 use crate::portal::{Portal, PortalError, Ways, WorkerLook};
 use crate::workers::{self, Orders, WorkState, WorkerState, Workers};
 
+/// Why the box stops when another one takes its place.
+const START_AGAIN: &str = "the box that was brought back takes its place";
 /// Running requests and workers end within this time when the box stops; what is left then is cut off.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 /// A failure of durability is noticed within this time.
@@ -48,6 +51,7 @@ pub(crate) struct RunOptions {
 /// [`AppError::Durability`] when the process must be started again; else why it did not start.
 pub(crate) fn run(dir: &DataDir, options: &RunOptions) -> Result<(), AppError> {
     let lock = Lock::take(dir)?;
+    back::change_places(dir)?;
     raise_descriptor_limit();
     let mut opened = super::open(dir, lock, &mut |made| tracing::info!("First start: {made}"))?;
     if bundle::looked(dir, &opened.config.bundle, &opened.site) {
@@ -62,13 +66,24 @@ pub(crate) fn run(dir: &DataDir, options: &RunOptions) -> Result<(), AppError> {
 
     let machines = listen("machine port", machine_port.listen, machine_port.port)?;
     let portal = listen_for_people(&opened.config)?;
+    let ports = (machines.address.port(), portal.address.port());
     let ended = actix_web::rt::System::new().block_on(serve(dir, &opened, machines, portal));
     // Threads that did not end in time may still write: the lock has to go with the process, not before it.
     std::mem::forget(opened);
-    ended
+    match ended? {
+        Ended::Stopped => Ok(()),
+        Ended::ToStartAgain => Err(back::start_again(ports)),
+    }
 }
 
-async fn serve(dir: &DataDir, opened: &Opened, machines: Listening, portal: Listening) -> Result<(), AppError> {
+/// How the box has ended.
+enum Ended {
+    Stopped,
+    /// Another box has been made that takes its place.
+    ToStartAgain,
+}
+
+async fn serve(dir: &DataDir, opened: &Opened, machines: Listening, portal: Listening) -> Result<Ended, AppError> {
     let system = |step| move |source| AppError::System { step, source };
     let (site, meters) = (Arc::clone(&opened.site), Meters::new());
     let host = Host::new(Arc::clone(&site), dir, &opened.config.network);
@@ -104,12 +119,14 @@ async fn serve(dir: &DataDir, opened: &Opened, machines: Listening, portal: List
         intake.serve(machines.listener, for_peers).map_err(|e| AppError::Serve(control::with_causes(&e)))?;
     let states = workers.clone();
     let serving = |e: PortalError| AppError::Serve(control::with_causes(&e));
+    let back = Back::new(dir, private(&opened.config), &site);
     let ways = Ways {
         door: door.clone(),
         machine_host: advertised_host(&opened.config, machines.address.ip()),
         url: portal_url.clone(),
         host: Arc::clone(&host),
         peers: Arc::clone(&peers),
+        back: Box::new(Arc::clone(&back)),
     };
     let look: WorkerLook = Box::new(move || states.views());
     let pages = Portal::new(Arc::clone(&site), dir, &opened.config, &meters, look, ways).map_err(serving)?;
@@ -151,6 +168,7 @@ async fn serve(dir: &DataDir, opened: &Opened, machines: Listening, portal: List
     let outcome = tokio::select! {
         _ = terminate.recv() => Ok("SIGTERM"),
         _ = interrupt.recv() => Ok("SIGINT"),
+        () = back.is_to_start_again() => Ok(START_AGAIN),
         reason = poisoned(&site) => Err(AppError::Durability(reason)),
         _ = ended => Err(AppError::Serve("a listener ended by itself; its log says why".to_owned())),
     };
@@ -178,7 +196,8 @@ async fn serve(dir: &DataDir, opened: &Opened, machines: Listening, portal: List
     let _ = std::fs::remove_file(dir.run_file());
     match site.poisoned() {
         Some(reason) => Err(AppError::Durability(reason)),
-        None => Ok(()),
+        None if signal == START_AGAIN => Ok(Ended::ToStartAgain),
+        None => Ok(Ended::Stopped),
     }
 }
 
@@ -191,7 +210,6 @@ fn start_coordinator(opened: &Opened) -> Result<Option<Coordinator>, AppError> {
 
 /// The other boxes, who find this one where machines do.
 fn reach_peers(opened: &Opened, site: &Arc<Site>, machines: SocketAddr) -> Peers {
-    let private = if opened.config.community.allow_private { AllowPrivate::Yes } else { AllowPrivate::No };
     let host = advertised_host(&opened.config, machines.ip());
     let port = opened.config.machine_port.outside_port.unwrap_or(machines.port());
     let place = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
@@ -199,7 +217,7 @@ fn reach_peers(opened: &Opened, site: &Arc<Site>, machines: SocketAddr) -> Peers
     let CommunityConfig { relay_bits_per_second: bits_per_second, relay_bytes_per_day: bytes_per_day, .. } =
         opened.config.community;
     let channels = Channels::new(machines, RelayLimits { bits_per_second, bytes_per_day });
-    let dialler = Dialler::new(Identity::new(opened.certs.server()), private);
+    let dialler = Dialler::new(Identity::new(opened.certs.server()), private(&opened.config));
     Peers::new(Arc::clone(site), dialler, (places, port), channels)
 }
 
@@ -210,6 +228,10 @@ fn ask_members(peers: &Arc<Peers>) -> AskMembers {
         let (_, told) = peers.ask_to_dial(port);
         told.into_iter().map(|told| MemberDial { name: told.name.to_string(), found: told.found }).collect()
     })
+}
+
+fn private(config: &Config) -> AllowPrivate {
+    if config.community.allow_private { AllowPrivate::Yes } else { AllowPrivate::No }
 }
 
 /// In the network, by name. A box that cannot is found by its address all the same.

@@ -59,18 +59,18 @@ impl PortalCerts {
     pub fn open_or_make(dir: &DataDir, vault: VaultId, step: &mut dyn FnMut(&str)) -> Result<Self, CertError> {
         let server_key = portal_key(dir, PortalKey::Server, step)?;
         let authority_key = key_pair(&portal_key(dir, PortalKey::Authority, step)?)?;
-        let params = authority_params(vault);
         let path = dir.keys_dir().join("portal-ca.der");
         let there = files::read_if_there(&path, FILE_MAX).map_err(VaultError::from)?;
         let authority_certificate = match there.filter(|der| is_for(der, &authority_key)) {
             Some(der) => CertificateDer::from(der),
             None => {
-                let made = params.self_signed(&authority_key).map_err(failed)?;
+                let made = authority_params(vault).self_signed(&authority_key).map_err(failed)?;
                 files::replace(&path, made.der()).map_err(VaultError::from)?;
                 made.der().clone()
             }
         };
-        let authority = Issuer::new(params, authority_key);
+        // Its name is the one that it was made with: a box that came back has the authority of the blank one.
+        let authority = Issuer::from_ca_cert_der(&authority_certificate, authority_key).map_err(failed)?;
         Ok(Self { server_key, authority, authority_certificate, file: dir.keys_dir().join("portal.der") })
     }
 
@@ -132,6 +132,7 @@ impl PortalCerts {
         let seconds = |at: UnixMillis| at.0.div_euclid(1_000);
         let valid = certificate.validity();
         names_of(&certificate) == *names
+            && certificate.issuer() == authority.subject()
             && certificate.verify_signature(Some(authority.public_key())).is_ok()
             && valid.not_before.timestamp() <= seconds(now)
             && valid.not_after.timestamp() >= seconds(now.plus(RENEWED))
@@ -207,6 +208,25 @@ mod tests {
             hosts: hosts.iter().map(|host| HostName::try_from((*host).to_owned()).expect("host")).collect(),
             addresses: addresses.iter().map(|address| address.parse().expect("address")).collect(),
         }
+    }
+
+    #[test]
+    fn a_vault_that_comes_later_goes_on_with_the_authority_that_browsers_know() {
+        let folder = tempfile::tempdir().expect("folder");
+        let dir = DataDir::new(folder.path());
+        std::fs::create_dir(dir.keys_dir()).expect("keys");
+        let open =
+            |vault| PortalCerts::open_or_make(&dir, VaultId::from_bytes([vault; 16]), &mut |_| ()).expect("certs");
+        let (blank, here, now) = (open(7), names(&["localhost"], &[]), UnixMillis(1_800_000_000_000));
+        let first = blank.certificate(&here, now).expect("certificate");
+        let back = open(8);
+        assert_eq!(back.fingerprint(), blank.fingerprint());
+        assert_eq!(back.certificate(&here, now).expect("certificate"), first);
+        std::fs::remove_file(dir.keys_dir().join("portal.der")).expect("lose");
+        let made = back.certificate(&here, now).expect("certificate");
+        let (_, made) = X509Certificate::from_der(&made).expect("certificate");
+        let (_, authority) = X509Certificate::from_der(back.authority()).expect("authority");
+        assert_eq!(made.issuer(), authority.subject(), "browsers find the way to it by its name");
     }
 
     #[test]

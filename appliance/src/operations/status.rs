@@ -13,7 +13,7 @@ use super::site::Site;
 use crate::catalog::machines::{Machine, MachineState};
 use crate::catalog::packs::{PackState, PackTotals};
 use crate::catalog::snapshots::SourceTotals;
-use crate::catalog::{CatalogError, MachineRow, machines, packs, pauses, snapshots};
+use crate::catalog::{CatalogError, MachineRow, bundle, machines, packs, pauses, snapshots};
 
 /// The box at a glance. Times are milliseconds since 1970.
 #[derive(Debug, Clone, Serialize)]
@@ -134,6 +134,17 @@ pub fn status(site: &Site) -> Result<Status, OperationError> {
             })
         })
         .map_err(OperationError::from)
+}
+
+/// Whether nothing was ever done with the box: nobody owns it, nothing is on it, and nobody counts on it.
+///
+/// # Errors
+/// [`OperationError`].
+pub fn is_blank(site: &Site) -> Result<bool, OperationError> {
+    let is_used = site.catalog.reader().read(|tx| {
+        Ok::<_, CatalogError>(bundle::is_owned(tx)? || !machines::all(tx)?.is_empty() || !packs::all(tx)?.is_empty())
+    })?;
+    Ok(!is_used && site.community().is_none())
 }
 
 /// What the place of the packs holds and has free; `None` where that cannot be asked for.

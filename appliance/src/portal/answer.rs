@@ -2,7 +2,7 @@
 
 use actix_web::cookie::{Cookie, SameSite};
 use actix_web::http::StatusCode;
-use actix_web::http::header::{HeaderValue, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::http::header::{HeaderValue, LOCATION, REFRESH, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use datis_engine::store::StoreError;
@@ -20,10 +20,15 @@ use crate::sheets::SheetError;
 /// The cookie of a session. Its name makes browsers take it from this host alone, over TLS (RFC 6265bis, 4.1.3.2).
 pub(super) const COOKIE: &str = "__Host-datis";
 
+/// After how many seconds a page is asked for again that shows what is under way.
+const ASKED_AGAIN_SECONDS: u16 = 3;
+
 /// What a handler answers.
 pub(super) enum Reply {
     /// A page.
     Page(String),
+    /// A page that browsers ask for again after some seconds: something is under way.
+    UnderWay(String),
     /// A page that says what is wrong with what was sent.
     Refused(String),
     /// On to another page.
@@ -48,6 +53,11 @@ impl Reply {
         Ok(match self {
             Self::Download(download) => download.response().await?,
             Self::Page(html) => page(StatusCode::OK, html),
+            Self::UnderWay(html) => {
+                let mut response = page(StatusCode::OK, html);
+                response.headers_mut().insert(REFRESH, HeaderValue::from(ASKED_AGAIN_SECONDS));
+                response
+            }
             Self::Refused(html) => page(StatusCode::UNPROCESSABLE_ENTITY, html),
             Self::Go(path) => go(&path),
             Self::SignedIn(secret, path) => with_cookie(go(&path), secret.expose()),

@@ -74,6 +74,66 @@ pub(crate) struct Ways {
     pub(crate) host: Arc<Host>,
     /// The other boxes.
     pub(crate) peers: Arc<Peers>,
+    /// How a lost box is brought back in its place.
+    pub(crate) back: Box<dyn BringBack>,
+}
+
+/// Brings a lost box back in the place of this one, as long as this one is blank.
+pub(crate) trait BringBack: Send + Sync {
+    /// How far it is.
+    ///
+    /// # Errors
+    /// [`OperationError`].
+    fn standing(&self) -> Result<BackStanding, OperationError>;
+
+    /// Begins with the text of a kit; does nothing while it is under way.
+    fn begin(&self, kit: String);
+
+    /// Starts this box again as the one that came back, if that is ready.
+    fn start_again(&self);
+}
+
+/// How far a lost box is on its way back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum BackStanding {
+    /// This box has an owner, machines or backups of its own.
+    NotBlank,
+    /// It could be.
+    NotBegun,
+    /// It is on its way.
+    UnderWay(BackStage),
+    /// It did not come.
+    Failed(BackProblem),
+    /// It is here. `link`: the path where its first admin comes in.
+    Ready { link: String },
+}
+
+/// What is done at present.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum BackStage {
+    /// The other boxes are asked what they keep.
+    Find,
+    /// The catalog is made.
+    Catalog,
+    /// The other boxes are told that this is the box now.
+    Place,
+}
+
+/// Why it did not come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum BackProblem {
+    /// The kit is mistyped; which line.
+    Kit(String),
+    /// The kit names no community.
+    NoCommunity,
+    /// None of its boxes answers.
+    Nobody,
+    /// They keep nothing of it.
+    NothingKept,
+    /// Too few of those that keep it answer.
+    TooFew,
+    /// Something else, as the log has it.
+    Other(String),
 }
 
 /// What all pages share.

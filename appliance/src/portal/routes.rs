@@ -9,8 +9,8 @@ use super::access::Access;
 use super::dav;
 use super::openapi;
 use super::pages::{
-    account, alerts, assets, audit, dashboard, directory, entry, events, figures, machines, peers, people, proofs,
-    reports, restore, retention, setup, site, system, welcome,
+    account, alerts, assets, audit, back, dashboard, directory, entry, events, figures, machines, peers, people,
+    proofs, reports, restore, retention, setup, site, system, welcome,
 };
 use crate::operations::accounts::Right;
 
@@ -97,6 +97,9 @@ routes! {
     post "/welcome/second-factor" Access::HalfSignedIn => welcome::set_second_factor,
     get "/welcome/{link}" Access::Public => welcome::form,
     post "/welcome/{link}" Access::Public => welcome::accept,
+    get "/welcome/{link}/back" Access::Public => back::show,
+    post "/welcome/{link}/back" Access::Public => back::begin,
+    post "/welcome/{link}/back/start" Access::Public => back::start_again,
     get "/confirm" Access::SignedIn => entry::confirm_form,
     post "/confirm" Access::SignedIn => entry::confirm,
     get "/" Access::SignedIn => dashboard::show,

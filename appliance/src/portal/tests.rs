@@ -67,9 +67,30 @@ fn fixture() -> Fixture {
     let (machine_host, url) = ("192.0.2.1".to_owned(), "https://192.0.2.1".to_owned());
     let host = Host::new(Arc::clone(&site), &dir, &Config::default().network);
     let peers = Arc::new(Peers::of_nobody(&site));
-    let ways = Ways { door: Door::of_nobody(), machine_host, url, host, peers };
+    let back = Box::new(StillBlank(Arc::default()));
+    let ways = Ways { door: Door::of_nobody(), machine_host, url, host, peers, back };
     let portal = Portal::new(site, &dir, &Config::default(), &Meters::new(), workers, ways).expect("portal");
     Fixture { portal, _folder: folder }
+}
+
+/// A way back that only notes what it is told.
+struct StillBlank(Arc<std::sync::Mutex<Vec<String>>>);
+
+impl BringBack for StillBlank {
+    fn standing(&self) -> Result<BackStanding, OperationError> {
+        let told = self.0.lock().expect("told");
+        Ok(match told.as_slice() {
+            [] => BackStanding::NotBegun,
+            [_] => BackStanding::UnderWay(BackStage::Catalog),
+            [_, _, ..] => BackStanding::Failed(BackProblem::Kit("the kit\'s <line>".to_owned())),
+        })
+    }
+
+    fn begin(&self, kit: String) {
+        self.0.lock().expect("told").push(kit);
+    }
+
+    fn start_again(&self) {}
 }
 
 fn origin() -> Origin {

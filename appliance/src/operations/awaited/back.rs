@@ -36,13 +36,14 @@ pub(crate) struct Brought {
 /// [`OperationError`]. Packs that cannot be had are none.
 pub(crate) fn bring_back(site: &Site, working: &dyn Fn(Option<String>)) -> Result<Brought, OperationError> {
     let awaited = site.awaited.as_ref();
-    let Some(fetch) = awaited.fetch.get() else {
-        return Ok(Brought { is_over: awaited.is_empty(), ..Brought::default() });
-    };
-    if !awaited.is_empty() {
-        say(awaited, working);
-        order_once(site)?;
+    if awaited.is_empty() {
+        // A stop may have come between the last pack and this.
+        forget(awaited)?;
+        return Ok(Brought { is_over: true, ..Brought::default() });
     }
+    let Some(fetch) = awaited.fetch.get() else { return Ok(Brought::default()) };
+    say(awaited, working);
+    order_once(site)?;
     let turns = Turns { awaited, until: Instant::now() + STEP_MAX, taken: Mutex::default() };
     let (told, outcomes) = channel();
     let (mut brought, mut unanswered) = (Brought::default(), Vec::new());
@@ -77,12 +78,15 @@ pub(crate) fn bring_back(site: &Site, working: &dyn Fn(Option<String>)) -> Resul
     ended.map_err(|error| site.noted(error))?;
     brought.is_over = awaited.is_empty();
     if brought.is_over {
-        awaited.forget().map_err(|e| OperationError::Words(e.to_string()))?;
-        if awaited.all.0 > 0 && brought.packs + brought.lost > 0 {
-            tracing::info!(packs = awaited.all.0, "The box is back: all that it knows is on its disk");
-        }
+        forget(awaited)?;
+        tracing::info!(packs = awaited.all.0, "The box is back: all that it knows is on its disk");
     }
     Ok(brought)
+}
+
+fn forget(awaited: &Awaited) -> Result<(), OperationError> {
+    let step = "clear away the list of packs that have come back";
+    awaited.forget().map_err(|source| OperationError::Io { step, source })
 }
 
 fn say(awaited: &Awaited, working: &dyn Fn(Option<String>)) {

@@ -80,9 +80,6 @@ pub enum AwaitedError {
     /// A file.
     #[error(transparent)]
     File(#[from] FileError),
-    /// The folder.
-    #[error("the list of packs that are to come back cannot be read")]
-    Folder(#[source] std::io::Error),
     /// A part of the map.
     #[error("the list of packs that are to come back is damaged; recover into an empty folder")]
     Map(#[from] OutsideError),
@@ -106,6 +103,9 @@ pub struct ComingBack {
     pub unanswered: Vec<String>,
 }
 
+/// A piece of a pack: of which one, the number of the piece, its bytes.
+type FetchedPiece = (PackId, usize, Arc<Vec<u8>>);
+
 /// The packs that are with other boxes only.
 pub(crate) struct Awaited {
     folder: PathBuf,
@@ -115,7 +115,7 @@ pub(crate) struct Awaited {
     /// Set once the box can reach the others.
     fetch: OnceLock<Arc<dyn Fetch>>,
     /// The ones used last at the end.
-    pieces: Mutex<Vec<(PackId, usize, Arc<Vec<u8>>)>>,
+    pieces: Mutex<Vec<FetchedPiece>>,
     /// Packs that somebody has read of: the rest of them is wanted first.
     asked_for: Mutex<Vec<PackId>>,
     /// In which order they come back; found out once.
@@ -250,10 +250,10 @@ impl Awaited {
         lock(&self.pieces).retain(|(of, ..)| of != pack);
     }
 
-    /// Nothing is awaited any more: the list goes, the parts of the map in the order in which a crash leaves it readable.
-    fn forget(&self) -> Result<(), AwaitedError> {
+    /// Nothing is awaited any more: the list goes. What a crash leaves of it names packs that are on the disk.
+    fn forget(&self) -> std::io::Result<()> {
         match std::fs::remove_dir_all(&self.folder) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(AwaitedError::Folder(e)),
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e),
             _ => Ok(()),
         }
     }

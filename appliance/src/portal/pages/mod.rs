@@ -4,6 +4,7 @@ pub(super) mod account;
 pub(super) mod alerts;
 pub(super) mod assets;
 pub(super) mod audit;
+pub(super) mod back;
 mod chart;
 pub(super) mod dashboard;
 pub(super) mod directory;

@@ -5,6 +5,7 @@ use askama::Template;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use super::super::BackStanding;
 use super::super::answer::{self, PageError, Reply};
 use super::super::frame::Frame;
 use super::super::qr;
@@ -20,6 +21,8 @@ struct WelcomePage<'p> {
     account: Option<String>,
     name: String,
     problem: Option<String>,
+    /// Whether a lost box may be brought back in place of this one.
+    is_blank: bool,
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -36,7 +39,8 @@ pub(in crate::portal) async fn form(visit: Visit, link: web::Path<String>) -> Ht
 fn welcome_page(visit: &Visit, link: String, name: String, problem: Option<String>) -> Result<String, PageError> {
     let account = accounts::invited(visit.site(), &link)?.map(|name| name.to_string());
     let frame = Frame::new(visit, &visit.locale().word("welcome-title"));
-    Ok(WelcomePage { frame, link, account, name, problem }.render()?)
+    let is_blank = account.is_none() && visit.portal.ways.back.standing()? != BackStanding::NotBlank;
+    Ok(WelcomePage { frame, link, account, name, problem, is_blank }.render()?)
 }
 
 pub(in crate::portal) async fn accept(

@@ -180,3 +180,30 @@ async fn the_setup_says_whose_bundle_it_is_or_why_there_is_none() {
     let sheet = get(&fixture, "/site/certificate.pdf", &cookie, &[]).await;
     assert!(sheet.status == StatusCode::OK && sheet.body.starts_with("%PDF-"));
 }
+
+#[actix_web::test]
+async fn a_lost_box_comes_back_for_whoever_has_the_first_link_of_a_box_that_nobody_owns() {
+    let fixture = fixture();
+    let link = accounts::admin_link(fixture.site(), &Actor::console()).expect("link").expose().to_owned();
+    let first = get(&fixture, &format!("/welcome/{link}"), "", &[]).await.body;
+    let path = format!("/welcome/{link}/back");
+    assert!(first.contains(&format!("href=\"{path}\"")), "{first}");
+    let offered = get(&fixture, &path, "", &[]).await;
+    assert!(offered.body.contains("name=\"kit\""), "{}", offered.body);
+    let begin = || ask(&fixture, Asked { method: "POST", path: &path, form: "kit=DATIS", ..Asked::default() });
+    assert_eq!(begin().await.location, path);
+    for (language, done, under_way) in
+        [("en", "done", "under way"), ("fr", "terminé", "en cours"), ("ru", "готово", "выполняется")]
+    {
+        let page = get(&fixture, &path, "", &[("accept-language", language)]).await.body;
+        assert!(page.contains(done) && page.contains(under_way), "{page}");
+    }
+    assert_eq!(begin().await.location, path);
+    let failed = get(&fixture, &path, "", &[]).await.body;
+    assert!(failed.contains("mistyped") && failed.contains("the kit&#39;s &#60;line&#62;"), "{failed}");
+    for nobody in ["/welcome/nosuchlink/back", "/welcome/nosuchlink/back/start"] {
+        let method = if nobody.ends_with("start") { "POST" } else { "GET" };
+        let told = ask(&fixture, Asked { method, path: nobody, ..Asked::default() }).await;
+        assert_eq!(told.status, StatusCode::UNPROCESSABLE_ENTITY, "{nobody}");
+    }
+}
