@@ -219,6 +219,14 @@ enum Verb {
         #[command(flatten)]
         form: Form,
     },
+    /// Try a recovery, with the kit and nothing else: from the other boxes to three files, in a folder that is thrown away.
+    Drill {
+        /// The text of the kit, where its key was taken off the box.
+        #[arg(long, value_name = "FILE")]
+        kit: Option<PathBuf>,
+        #[command(flatten)]
+        form: Form,
+    },
     /// Say which other boxes this one belongs together with.
     Community {
         #[command(subcommand)]
@@ -422,6 +430,10 @@ pub fn main() -> ExitCode {
         Verb::Auth { what } => what.command(),
         Verb::Bundle { what } => return bundle::run(what, &dir),
         Verb::Community { what } => return community::run(what, &dir),
+        Verb::Drill { kit, form } => match community::drill(kit.as_deref()) {
+            Ok(command) => (command, form),
+            Err(refused) => return fail(&refused),
+        },
         Verb::Recover { kit, peer, near, without_lost, form } => {
             return community::recover(&dir, &kit, &peer, (near, without_lost), form);
         }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use datis_engine::format::kit::RecoveryKit;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -23,11 +24,13 @@ use crate::host::Host;
 use crate::intake::{ForPeers, Intake, Patience};
 use crate::meters::{Meters, WorkerMood, WorkerView};
 use crate::operations::Site;
+use crate::operations::community::kit_community;
 use crate::partner::{AskMembers, Door, MemberDial};
 use crate::peering::Peering;
 use crate::peers::{AllowPrivate, Dialler, Identity, Peers};
 use crate::portal::{Portal, PortalError, Ways, WorkerLook};
-use crate::workers::{self, Orders, WorkState, WorkerState, Workers};
+use crate::recovery;
+use crate::workers::{self, Drill, Orders, WorkState, WorkerState, Workers};
 
 /// Why the box stops when another one takes its place.
 const START_AGAIN: &str = "the box that was brought back takes its place";
@@ -103,6 +106,7 @@ async fn serve(dir: &DataDir, opened: &Opened, machines: Listening, portal: List
         door: door.clone(),
         portal_url: portal_url.clone(),
         peers: Arc::clone(&peers),
+        drill: drill_by_itself(dir, &site),
         certificate_ends: {
             let shown = Arc::clone(&shown);
             Arc::new(move || shown.get()?.upgrade()?.certificate_ends())
@@ -227,6 +231,20 @@ fn ask_members(peers: &Arc<Peers>) -> AskMembers {
     Arc::new(move |port| {
         let (_, told) = peers.ask_to_dial(port);
         told.into_iter().map(|told| MemberDial { name: told.name.to_string(), found: told.found }).collect()
+    })
+}
+
+/// With the kit's key that is on the box. Where it was taken off, only whoever has the paper can try it.
+fn drill_by_itself(dir: &DataDir, site: &Arc<Site>) -> Drill {
+    let (dir, site) = (dir.clone(), Arc::clone(site));
+    Arc::new(move || {
+        let Ok(kit) = site.vault.recovery_kit(&dir) else { return Ok(()) };
+        let community = kit_community(&site).map_err(|e| control::with_causes(&e))?;
+        let text = RecoveryKit { community, ..kit }.to_text();
+        let drilled = recovery::drill(&site, &dir, &text, &mut |_| ()).map_err(|e| control::with_causes(&e))?;
+        let (files, milliseconds) = (drilled.files.0, drilled.took_ms);
+        tracing::info!(files, milliseconds, "A recovery was tried, and would work");
+        Ok(())
     })
 }
 

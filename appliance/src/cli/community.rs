@@ -244,6 +244,12 @@ pub(super) fn recover(
     end(recovered, form)
 }
 
+/// `datisd drill`.
+pub(super) fn drill(kit: Option<&Path>) -> Result<Command, Failed> {
+    let kit = kit.map(kit_text).transpose()?;
+    Ok(Command::Drill { kit: kit.map(|text| text.as_str().to_owned()) })
+}
+
 fn kit_text(file: &Path) -> Result<Zeroizing<String>, Failed> {
     let failed = |sentence: String| Failed { sentence, kind: FailedKind::Failed };
     let text = files::read_if_there(file, KIT_MAX).map_err(|e| failed(crate::control::with_causes(&e)))?;

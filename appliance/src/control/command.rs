@@ -44,6 +44,8 @@ pub(crate) enum Command {
     },
     /// The recovery kit.
     Kit,
+    /// Tries a recovery. `kit`: its text, where its key is not on the box.
+    Drill { kit: Option<String> },
     /// Shows a machine's policy, or those of all; changes what is given. `new`: what machines of this profile begin with.
     Policy {
         #[serde(with = "text::optional")]

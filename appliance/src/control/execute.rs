@@ -7,6 +7,7 @@ use data_encoding::BASE64;
 use datis_engine::enrolment::EnrolmentUri;
 use datis_engine::format::kit::RecoveryKit;
 use datis_engine::ids::{MachineName, Profile};
+use zeroize::Zeroizing;
 
 use super::address::Address;
 use super::command::{Answer, AuthCommand, Command, Failed, FailedKind, Outcome};
@@ -20,6 +21,7 @@ use crate::operations::accounts::{self, AccountError, Action, Actor, Right, Secr
 use crate::operations::{self, OperationError, PolicyChange, Progress, PruneOptions, Site};
 use crate::partner::Door;
 use crate::peers::Peers;
+use crate::recovery::{DrillError, drill};
 use crate::sheets::{self, Whereabouts};
 use crate::vault::VaultError;
 
@@ -82,6 +84,16 @@ impl From<OperationError> for Failed {
     }
 }
 
+impl From<DrillError> for Failed {
+    fn from(error: DrillError) -> Self {
+        let kind = match error {
+            DrillError::OtherKit => FailedKind::Failed,
+            _ => FailedKind::Brake,
+        };
+        Self { sentence: show::with_causes(&error), kind }
+    }
+}
+
 impl From<AccountError> for Failed {
     fn from(error: AccountError) -> Self {
         match error {
@@ -136,10 +148,16 @@ impl Desk {
                 Ok(Answer { text: String::new(), json, outcome: Outcome::Done })
             }
             Command::Kit => {
-                let community = operations::community::kit_community(site)?;
-                let kit = RecoveryKit { community, ..site.vault.recovery_kit(&self.dir)? };
+                let kit = self.kit()?;
                 accounts::log_use(site, &Actor::console(), Right::SeeKit, Action::KitShown, "", "")?;
                 Ok(show::kit(&kit))
+            }
+            Command::Drill { kit } => {
+                let text = match kit {
+                    Some(text) => Zeroizing::new(text.clone()),
+                    None => self.kit()?.to_text(),
+                };
+                Ok(show::drilled(&drill(&self.site, &self.dir, &text, &mut |line| progress(&line))?))
             }
             Command::Policy { new: Some(profile), every, local, external, .. } => {
                 let change = PolicyChange { every: *every, local: local.clone(), external: external.clone() };
@@ -181,6 +199,12 @@ impl Desk {
                 })
             }
         }
+    }
+
+    /// The recovery kit, as long as it is on the box.
+    fn kit(&self) -> Result<RecoveryKit, Failed> {
+        let community = operations::community::kit_community(&self.site)?;
+        Ok(RecoveryKit { community, ..self.site.vault.recovery_kit(&self.dir)? })
     }
 
     fn auth(&self, what: &AuthCommand) -> Result<Answer, Failed> {

@@ -17,7 +17,7 @@ use crate::operations::{
     Machine, MachineOrigin, MachinePolicy, MachineState, MachineStatus, Progress, PruneReport, RebuildReport, Status,
     VerifyReport,
 };
-use crate::recovery::Recovered;
+use crate::recovery::{Drilled, Recovered};
 use crate::vault;
 
 /// Packs that are named one by one.
@@ -452,6 +452,32 @@ fn outcome_json(outcome: &commissioning::Outcome, locale: &Locale) -> Value {
         json.extend(more);
     }
     json
+}
+
+/// A recovery that was tried.
+pub(super) fn drilled(what: &Drilled) -> Answer {
+    let text = format!(
+        "The drill went well: out of the kit alone, {} of {} boxes answered, {} were found and \
+         {} snapshots, {} of them still on this box, and {} ({}) were restored to nowhere, in {} s.\n",
+        what.members.0,
+        what.members.1,
+        packs(what.packs as u64),
+        what.snapshots.1,
+        what.snapshots.0,
+        figures::count(what.files.0, "file", "files"),
+        figures::bytes(what.files.1),
+        what.took_ms.div_ceil(1_000),
+    );
+    let json = json!({
+        "answering": what.members.0,
+        "members": what.members.1,
+        "packs": what.packs,
+        "snapshots": what.snapshots.0,
+        "files": what.files.0,
+        "bytes": what.files.1,
+        "took_ms": what.took_ms,
+    });
+    Answer { text, json, outcome: Outcome::Done }
 }
 
 /// A box that came back.

@@ -45,6 +45,25 @@ pub fn last_done(site: &Site, action: Action) -> Result<Option<Deed>, OperationE
     Ok(last.map(|entry| Deed { at: entry.at, by: entry.actor, subject: entry.subject }))
 }
 
+/// A recovery is tried this often (mutual-backup 4.9); one that has failed again after a day.
+const DRILL_EVERY: Seconds = Seconds(90 * 86_400);
+
+/// Whether a recovery is to be tried: the box is in a community, which keeps all that is needed for one.
+///
+/// # Errors
+/// [`OperationError`].
+pub fn is_drill_due(site: &Site) -> Result<bool, OperationError> {
+    let now = site.clock.now();
+    let is_past = |last: Option<Deed>, pause: Seconds| last.is_none_or(|last| last.at.plus(pause) <= now);
+    let is_due = is_past(last_done(site, Action::DrillPassed)?, DRILL_EVERY)
+        && is_past(last_done(site, Action::DrillFailed)?, Seconds::DAY);
+    let is_outside = || -> Result<bool, OperationError> {
+        let outside = super::dispersal::dispersal_status(site)?;
+        Ok(outside.machines.iter().any(|machine| machine.last_safe.is_some()))
+    };
+    Ok(is_due && site.awaited.is_empty() && site.community().is_some() && is_outside()?)
+}
+
 /// Which two groups of the kit's letters are asked for, counted from 1.
 ///
 /// # Errors

@@ -84,7 +84,7 @@ pub(crate) use error::chain;
 pub use error::{OperationError, PutBackProblem};
 pub use have::have;
 pub use keeping::{
-    Deed, is_mail_code_awaited, kit_question, last_done, prove_kit, send_mail_code, type_mail_code,
+    Deed, is_drill_due, is_mail_code_awaited, kit_question, last_done, prove_kit, send_mail_code, type_mail_code,
 };
 pub use machines::{
     PolicyChange, RetentionPreset, create_enrolment_code, default_policy, heartbeat, list_machines, machine_by_key,
@@ -114,7 +114,7 @@ pub use signoff::{
     answer_question, first_start, last_document, last_signature, note_first_start, sign_off, site_answers,
 };
 pub use site::{Clock, Limits, OpenError, Site};
-pub use status::{MachineStatus, Status, is_blank, room, status};
+pub use status::{MachineStatus, Status, is_blank, room, snapshot_ids, status};
 pub use verify::{DamagedPack, Progress, VerifyReport, verify};
 pub(crate) use verify::{next_unverified, verify_pack};
 pub use webhook::{due_post, newest_posts, note_post, test_webhook, webhook_secret};

@@ -1,7 +1,8 @@
 //! What the box has and how it is, at a glance.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
+use datis_engine::ids::SnapshotId;
 use datis_engine::store::Space;
 use datis_engine::units::UnixMillis;
 use serde::Serialize;
@@ -134,6 +135,15 @@ pub fn status(site: &Site) -> Result<Status, OperationError> {
             })
         })
         .map_err(OperationError::from)
+}
+
+/// The names of all snapshots that the box has.
+///
+/// # Errors
+/// [`OperationError`].
+pub fn snapshot_ids(site: &Site) -> Result<HashSet<SnapshotId>, OperationError> {
+    let all = site.catalog.reader().read(|tx| snapshots::all(tx))?;
+    Ok(all.into_iter().map(|snapshot| snapshot.id).collect())
 }
 
 /// Whether nothing was ever done with the box: nobody owns it, nothing is on it, and nobody counts on it.

@@ -6,6 +6,7 @@
 //! lost, its catalog, or anybody's word but the kit's: the log is checked from its first entry on, heads by their signatures,
 //! shards and packs by their names.
 
+mod drill;
 mod packs;
 mod peers;
 
@@ -27,6 +28,7 @@ use datis_engine::store::{ObjectName, PackStore, StoreError};
 use datis_engine::units::UnixMillis;
 use datis_engine::wire::peers::ListHeads;
 
+pub(crate) use self::drill::{DrillError, Drilled, drill};
 use self::packs::fetch_directories;
 use self::peers::{Community, Proof};
 use crate::certs::{CertError, Certs};

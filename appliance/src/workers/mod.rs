@@ -60,7 +60,12 @@ pub(crate) struct Orders {
     pub(crate) certificate_ends: CertificateEnd,
     /// How the other boxes are reached.
     pub(crate) peers: Arc<Peers>,
+    /// Tries a recovery with the kit that is on the box; what has failed. Without that kit nothing is tried.
+    pub(crate) drill: Drill,
 }
+
+/// Tries a recovery.
+pub(crate) type Drill = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
 
 /// Asks when a certificate ends; `None` where it does not say so.
 pub(crate) type CertificateEnd = Arc<dyn Fn() -> Option<UnixMillis> + Send + Sync>;

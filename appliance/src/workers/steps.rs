@@ -61,6 +61,8 @@ pub(super) enum Worker {
     Router,
     /// Brings back what is with other boxes only, on a box that was lost.
     Recovery,
+    /// Tries a recovery every quarter, while the kit's key is on the box.
+    Drill,
 }
 
 /// How much a step has done.
@@ -97,6 +99,7 @@ impl Worker {
         Self::Audit,
         Self::Hosting,
         Self::Recovery,
+        Self::Drill,
     ];
 
     pub(super) const fn name(self) -> &'static str {
@@ -118,6 +121,7 @@ impl Worker {
             Self::Audit => "audit",
             Self::Hosting => "hosting",
             Self::Recovery => "recovery",
+            Self::Drill => "drill",
         }
     }
 
@@ -137,6 +141,7 @@ impl Worker {
             Self::Router | Self::Community | Self::Recovery => 2,
             Self::Spread => 15,
             Self::Audit => 600,
+            Self::Drill => 3_000,
             Self::Hosting => 30,
         })
     }
@@ -149,7 +154,7 @@ impl Worker {
             Self::Prune => 4 * 3_600,
             Self::Compaction => 3_600,
             Self::Index => 10,
-            Self::Proofs => 3_600,
+            Self::Proofs | Self::Drill => 3_600,
             Self::Commissioning => 6 * 3_600,
             Self::Reports => 60,
             Self::Mail | Self::Webhook => 5,
@@ -182,7 +187,8 @@ impl Worker {
             | Self::Spread
             | Self::Audit
             | Self::Hosting
-            | Self::Recovery => 0,
+            | Self::Recovery
+            | Self::Drill => 0,
             Self::Scrub => 4,
         }
     }
@@ -276,6 +282,14 @@ impl Worker {
                 Err(other) => Ok(Done::Failed(chain(&other))),
             },
             Self::Recovery => bring_back(site, working),
+            Self::Drill if operations::is_drill_due(site)? => {
+                working(None);
+                Ok(match (orders.drill)() {
+                    Ok(()) => Done::Everything,
+                    Err(why) => Done::Failed(why),
+                })
+            }
+            Self::Drill => Ok(Done::Everything),
             Self::Directory => match accounts::check_directory(site, &OverLdap) {
                 Ok(()) => Ok(Done::Everything),
                 Err(AccountError::Operation(error)) => Err(error),

@@ -345,3 +345,7 @@ err-back-nobody = None of the boxes that the kit names answers. Check that this 
 err-back-nothing = The boxes that answer keep nothing for this kit. Start more of them, then try again.
 err-back-few = Too few of the boxes that keep the backups answer. Nothing is lost by that: start more of them, then try again; it goes on where it was.
 err-back-other = The box was not brought back. What was fetched is kept; try again. The box says:
+
+# Trying a recovery
+audit-drill-passed = recovery tried, in so many seconds
+audit-drill-failed = recovery tried in vain

@@ -345,3 +345,7 @@ err-back-nobody = Aucun des boîtiers que nomme le kit ne répond. Vérifiez que
 err-back-nothing = Les boîtiers qui répondent ne conservent rien pour ce kit. Démarrez-en d’autres, puis réessayez.
 err-back-few = Trop peu des boîtiers qui conservent les sauvegardes répondent. Rien n’est perdu pour autant : démarrez-en d’autres, puis réessayez ; cela continue là où c’était.
 err-back-other = Le boîtier n’a pas été ramené. Ce qui a été reçu est conservé ; réessayez. Le boîtier dit :
+
+# Trying a recovery
+audit-drill-passed = récupération essayée, en tant de secondes
+audit-drill-failed = récupération essayée en vain

@@ -84,6 +84,10 @@ actions! {
     KitProved => "kit-proved",
     /// Somebody tried to, in vain.
     KitMissed => "kit-missed",
+    /// A recovery was tried out of the kit, up to the first files, in so many seconds.
+    DrillPassed => "drill-passed",
+    /// It was tried in vain.
+    DrillFailed => "drill-failed",
     /// Something was taken out of a backup.
     Restored => "restored",
     /// A machine was asked to put something back.
