@@ -59,7 +59,9 @@ fn what_came_in_is_checked_soon_so_that_others_can_refer_to_it() {
             "community",
             "spread",
             "audit",
-            "hosting"
+            "hosting",
+            "recovery",
+            "drill",
         ]
     );
     assert!(states.iter().all(|s| s.last_error.is_none()));
