@@ -29,8 +29,8 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("0017_community.sql", "9f678377c40178efc5b4b2e9f9f9ac8f0732c4d9f428cbb73b5460f8fbe49859"),
     ("0018_hosting.sql", "bfdf87734729afc93dedb4880e9ddaa000a875eaeedbe6104b2d7705fb4c55c9"),
     ("0019_dispersal.sql", "26b93020c3c2bf95f0787c522999677c1c7c2d03b99005c0557935ecd90df3f4"),
-    ("0022_proposals.sql", "44f13060738c0e0319225511f12a5e3b4b89d50602cbd2e5943a5a4a08bedd67"),
-    ("0023_ledger.sql", "f3f7ea60a1826b0e5ef4c92b37b16d31d6cdf4470ee466ab04da9ab5a448838e"),
+    ("0020_proposals.sql", "44f13060738c0e0319225511f12a5e3b4b89d50602cbd2e5943a5a4a08bedd67"),
+    ("0021_ledger.sql", "f3f7ea60a1826b0e5ef4c92b37b16d31d6cdf4470ee466ab04da9ab5a448838e"),
 ];
 
 #[test]

@@ -30,8 +30,8 @@ pub const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0017_community.sql"),
     include_str!("../../migrations/0018_hosting.sql"),
     include_str!("../../migrations/0019_dispersal.sql"),
-    include_str!("../../migrations/0022_proposals.sql"),
-    include_str!("../../migrations/0023_ledger.sql"),
+    include_str!("../../migrations/0020_proposals.sql"),
+    include_str!("../../migrations/0021_ledger.sql"),
 ];
 
 /// The version of the present schema.

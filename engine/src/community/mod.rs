@@ -19,7 +19,6 @@ pub mod roster;
 mod rules;
 pub mod signed;
 pub mod spoken;
-mod words;
 
 #[cfg(test)]
 mod testing;

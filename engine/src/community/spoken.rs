@@ -15,7 +15,7 @@ use spake2::{Ed25519Group, Identity, Password, Spake2};
 use zeroize::Zeroizing;
 
 use super::check::{Pairing, PairingKey};
-use super::words::WORDS;
+use crate::format::words::WORDS;
 use crate::keys::{KeyError, random_bytes};
 use crate::units::Seconds;
 

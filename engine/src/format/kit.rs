@@ -2,6 +2,7 @@
 
 use minicbor::{Decode, Encode};
 
+use super::kit_words::{self, WordsError};
 use super::snapshot::check_version;
 use super::{FormatError, VERSION, decode_all, to_vec};
 use crate::ids::{CommunityId, SpkiPin, VaultId};
@@ -9,6 +10,8 @@ use crate::keys::{DedupSecret, KeyError, VaultIdentity};
 
 const VAULT: &str = "vault file";
 const HEADER: &str = "DATIS RECOVERY KIT 1";
+/// How each line of the key in words begins.
+const WORDS: &str = "Words";
 
 /// What belongs to the vault as a whole: the plain content of an age file in the store, sealed for the recipients.
 #[derive(Clone, Encode, Decode)]
@@ -125,6 +128,9 @@ pub enum KitError {
     /// A line about the community cannot be read.
     #[error("the kit's line `{0}` is mistyped; type it as it is printed")]
     Community(String),
+    /// The key in words cannot be read.
+    #[error(transparent)]
+    Words(#[from] WordsError),
     /// The key line cannot be read.
     #[error("the kit's key line is mistyped: it starts with AGE-SECRET-KEY-1 and has a checksum that does not fit")]
     Key(#[source] KeyError),
@@ -138,10 +144,11 @@ impl RecoveryKit {
             "# {HEADER}\n# Box: {}\n# Vault: {}\n#\n\
              # Whoever holds this page can read every backup of this box. Keep it away from the box, in two places.\n\
              # It opens the store without the box: docs/FORMAT.md and docs/reader.py tell how, with the stock age tool.\n\
-             {}{}\n",
+             {}{}{}\n",
             self.box_name,
             self.vault,
             self.community.as_ref().map(KitCommunity::lines).unwrap_or_default(),
+            words(&self.identity).as_str(),
             self.identity.expose().as_str()
         ))
     }
@@ -160,12 +167,45 @@ impl RecoveryKit {
         };
         let vault = field("Vault:")?.parse().map_err(|_| KitError::Vault)?;
         let box_name = field("Box:")?.to_owned();
-        let key = text.lines().map(str::trim).find(|l| !l.is_empty() && !l.starts_with('#'));
-        let identity =
-            VaultIdentity::parse(key.ok_or(KitError::Missing("AGE-SECRET-KEY-1…"))?).map_err(KitError::Key)?;
+        let identity = key(text)?;
         let community = KitCommunity::parse(&comments)?;
         Ok(Self { vault, box_name, identity, community })
     }
+}
+
+/// The key in words, for whoever types it.
+fn words(identity: &VaultIdentity) -> zeroize::Zeroizing<String> {
+    let mut text = zeroize::Zeroizing::new(String::with_capacity(640));
+    text.push_str(
+        "#\n# The same key in words; they can be typed in place of the line with the key. The last word of each line checks it.\n",
+    );
+    for (number, line) in (1..).zip(kit_words::to_lines(identity)) {
+        text.push_str(&format!("# {WORDS} {number}: "));
+        text.push_str(&line);
+        text.push('\n');
+    }
+    text.push_str("#\n");
+    text
+}
+
+/// The key line; or, where somebody has typed the words instead, what they say.
+fn key(text: &str) -> Result<VaultIdentity, KitError> {
+    let lines = || text.lines().map(str::trim);
+    let words: Vec<(&str, &str)> =
+        lines().filter_map(|line| line.trim_start_matches('#').trim().strip_prefix(WORDS)?.split_once(':')).collect();
+    let is_key = |line: &&str| !line.is_empty() && !line.starts_with('#') && !line.starts_with(WORDS);
+    if let Some(key) = lines().find(is_key) {
+        return VaultIdentity::parse(key).map_err(KitError::Key);
+    }
+    if words.is_empty() {
+        return Err(KitError::Missing("AGE-SECRET-KEY-1…"));
+    }
+    let numbered = (1_usize..).zip(&words).find(|(line, (number, _))| number.trim().parse() != Ok(*line));
+    if let Some((line, _)) = numbered {
+        return Err(WordsError::Count { line }.into());
+    }
+    let words: Vec<&str> = words.iter().map(|(_, words)| *words).collect();
+    Ok(kit_words::parse(&words)?)
 }
 
 impl std::str::FromStr for KitHint {
@@ -238,6 +278,31 @@ mod tests {
             let told = RecoveryKit::parse(&text.replacen(right, wrong, 1));
             assert!(matches!(told, Err(KitError::Community(_))), "{wrong}");
         }
+    }
+
+    #[test]
+    fn the_words_of_a_kit_are_as_good_as_its_key_and_the_line_that_is_wrong_is_named() {
+        let kit = RecoveryKit {
+            vault: VaultId::from_bytes([7; 16]),
+            box_name: "datis-0a1b".into(),
+            identity: VaultIdentity::generate(),
+            community: None,
+        };
+        let text = kit.to_text();
+        let typed: String = text
+            .lines()
+            .filter(|line| !line.starts_with("AGE-"))
+            .map(|line| format!("{}\n", line.replace("# Words", "Words")))
+            .collect();
+        assert_eq!(RecoveryKit::parse(&typed).expect("parse").identity.recipient(), kit.identity.recipient());
+        let still_hashed = text.replace("AGE-SECRET", "# AGE-SECRET");
+        assert_eq!(RecoveryKit::parse(&still_hashed).expect("parse").identity.recipient(), kit.identity.recipient());
+        let line =
+            |number: usize| typed.lines().find(|line| line.starts_with(&format!("Words {number}:"))).expect("a line");
+        let mistyped = typed.replace(line(4), "Words 4: zebra zebra zebra zebra zebra zigzag");
+        assert!(matches!(RecoveryKit::parse(&mistyped), Err(KitError::Words(WordsError::Check { line: 4 }))));
+        let skipped = typed.replace(line(2), "");
+        assert!(matches!(RecoveryKit::parse(&skipped), Err(KitError::Words(WordsError::Count { line: 2 }))));
     }
 
     #[test]

@@ -7,9 +7,11 @@
 pub mod content;
 pub mod directory;
 pub mod kit;
+pub mod kit_words;
 pub mod listing;
 pub mod path;
 pub mod snapshot;
+pub(crate) mod words;
 
 use minicbor::decode::Decoder;
 

@@ -1,7 +1,7 @@
-//! The words of spoken codes, a byte each: short, common, and at least three letters apart from one another.
+//! The words of spoken codes and of recovery kits, a byte each: short, common, and at least three letters apart from one another.
 
-/// In alphabetical order; part of the protocol, so never changed.
-pub(super) const WORDS: [&str; 256] = [
+/// In alphabetical order; part of the protocol and of printed kits, so never changed.
+pub(crate) const WORDS: [&str; 256] = [
     "abacus",
     "acorn",
     "album",
