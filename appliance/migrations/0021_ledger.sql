@@ -18,7 +18,8 @@ CREATE TABLE statement (
     PRIMARY KEY (owner, host)
 ) STRICT, WITHOUT ROWID;
 
--- More that needs somebody: what goes wrong between boxes. `subject` may be the id of a member.
+-- More that needs somebody: what goes wrong between boxes. `subject` may be the id of a member. SQLite cannot change a list of
+-- words in place, so the table is made again.
 CREATE TABLE alert_new (
     id              INTEGER PRIMARY KEY AUTOINCREMENT,
     kind            TEXT NOT NULL CHECK (kind IN ('damaged-packs', 'disk-full', 'disk-low', 'certificate', 'check-fails', 'check-warns', 'machine-damaged', 'machine-late', 'machine-incomplete', 'proof-failed', 'peer-suspect', 'peer-absent', 'deletions-frozen', 'owner-silent', 'books-differ')),
@@ -34,8 +35,27 @@ CREATE TABLE alert_new (
     CHECK ((acknowledged_at IS NULL) = (acknowledged_by IS NULL))
 ) STRICT;
 
-INSERT INTO alert_new SELECT * FROM alert;
+INSERT INTO alert_new (id, kind, subject, opened_at, closed_at, acknowledged_at, acknowledged_by, note, mailed_at, posted_at, over_posted_at)
+SELECT id, kind, subject, opened_at, closed_at, acknowledged_at, acknowledged_by, note, mailed_at, posted_at, over_posted_at
+FROM alert;
+
+-- Numbers of alerts that were forgotten do not come again.
+DELETE FROM sqlite_sequence WHERE name = 'alert_new';
+INSERT INTO sqlite_sequence (name, seq) SELECT 'alert_new', seq FROM sqlite_sequence WHERE name = 'alert';
+
+-- What the webhook was told of which alert: the table that goes takes that along.
+CREATE TABLE alert_of_post (
+    post  INTEGER PRIMARY KEY,
+    alert INTEGER NOT NULL
+) STRICT;
+
+INSERT INTO alert_of_post (post, alert) SELECT id, alert FROM webhook_post WHERE alert IS NOT NULL;
+
 DROP TABLE alert;
 ALTER TABLE alert_new RENAME TO alert;
+
+UPDATE webhook_post SET alert = (SELECT alert_of_post.alert FROM alert_of_post WHERE post = webhook_post.id);
+DROP TABLE alert_of_post;
+
 CREATE UNIQUE INDEX alert_open ON alert (kind, subject) WHERE closed_at IS NULL;
 CREATE INDEX alert_closed ON alert (closed_at) WHERE closed_at IS NOT NULL;

@@ -224,6 +224,34 @@ mod tests {
     }
 
     #[test]
+    fn alerts_of_before_other_boxes_stay_with_what_the_webhook_was_told_of_them() {
+        let (_folder, path, vault) = of_version(19);
+        let old = Connection::open(&path).expect("database");
+        old.execute_batch(
+            "INSERT INTO alert (id, kind, subject, opened_at, note) VALUES (3, 'disk-low', '', 5, 'seen');
+             INSERT INTO alert (id, kind, subject, opened_at, closed_at) VALUES (9, 'disk-full', '', 6, 7);
+             INSERT INTO webhook_post (id, event, state, body, tries, answer, created_at, next_at, alert)
+                 VALUES (1, 'opened', 'sent', '{}', 1, '', 8, 8, 3), (2, 'test', 'sent', '{}', 1, '', 8, 8, NULL);
+             DELETE FROM alert WHERE id = 9;",
+        )
+        .expect("alerts");
+        drop(old);
+        Catalog::open(&path, vault).expect("migrated");
+        let now = Connection::open(&path).expect("database");
+        now.pragma_update(None, "foreign_keys", true).expect("keys");
+        let told = |sql: &str| now.query_row(sql, [], |row| row.get::<_, String>(0)).expect("a row");
+        assert_eq!(told("SELECT group_concat(id || kind || opened_at || note) FROM alert"), "3disk-low5seen");
+        assert_eq!(told("SELECT group_concat(id || ' ' || coalesce(alert, '-')) FROM webhook_post"), "1 3,2 -");
+        let next = "INSERT INTO alert (kind, subject, opened_at) VALUES ('peer-absent', 'ab', 10) RETURNING id || ''";
+        assert_eq!(told(next), "10");
+        let post = "INSERT INTO webhook_post (event, state, body, tries, answer, created_at, next_at, alert)
+                    VALUES ('opened', 'waiting', '{}', 0, '', 8, 8, 10) RETURNING alert || ''";
+        assert_eq!(told(post), "10");
+        now.execute("DELETE FROM alert WHERE id = 10", []).expect("deleted");
+        assert_eq!(told("SELECT coalesce(max(alert), 0) || '' FROM webhook_post"), "3");
+    }
+
+    #[test]
     fn machines_are_salvaged_out_of_every_earlier_version() {
         for version in 1..=MIGRATIONS.len() {
             let (_folder, path, vault) = of_version(version);

@@ -15,7 +15,7 @@ use super::reach;
 use super::show::{self, with_causes};
 use crate::operations::accounts::Actor;
 use crate::operations::community::{self, CommunityError, Decided, Proposed};
-use crate::peers::{Peers, PeersError, Reached};
+use crate::peers::{Lifted, Peers, PeersError, Reached};
 
 impl From<CommunityError> for Failed {
     fn from(error: CommunityError) -> Self {
@@ -148,8 +148,8 @@ pub(super) fn execute(desk: &Desk, what: &CommunityCommand) -> Result<Answer, Fa
         CommunityCommand::LiftBrake { kit } => {
             let lifted = running(desk)?.lift_brakes(&kit_of(desk, Some(kit))?)?;
             let mut text = String::new();
-            for (name, found) in &lifted {
-                text.push_str(&match found {
+            for Lifted { member: name, held } in &lifted {
+                text.push_str(&match held {
                     Ok(true) => format!("{name}: deletions go on, and for a week nothing holds them up"),
                     Ok(false) => format!("{name}: nothing was held up; for a week nothing will be"),
                     Err(why) => format!("{name}: not asked; {why}"),
@@ -157,7 +157,7 @@ pub(super) fn execute(desk: &Desk, what: &CommunityCommand) -> Result<Answer, Fa
                 text.push('\n');
             }
             let lifted: Vec<_> =
-                lifted.iter().map(|(name, found)| json!({ "name": name, "held": found.as_ref().ok() })).collect();
+                lifted.iter().map(|one| json!({ "name": one.member, "held": one.held.as_ref().ok() })).collect();
             Ok(Answer { text, json: json!(lifted), outcome: Outcome::Done })
         }
         CommunityCommand::Show => shown(desk),

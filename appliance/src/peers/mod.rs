@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use datis_engine::community::address::Address;
 use datis_engine::community::invitation::{Invitation, LineError};
+use datis_engine::community::roster::Member;
 use datis_engine::community::spoken::SpokenCode;
 use datis_engine::ids::{MemberId, MemberName};
 use datis_engine::keys::{SigningContext, VaultIdentity, recovery_key};
@@ -68,6 +69,14 @@ struct Known {
     mine: u64,
     /// What waited for more admins, then ([`community::news`]).
     news: usize,
+}
+
+/// What came of asking a member to let its brake go.
+pub(crate) struct Lifted {
+    /// What it is called.
+    pub(crate) member: String,
+    /// Whether it held, or why it was not asked.
+    pub(crate) held: Result<bool, String>,
 }
 
 /// Why another box was not asked.
@@ -208,12 +217,11 @@ impl Peers {
         Ok(attempt.digits().to_owned())
     }
 
-    /// Asks each member to let its brake go for this box's data, with the kit: by the member's name, whether it held, or why nobody
-    /// could ask.
+    /// Asks each member to let its brake go for this box's data, with the kit.
     ///
     /// # Errors
     /// [`PeersError`]: of this box itself, also when the kit is another one's.
-    pub(crate) fn lift_brakes(&self, kit: &VaultIdentity) -> Result<Vec<(String, Result<bool, String>)>, PeersError> {
+    pub(crate) fn lift_brakes(&self, kit: &VaultIdentity) -> Result<Vec<Lifted>, PeersError> {
         let known = self.site.community().ok_or(CommunityError::None)?;
         let (community, me) = (known.log.community(), known.me);
         let key = recovery_key(kit);
@@ -226,8 +234,11 @@ impl Peers {
             let signature = key.sign(SigningContext::LiftBrake, &message);
             Ok::<_, PeersError>(link.ask(&LiftBrake { signature })?.held)
         };
-        let asked = known.others().map(|member| (member.name.to_string(), ask(member.id)));
-        Ok(asked.map(|(name, asked)| (name, asked.map_err(|error| chain(&error)))).collect())
+        let lifted = |member: &Member| {
+            let held = ask(member.id).map_err(|error| chain(&error));
+            Lifted { member: member.name.to_string(), held }
+        };
+        Ok(known.others().map(lifted).collect())
     }
 
     /// Does what is due: asks what has become of a request to join, says where the box is, and compares notes with the others.

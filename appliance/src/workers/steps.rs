@@ -142,7 +142,7 @@ impl Worker {
             Self::Spread => 15,
             Self::Audit => 600,
             Self::Drill => 3_000,
-            Self::Hosting => 30,
+            Self::Hosting => 10,
         })
     }
 

@@ -71,14 +71,14 @@ impl Folder {
     /// A folder that has a marker already is taken as it is: the catalog was made anew, and what is in the folder is entered
     /// again by [`super::hosting_step`].
     fn make(&self, site: &Site) -> Result<Arc<FolderStore>, Failure> {
-        let marker = {
+        let (marker, is_new) = {
             // Nobody else makes it meanwhile.
             let _open = lock(&self.open);
             let failed = |source| OperationError::Io { step: "make the folder for shards of other members", source };
             fs::create_dir_all(&self.path).map_err(failed)?;
             let path = self.path.join(MARKER);
             match fs::read(&path).ok().and_then(|found| found.try_into().ok()) {
-                Some(found) => found,
+                Some(found) => (found, false),
                 None => {
                     let marker: [u8; 16] = random_bytes()?;
                     fs::write(&path, marker).map_err(failed)?;
@@ -87,7 +87,7 @@ impl Folder {
                         .and_then(|()| fs::File::open(&self.path)?.sync_all())
                         .and_then(|()| self.path.parent().map_or(Ok(()), |above| fs::File::open(above)?.sync_all()));
                     durable.map_err(|source| StoreError::Durability { step: "sync", path, source })?;
-                    marker
+                    (marker, true)
                 }
             }
         };
@@ -95,6 +95,10 @@ impl Folder {
             .writer()
             .write(|tx| hosting::keep_marker(tx, &marker))
             .map_err(|e: CatalogError| Failure::from(e))?;
+        if is_new {
+            // There is nothing in it that the catalog does not know.
+            site.hosted.set_compared();
+        }
         Ok(self.open_marked(marker)?)
     }
 

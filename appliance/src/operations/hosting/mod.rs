@@ -156,7 +156,6 @@ impl Hosted {
         self.is_compared.load(Ordering::SeqCst)
     }
 
-    #[cfg(test)]
     fn set_compared(&self) {
         self.is_compared.store(true, Ordering::SeqCst);
     }

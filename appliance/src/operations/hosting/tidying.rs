@@ -1,7 +1,6 @@
 //! What comes of its own as time passes: shards whose time is over go, parts of which nothing more came go, and what stands in
 //! the folder without a row is entered again.
 
-use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
 use datis_engine::ids::MemberId;
@@ -55,9 +54,9 @@ fn step(site: &Site, report: &mut HostingReport) -> Result<(), Failure> {
         move_on(site, &store, member, report)?;
     }
     drop_old_parts(site, &store)?;
-    if !site.hosted.is_compared.load(Ordering::SeqCst) {
+    if !site.hosted.is_compared() {
         report.entered = enter_unknown(site, &store)?;
-        site.hosted.is_compared.store(true, Ordering::SeqCst);
+        site.hosted.set_compared();
     }
     Ok(())
 }
