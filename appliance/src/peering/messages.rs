@@ -27,37 +27,32 @@ const AUDIT_WAIT: Duration = Duration::from_secs(5);
 /// The verb that answers a message.
 type Verb<M> = fn(&Site, &Peer, &M) -> Result<<M as Message>::Response, Refusal>;
 
+/// The verb that answers a message which counts on its connection alone.
+type BoundVerb<M> = fn(&Site, &Peer, &[u8; 32], &M) -> Result<<M as Message>::Response, Refusal>;
+
 /// Serves `M`, which is at most `max` bytes long, with `verb`.
 pub(super) fn route<M>(max: usize, verb: Verb<M>) -> Route
 where
     M: Message + Send + 'static,
     M::Response: Send + 'static,
 {
-    web::post().to(move |peering: web::Data<Peering>, request: HttpRequest, payload: web::Payload| async move {
-        let asked = async {
-            let (key, peer) = peering.peer(&request)?;
-            let place = peering.messages.enter(key.0).await.ok_or_else(answer::fault)?;
-            Ok((peer, place, receive::<M>(&peering, &request, payload, max).await?))
-        };
-        let (peer, place, message) = match asked.await {
-            Ok(asked) => asked,
-            Err(why) => return answer::refusal_and_close(&peering.meters, &why),
-        };
-        match blocking(&peering, move |peering| verb(&peering.site, &peer, &message)).await {
-            Ok(value) => answer::response::<M>(value, Some(place)),
-            Err(why) => answer::refusal(&peering.meters, &why),
-        }
-    })
+    serve(max, move |site, peer, _, message| verb(site, peer, message))
 }
 
-/// The verb that answers a message which counts on its connection alone.
-type BoundVerb<M> = fn(&Site, &Peer, &[u8; 32], &M) -> Result<<M as Message>::Response, Refusal>;
-
-/// The same as [`route`] for what is bound to the connection.
+/// The same for what is bound to the connection.
 pub(super) fn bound<M>(max: usize, verb: BoundVerb<M>) -> Route
 where
     M: Message + Send + 'static,
     M::Response: Send + 'static,
+{
+    serve(max, verb)
+}
+
+fn serve<M, V>(max: usize, verb: V) -> Route
+where
+    M: Message + Send + 'static,
+    M::Response: Send + 'static,
+    V: Fn(&Site, &Peer, &[u8; 32], &M) -> Result<M::Response, Refusal> + Copy + Send + 'static,
 {
     web::post().to(move |peering: web::Data<Peering>, request: HttpRequest, payload: web::Payload| async move {
         let asked = async {

@@ -331,6 +331,22 @@ mod tests {
     }
 
     #[test]
+    fn a_box_with_nothing_of_its_own_condemns_nothing_of_what_others_keep_for_it() {
+        let (host, owner) = (TestBox::start(), TestBox::start());
+        let (_, owner_kit) = join_two(host.site(), owner.site());
+        let pair = Pair { host, owner, owner_kit };
+        let (kept, bytes) = shard(1_000, 9);
+        keep(pair.host.site(), &pair.peer(), kept, &bytes);
+        // So much more that the brake would not hold the first one back.
+        let (more, bytes) = shard(100_000, 10);
+        keep(pair.host.site(), &pair.peer(), more, &bytes);
+        pass_days(pair.owner.site(), 3);
+        pair.compare();
+        assert_eq!(pair.held().len(), 2, "it may have lost its disk");
+        assert!(!dispersal::condemnable(pair.owner.site()).expect("looked"));
+    }
+
+    #[test]
     fn only_the_recovery_kit_lets_the_brake_go_and_only_on_the_connection_that_it_signed_for() {
         let pair = Pair::start();
         let (host, peer) = (pair.host.site(), pair.peer());

@@ -104,13 +104,16 @@ pub fn differences(
     Ok(Difference { missing: needed.difference(&there).copied().collect(), condemned: condemned.collect(), unknown })
 }
 
-/// Whether what nothing needs may be condemned: only while all that is needed is off-site safe. After its catalog was made anew
-/// a box knows nothing of what is outside, until it has sent it again.
+/// Whether what nothing needs may be condemned: only while the box has all that it knows, and all of that is off-site safe. After
+/// its catalog was made anew it knows nothing of what is outside until it has sent it again, and one with nothing at all may have
+/// lost its disk.
 ///
 /// # Errors
 /// [`OperationError`].
 pub fn condemnable(site: &Site) -> Result<bool, OperationError> {
-    Ok(dispersal_status(site)?.oldest_missing.is_none())
+    let status = dispersal_status(site)?;
+    let has_some = status.machines.iter().any(|machine| machine.packs_in_place > 0);
+    Ok(has_some && status.oldest_missing.is_none() && site.awaited.is_empty())
 }
 
 /// Why a member's statement does not count.
