@@ -80,7 +80,7 @@ fn a_lost_box_comes_back_on_the_first_page_of_a_blank_one() {
     is_whole(&browser);
     browser.press("Start as the lost box");
     browser.see("The box is starting again");
-    let next = browser.select("a.button.main").content();
+    let next = browser.content("a.button.main");
     assert_eq!(next, "Go on");
     let path = browser.run("return document.querySelector('a.button.main').getAttribute('href')", &[]);
     let link = blank.url(path.as_str().expect("a path"));

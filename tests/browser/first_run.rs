@@ -59,11 +59,11 @@ fn becomes_admin(browser: &Browser, the_box: &TestBox) -> Vec<String> {
     browser.see("Set up the second factor");
     picture(browser, "second-factor");
     browser.press("Type the key by hand instead");
-    let secret = browser.select("#factor-secret").content();
+    let secret = browser.content("#factor-secret");
     browser.fill("The six digits that the app shows", "000000");
     browser.press("Check the code");
     browser.see("That is not right.");
-    assert_eq!(browser.select("#factor-secret").content(), secret, "the key is in the app already");
+    assert_eq!(browser.content("#factor-secret"), secret, "the key is in the app already");
     browser.fill("The six digits that the app shows", &scene::code(&secret));
     browser.press("Check the code");
 
@@ -138,7 +138,7 @@ fn adds_a_machine(browser: &Browser, the_box: &TestBox) {
     browser.fill("Name of the machine", "front office");
     browser.choose("What it is", "desktop");
     browser.press("Make the line");
-    let command = browser.select("#command").content();
+    let command = browser.content("#command");
     picture(browser, "add-machine");
     is_whole(browser);
     let uri = command.split('\'').nth(1).unwrap_or_else(|| panic!("no address in {command}"));
@@ -154,10 +154,10 @@ fn adds_a_machine(browser: &Browser, the_box: &TestBox) {
     // The page learns by itself what happens.
     let _done = machine.backup(&folder);
     browser.see("All is well: every machine has a recent backup.");
-    let tile = |name: &str| browser.select(&format!(".tile{name}")).content();
+    let tile = |name: &str| browser.content(&format!(".tile{name}"));
     assert!(tile(".good").contains("Local") && tile(".good").contains("Safe"), "{}", tile(".good"));
     assert!(tile(".plain").contains("External") && tile(".plain").contains("Not set up yet"), "{}", tile(".plain"));
-    assert!(browser.select("tbody.current").content().contains("front office"), "{}", browser.text());
+    assert!(browser.content("tbody.current").contains("front office"), "{}", browser.text());
     picture(browser, "dashboard");
     is_whole(browser);
 }
@@ -194,7 +194,7 @@ fn works_as_technician(browser: &Browser, the_box: &TestBox, link: &str) {
     browser.fill("New password", scene::PASSWORD);
     browser.press("Continue");
     browser.see("All is well: every machine has a recent backup.");
-    let ways = browser.select("nav").content();
+    let ways = browser.content("nav");
     for shown in ["Machines", "The site", "The box"] {
         assert!(ways.contains(shown), "{ways}");
     }

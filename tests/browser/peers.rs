@@ -49,7 +49,7 @@ fn is_whole(browser: &Browser, the_box: &TestBox, path: &str) {
 
 /// The six digits that the page shows.
 fn digits(browser: &Browser) -> String {
-    browser.select(".digits").content()
+    browser.content(".digits")
 }
 
 #[test]
@@ -59,7 +59,7 @@ fn two_boxes_come_together_by_a_line_and_six_digits() {
     one.press("Found it");
     one.see("this box");
     one.press("Invite a box");
-    let line = one.select("#line").content();
+    let line = one.content("#line");
     assert_eq!(one.run("return document.querySelectorAll('.qr svg').length", &[]), 1);
     one.press("To the other boxes");
 
@@ -87,7 +87,7 @@ fn two_boxes_come_together_by_a_line_and_six_digits() {
     let path = one.url().split('/').skip(3).fold(String::new(), |path, part| format!("{path}/{part}"));
     is_whole(&one, &first, &path);
     one.press("Make it an admin");
-    eventually("the role", || one.select(".facts").content().contains("admin").then_some(()));
+    eventually("the role", || one.content(".facts").contains("admin").then_some(()));
     is_whole(&one, &first, "/peers");
     let ran = one.run("return document.querySelectorAll('img, [onerror], body script').length", &[]);
     assert_eq!(ran, 0, "a name stays a text");
@@ -99,7 +99,7 @@ fn who_is_sent_away_hears_it_and_an_invitation_can_be_taken_back() {
     one.fill("Name of the community", "harbour");
     one.press("Found it");
     one.press("Invite a box");
-    let used = one.select("#line").content();
+    let used = one.content("#line");
     one.press("To the other boxes");
     other.fill("Invitation or code", &used);
     other.press("Ask to be let in");
@@ -109,7 +109,7 @@ fn who_is_sent_away_hears_it_and_an_invitation_can_be_taken_back() {
     other.see("This box is in no community.");
 
     one.press("Invite a box");
-    let revoked = one.select("#line").content();
+    let revoked = one.content("#line");
     one.press("To the other boxes");
     one.press("Take it back");
     eventually("no invitation", || (!one.text().contains("Good until")).then_some(()));
@@ -124,7 +124,7 @@ fn a_code_is_read_out_a_box_is_named_and_labelled_and_leaves() {
     one.fill("Name of the community", "harbour");
     one.press("Found it");
     one.press("Read out a code");
-    let (code, place) = (one.select("#code").content(), one.select("#places").content());
+    let (code, place) = (one.content("#code"), one.content("#places"));
     assert!(inspect::barriers(&one).is_empty() && inspect::overflow(&one).is_empty());
     one.press("To the other boxes");
     other.fill("Invitation or code", "7-crossover-clockwok");

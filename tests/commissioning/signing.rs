@@ -170,7 +170,7 @@ impl Office {
         technician.fill("Name of the machine", "till");
         technician.choose("What it is", "server");
         technician.press("Make the line");
-        let command = technician.select("#command").content();
+        let command = technician.content("#command");
         let uri = command.split('\'').nth(1).unwrap_or_else(|| panic!("no address in {command}"));
         let papers = self.papers();
         let _enrolled = self.datis(&["enrol", uri]);

@@ -194,7 +194,7 @@ impl Browser {
     #[track_caller]
     #[must_use]
     pub fn text(&self) -> String {
-        self.run("return document.body.innerText", &[]).as_str().unwrap_or_default().to_owned()
+        self.run("return document.body?.innerText ?? ''", &[]).as_str().unwrap_or_default().to_owned()
     }
 
     /// Waits until the page shows `words`.
@@ -234,6 +234,27 @@ impl Browser {
     #[must_use]
     pub fn select(&self, selector: &str) -> Element<'_> {
         self.find(selector, "return document.querySelector(arguments[0])", &[json!(selector)])
+    }
+
+    /// The text of the element of a style selector, whether it is seen or not.
+    ///
+    /// Found and read in one step: pages renew their parts by themselves, and an element that was found a moment ago
+    /// may be gone.
+    ///
+    /// # Panics
+    /// When there is none in time.
+    #[track_caller]
+    #[must_use]
+    pub fn content(&self, selector: &str) -> String {
+        let script = "return document.querySelector(arguments[0])?.textContent.trim()";
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(text) = self.run(script, &[json!(selector)]).as_str() {
+                return text.to_owned();
+            }
+            assert!(Instant::now() < deadline, "there is no {selector} at {}:\n{}", self.url(), self.text());
+            std::thread::sleep(Duration::from_millis(50));
+        }
     }
 
     /// Clicks the button or link with these words.
@@ -383,17 +404,6 @@ impl Element<'_> {
     #[track_caller]
     pub fn click(&self) {
         self.ask("POST", "click", &json!({}));
-    }
-
-    /// Its text, whether it is seen or not.
-    ///
-    /// # Panics
-    /// When it is gone.
-    #[track_caller]
-    #[must_use]
-    pub fn content(&self) -> String {
-        let found = self.browser.run("return arguments[0].textContent.trim()", &[json!({ ELEMENT: self.id })]);
-        found.as_str().unwrap_or_default().to_owned()
     }
 
     /// Whether it is ticked.

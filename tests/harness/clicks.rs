@@ -18,7 +18,7 @@ pub fn become_admin(browser: &Browser, link: &str, name: &str) {
     browser.press("Continue");
     browser.see("Set up the second factor");
     browser.press("Type the key by hand instead");
-    let secret = browser.select("#factor-secret").content();
+    let secret = browser.content("#factor-secret");
     browser.fill("The six digits that the app shows", &code(&secret));
     browser.press("Check the code");
     browser.see("Your recovery codes");
@@ -36,7 +36,7 @@ pub fn invite(browser: &Browser, name: &str, role: &str) -> String {
     browser.field(role).click();
     assert!(browser.field(role).is_ticked(), "{role}");
     browser.press("Make the link");
-    browser.select("#link").content()
+    browser.content("#link")
 }
 
 /// Types the two groups of the printed kit that the page of the box asks for.
