@@ -1,7 +1,7 @@
 //! A box and twelve others, all real. Table 4.2 of the design gives twelve others 6+4: ten of them hold a shard of every pack,
 //! two are spares.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ const OTHERS: usize = 12;
 const LOSERS: usize = 2;
 const PATIENCE: Duration = Duration::from_secs(3_600);
 /// How often it is looked how far something is.
-const LOOK: Duration = Duration::from_millis(100);
+const LOOK: Duration = Duration::from_millis(250);
 /// What the source is written in.
 const PIECE: usize = 32 << 20;
 /// A small file beside the large ones: the first one that somebody wants back.
@@ -49,12 +49,13 @@ pub(crate) struct Repaired {
 
 /// What recovery took.
 pub(crate) struct Restored {
-    /// Fetching the packs.
+    /// From the moment the box serves until all packs are on its disk.
     pub(crate) packs: Cost,
     pub(crate) bytes: u64,
-    /// From the last pack until the box serves.
+    /// From the kit typed until the box serves.
     pub(crate) served_seconds: f64,
     pub(crate) first_file_seconds: f64,
+    pub(crate) owner_peak_mib: f64,
 }
 
 impl Ours {
@@ -138,43 +139,48 @@ impl Ours {
         Repaired { shards: lost.len(), seconds }
     }
 
-    /// The owner's box is gone; a blank one comes back out of the kit.
+    /// The owner's box is gone; a blank one comes back out of the kit: a machine gets its first file while packs come back.
     pub(crate) fn lose_and_recover(&mut self) -> Restored {
         let paper = self.folder.join("kit.txt");
         std::fs::write(&paper, self.owner.command(["kit"]).run().expect_success().text()).expect("the kit");
         self.owner.kill();
         std::fs::remove_dir_all(self.owner.data()).expect("the box is lost");
-        let (data, others) = (self.folder.join("blank"), self.others.iter().map(TestBox::pid).collect::<Vec<_>>());
+        let data = self.folder.join("blank");
         let typed = Instant::now();
-        let mut recovery = Command::new(Programs::plain().datisd())
+        let recovered = Command::new(Programs::plain().datisd())
             .arg("--data")
             .arg(&data)
             .args(["recover", "--near", "--kit"])
             .arg(&paper)
             .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
+            .stderr(Stdio::null())
+            .status()
             .expect("datisd can be started");
-        let pids: Vec<u32> = others.into_iter().chain([recovery.id()]).collect();
-        let (mut watch, mut packs) = (Watch::start(&pids), None);
-        for line in BufReader::new(recovery.stderr.take().expect("a pipe")).lines().map_while(Result::ok) {
-            if line.contains("are to come back") {
-                watch = Watch::start(&pids);
-            } else if line.contains(" packs, ") {
-                packs = Some(watch.stop());
-            }
-        }
-        let (packs, fetched) = (packs.expect("packs came back"), Instant::now());
-        assert!(recovery.wait().expect("it ends").success(), "the box was not recovered");
+        assert!(recovered.success(), "the box was not recovered");
         self.owner = neighbour().data(&data).start();
-        let served_seconds = fetched.elapsed().as_secs_f64();
+        let served_seconds = typed.elapsed().as_secs_f64();
+        let watch = Watch::start(&self.pids());
+        forget_peak(self.owner.pid());
+        let (packs, first_file_seconds) = std::thread::scope(|scope| {
+            let first_file = scope.spawn(|| {
+                self.first_file();
+                typed.elapsed().as_secs_f64()
+            });
+            wait_for("the box is whole", PATIENCE, || {
+                std::thread::sleep(LOOK);
+                self.owner.status()["coming_back"].is_null().then_some(())
+            });
+            (watch.stop(), first_file.join().expect("the first file"))
+        });
+        let bytes = self.owner.packs().iter().map(|pack| pack.metadata().expect("a pack").len()).sum();
+        Restored { packs, bytes, served_seconds, first_file_seconds, owner_peak_mib: peak_mib(self.owner.pid()) }
+    }
+
+    /// The machine is let in again and gets a small file back.
+    fn first_file(&self) {
         let _retired = self.owner.command(["retire", "--machine", "machine"]).run().expect_success();
         let uri = self.owner.enrol_code("machine", "server");
         let _enrolled = self.machine.run(["enrol", "--again", &uri]).expect_success();
-        let target = self.folder.join("back");
-        self.machine.restore(within(&self.summary.snapshot, &self.source.join(FIRST_FILE)), &target);
-        let first_file_seconds = typed.elapsed().as_secs_f64();
-        let bytes = self.owner.packs().iter().map(|pack| pack.metadata().expect("a pack").len()).sum();
-        Restored { packs, bytes, served_seconds, first_file_seconds }
+        self.machine.restore(within(&self.summary.snapshot, &self.source.join(FIRST_FILE)), &self.folder.join("back"));
     }
 }

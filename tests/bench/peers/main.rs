@@ -74,7 +74,8 @@ fn main() -> ExitCode {
     table.figure("restore from peers", rate, "MiB/s");
     table.at_least("  of the raw stream", rate / raw(1, 2), OF_STREAM_MIN);
     table.figure("  processor time, all boxes", restored.packs.cpu_per_gib(restored.bytes), "s/GiB");
-    table.figure("  catalog made anew, box serves", restored.served_seconds, "s");
+    table.figure("  memory of the owner, peak", restored.owner_peak_mib, "MiB");
+    table.figure("kit typed to box serves", restored.served_seconds, "s");
     table.at_most("kit typed to first file", restored.first_file_seconds, FIRST_FILE_MAX);
 
     if let (Some(tahoe), Some(repaired)) = (tahoe, repaired) {
