@@ -16,7 +16,13 @@ const LOOK: Duration = Duration::from_millis(500);
 /// A box that finds others on this computer, and keeps things for them whatever else fills its disk.
 #[must_use]
 pub fn neighbour() -> BoxOptions {
-    BoxOptions::new().config("[community]\nallow_private = true\n[storage]\nreserve_bytes = 1048576\n")
+    neighbour_with("")
+}
+
+/// The same with more in its section `community`.
+#[must_use]
+pub fn neighbour_with(more: &str) -> BoxOptions {
+    BoxOptions::new().config(format!("[community]\nallow_private = true\n{more}[storage]\nreserve_bytes = 1048576\n"))
 }
 
 /// `datisd community WORDS` of a box, to be run.

@@ -96,22 +96,15 @@ impl<R: Reach> Fetcher<R> {
         Self(Arc::new(Lines { reach, secret, members: Mutex::default() }))
     }
 
-    /// The places in the stripe, the member that will answer first at the start.
-    fn by_pace(&self, stripe: &StripeRef) -> Vec<usize> {
+    /// What it costs now to ask each of those that hold a shard of the stripe.
+    fn costs(&self, stripe: &StripeRef) -> Vec<Cost> {
         let members = self.0.members();
-        let cost = |at: &usize| {
-            let Some(line) = members.get(&stripe.shards[*at].0) else { return (false, about(UNKNOWN_PACE)) };
+        let cost = |member: &MemberId| {
+            let Some(line) = members.get(member) else { return Cost::UNKNOWN };
             let is_silent = line.silent_since.is_some_and(|at| at.elapsed() < LEFT_ALONE);
-            (is_silent, about(f64::from(line.asked + 1) * line.seconds_per_mib.unwrap_or(UNKNOWN_PACE)))
+            Cost { is_silent, seconds: f64::from(line.asked + 1) * line.seconds_per_mib.unwrap_or(UNKNOWN_PACE) }
         };
-        // Of members that are about as fast the data shards come first: they need no decoding. Which member has which index
-        // changes from pack to pack, so all have their share of the work.
-        let mut order: Vec<usize> = (0..stripe.shards.len()).collect();
-        order.sort_by(|a, b| {
-            let (a, b) = (cost(a), cost(b));
-            a.0.cmp(&b.0).then(a.1.total_cmp(&b.1))
-        });
-        order
+        stripe.shards.iter().map(|(member, _)| cost(member)).collect()
     }
 
     /// Asks for `range` of shards of a stripe: the first wave at once, the next one whenever somebody fails or all take long,
@@ -190,7 +183,7 @@ impl<R: Reach> Fetcher<R> {
         let k = usize::from(stripe.layout.scheme().data());
         let narrow = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
         let range = narrow(piece.in_file.start)..narrow(piece.in_file.end);
-        let mut order = self.by_pace(stripe);
+        let mut order = by_cost(&self.costs(stripe));
         let is_holder_silent = self.0.is_left_alone(stripe.shards[holder].0);
         order.retain(|at| *at != holder);
         let others: Vec<usize> = order.drain(..order.len().min(k)).collect();
@@ -215,9 +208,62 @@ impl<R: Reach> Fetcher<R> {
     }
 }
 
-/// Within a factor of four, which is less than decoding costs on a fast line.
-fn about(seconds: f64) -> f64 {
-    (seconds.max(f64::MIN_POSITIVE).log2() / 2.0).floor()
+/// What it costs to ask a member.
+#[derive(Debug, Clone, Copy)]
+struct Cost {
+    /// It did not answer just now.
+    is_silent: bool,
+    /// For 1 MiB, with what it is asked already.
+    seconds: f64,
+}
+
+impl Cost {
+    const UNKNOWN: Self = Self { is_silent: false, seconds: UNKNOWN_PACE };
+
+    fn compare(&self, other: &Self) -> std::cmp::Ordering {
+        self.is_silent.cmp(&other.is_silent).then(self.seconds.total_cmp(&other.seconds))
+    }
+
+    /// By a factor of four, which is less than decoding costs on a fast line.
+    fn is_far_below(&self, other: &Self) -> bool {
+        !self.is_silent && (other.is_silent || self.seconds * 4.0 < other.seconds)
+    }
+}
+
+/// The places, the member that will answer first at the start.
+fn by_cost(costs: &[Cost]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..costs.len()).collect();
+    order.sort_by(|a, b| costs[*a].compare(&costs[*b]));
+    order
+}
+
+/// The same with those first that a whole pack is asked of: the `needed` that hold data, since that needs no decoding, unless
+/// others are much faster. Which member has which index changes from pack to pack, so all have their share of the work.
+fn for_a_pack(costs: &[Cost], needed: usize) -> Vec<usize> {
+    let (mut first, mut others): (Vec<_>, Vec<_>) = by_cost(costs).into_iter().partition(|at| *at < needed);
+    for (slow, fast) in first.iter_mut().rev().zip(&mut others) {
+        if !costs[*fast].is_far_below(&costs[*slow]) {
+            break;
+        }
+        std::mem::swap(slow, fast);
+    }
+    others.sort_by(|a, b| costs[*a].compare(&costs[*b]));
+    first.extend(others);
+    first
+}
+
+/// Shards whose names were looked at.
+#[derive(Default)]
+struct Named(BTreeMap<usize, bool>);
+
+impl Named {
+    /// The places of those that have the right one.
+    fn sound(&mut self, came: &BTreeMap<usize, Bytes>, stripe: &StripeRef) -> Vec<usize> {
+        for (at, bytes) in came {
+            self.0.entry(*at).or_insert_with(|| name_shard(bytes) == stripe.shards[*at].1);
+        }
+        self.0.iter().filter(|(_, is_sound)| **is_sound).map(|(at, _)| *at).collect()
+    }
 }
 
 impl<R: Reach> Fetch for Fetcher<R> {
@@ -238,24 +284,27 @@ impl<R: Reach> Fetch for Fetcher<R> {
     fn whole(&self, stripe: &StripeRef) -> Result<Vec<u8>, FetchError> {
         let needed = usize::from(stripe.layout.scheme().data());
         let len = u32::try_from(stripe.layout.shard_len()).unwrap_or(u32::MAX);
-        let mut order = self.by_pace(stripe);
+        let mut order = for_a_pack(&self.costs(stripe), needed);
         let mut waves = vec![order.drain(..order.len().min(needed)).collect::<Vec<_>>()];
         waves.extend(order.into_iter().map(|at| vec![at]));
-        let mut sound: BTreeMap<usize, Bytes> = BTreeMap::new();
+        let mut named = Named::default();
         let made = self.gather(stripe, &(0..len), waves, |came| {
-            for (at, bytes) in came {
-                if !sound.contains_key(at) && name_shard(bytes) == stripe.shards[*at].1 {
-                    sound.insert(*at, bytes.clone());
-                }
-            }
-            if sound.len() < needed {
+            if came.len() < needed {
                 return None;
             }
-            let files: Vec<ShardFile<'_>> = sound
-                .iter()
-                .filter_map(|(at, bytes)| ShardFile::open(bytes, Some(stripe.shards[*at].1), &self.0.secret).ok())
-                .collect();
-            restore(&files, &self.0.secret).ok().filter(|restored| restored.pack == stripe.pack)
+            let open = |at: &usize, name: Option<ShardId>| ShardFile::open(&came[at], name, &self.0.secret).ok();
+            // Each block shows by its tag whether it is right, so names are looked at only when something is wrong.
+            let files: Vec<ShardFile<'_>> = came.keys().filter_map(|at| open(at, None)).collect();
+            let restored = if came.len() == needed { restore(&files, &self.0.secret).ok() } else { None };
+            restored.filter(|restored| restored.pack == stripe.pack).or_else(|| {
+                let sound = named.sound(came, stripe);
+                if sound.len() < needed {
+                    return None;
+                }
+                let files: Vec<ShardFile<'_>> =
+                    sound.iter().filter_map(|at| open(at, Some(stripe.shards[*at].1))).collect();
+                restore(&files, &self.0.secret).ok().filter(|restored| restored.pack == stripe.pack)
+            })
         });
         match made {
             Gathered { result: Some(restored), .. } => Ok(restored.bytes),
@@ -359,5 +408,25 @@ impl<R: Reach> Lines<R> {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn costs(seconds: &[f64]) -> Vec<Cost> {
+        seconds.iter().map(|seconds| Cost { is_silent: false, seconds: *seconds }).collect()
+    }
+
+    #[test]
+    fn data_is_asked_for_unless_others_are_much_faster() {
+        assert_eq!(for_a_pack(&costs(&[0.2, 0.3, 0.1, 0.08, 0.09]), 3), [2, 0, 1, 3, 4], "about as fast is no reason");
+        assert_eq!(for_a_pack(&costs(&[0.2, 0.5, 0.9, 0.1, 0.3]), 3), [0, 1, 3, 4, 2], "the slowest one is passed by");
+        let mut some = costs(&[0.1, 0.1, 0.1, 9.0, 9.0]);
+        some[1].is_silent = true;
+        assert_eq!(for_a_pack(&some, 3), [0, 2, 3, 4, 1], "whoever is silent comes last, however slow the others are");
+        some.iter_mut().for_each(|cost| cost.is_silent = true);
+        assert_eq!(for_a_pack(&some, 3).len(), 5, "but is asked");
     }
 }

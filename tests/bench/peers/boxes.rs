@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use harness::community::{Outside, let_in, neighbour, unite, watch_outside};
-use harness::{Machine, Programs, Random, Summary, TestBox, wait_for, within};
+use harness::community::{Outside, let_in, neighbour_with, unite, watch_outside};
+use harness::{BoxOptions, Machine, Programs, Random, Summary, TestBox, wait_for, within};
 
 use crate::cost::{Cost, Watch, forget_peak, peak_mib};
 
@@ -21,6 +21,11 @@ const LOOK: Duration = Duration::from_millis(250);
 const PIECE: usize = 32 << 20;
 /// A small file beside the large ones: the first one that somebody wants back.
 const FIRST_FILE: &str = "first file";
+
+/// Gives the others as much as they can ask for: each is new, and gets a quarter of its share.
+fn roomy() -> BoxOptions {
+    neighbour_with("gives_bytes = 1099511627776\n")
+}
 
 /// The owner, its machine, and the others.
 pub(crate) struct Ours {
@@ -61,7 +66,7 @@ pub(crate) struct Restored {
 impl Ours {
     /// An owner that has so much data and belongs to no community yet, and a community of the others.
     pub(crate) fn begin(folder: &Path, size: u64) -> Self {
-        let owner = neighbour().data(folder.join("owner")).start();
+        let owner = roomy().data(folder.join("owner")).start();
         let machine = Machine::new(&Programs::plain(), folder.join("machine"), "machine");
         let enrolled = machine.run(["enrol", &owner.enrol_code("machine", "server")]);
         let _told = enrolled.expect_success();
@@ -85,7 +90,7 @@ impl Ours {
             (owner.status()["unverified_packs"] == 0).then_some(())
         });
         let others: Vec<TestBox> =
-            (0..OTHERS).map(|number| neighbour().data(folder.join(format!("other {number}"))).start()).collect();
+            (0..OTHERS).map(|number| roomy().data(folder.join(format!("other {number}"))).start()).collect();
         let names: Vec<String> = (0..OTHERS).map(|number| format!("other {number}")).collect();
         unite(&others.iter().collect::<Vec<_>>(), &names.iter().map(String::as_str).collect::<Vec<_>>());
         Self { folder: folder.to_owned(), owner, others, machine, source, summary }
@@ -157,7 +162,7 @@ impl Ours {
             .status()
             .expect("datisd can be started");
         assert!(recovered.success(), "the box was not recovered");
-        self.owner = neighbour().data(&data).start();
+        self.owner = roomy().data(&data).start();
         let served_seconds = typed.elapsed().as_secs_f64();
         let watch = Watch::start(&self.pids());
         forget_peak(self.owner.pid());
