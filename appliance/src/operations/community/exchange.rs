@@ -1,6 +1,7 @@
 //! What two members tell each other of the community: entries of the log and address records.
 
 use datis_engine::community::entry::SignedEntry;
+use datis_engine::community::roster::REBIND_HOLD;
 use datis_engine::ids::EntryHash;
 use datis_engine::wire::peers::{Exchange, Exchanged};
 use minicbor::bytes::ByteVec;
@@ -63,17 +64,10 @@ fn take_entries(site: &Site, entries: &[ByteVec]) -> Result<(), CommunityError> 
     let _gate = lock(&site.joining);
     let known = site.in_community()?;
     let (mut log, now) = (known.log.clone(), site.clock.now());
-    for bytes in entries {
-        let entry = SignedEntry::decode(bytes)?;
-        if entry.entry()?.sequence <= log.roster().sequence() {
-            continue;
-        }
-        let hold = datis_engine::community::roster::REBIND_HOLD;
-        if log.rests_on_rebind(&entry).is_some_and(|since| now < known.seen_at(since).plus(hold)) {
-            break;
-        }
-        log.append(entry)?;
-    }
+    let entries = entries.iter().map(|bytes| SignedEntry::decode(bytes)).collect::<Result<Vec<_>, _>>()?;
+    // A rebinding that comes with what rests on it is seen only now.
+    let is_old = |since: u64| known.seen.get(&since).is_some_and(|seen| now >= seen.plus(REBIND_HOLD));
+    log.follow(&entries, is_old)?;
     if log.roster().sequence() > known.roster().sequence() { site.take_log(known.me, log, |_| Ok(())) } else { Ok(()) }
 }
 

@@ -378,27 +378,56 @@ fn signatures_of_others_than_admins_are_passed_over() {
     assert!(matches!(refused, Err(CommunityError::NotAdmin)), "{refused:?}");
 }
 
-#[test]
-fn a_kit_alone_confirms_nobody_by_way_of_a_proposal() {
-    let (first, second) = (founder(), TestBox::start());
-    join(&second, &first, "attic");
-    gossip(&second, &first);
-    let (recovery, thief) = (recovery_key(&kit(&second)), SigningKey::from_seed(&[9; 32]));
-    let mut log = second.site().community().expect("in").log.clone();
-    let member = second.site().community().expect("in").me;
+/// What a thief signs who has the kit of `of`: a rebinding to a box of its own, and its confirmation.
+fn stolen(of: &TestBox) -> (Log, [SignedEntry; 2]) {
+    let (recovery, thief) = (recovery_key(&kit(of)), SigningKey::from_seed(&[9; 32]));
+    let known = of.site().community().expect("in");
+    let (mut log, member) = (known.log.clone(), known.me);
     let mut rebind = log.draft(UnixMillis(1), Change::Rebind { member, device: thief.public_key() });
     rebind.sign(&recovery);
     rebind.sign(&thief);
     log.append(rebind.clone()).expect("it has the kit");
     let mut confirm = log.draft(UnixMillis(2), Change::Confirm { member });
     confirm.sign(&recovery);
+    log.append(confirm.clone()).expect("it has the kit");
+    (log, [rebind, confirm])
+}
+
+fn is_rebound(on: &TestBox, member: MemberId) -> bool {
+    let known = on.site().community().expect("in");
+    matches!(known.roster().member(member).expect("in").standing, Standing::Rebound { .. })
+}
+
+#[test]
+fn a_kit_alone_confirms_nobody_by_way_of_a_proposal() {
+    let (first, second) = (founder(), TestBox::start());
+    join(&second, &first, "attic");
+    let (_, [rebind, confirm]) = stolen(&second);
     let mut asked = question(second.site(), None).expect("question");
     (asked.entries, asked.proposals) = (vec![rebind.encode().into()], vec![confirm.encode().into()]);
     exchange(first.site(), &asked).expect("answer");
-    let known = first.site().community().expect("in");
-    let standing = known.roster().member(member).expect("in").standing;
-    assert!(matches!(standing, Standing::Rebound { .. }), "{standing:?}");
+    assert!(is_rebound(&first, second.site().community().expect("in").me));
     assert!(proposals(first.site()).expect("proposals").is_empty());
+}
+
+#[test]
+fn a_rebinding_and_its_confirmation_in_one_message_are_held_back_a_day_as_well() {
+    let (first, second) = (founder(), TestBox::start());
+    join(&second, &first, "attic");
+    let (log, both) = stolen(&second);
+    let thief = second.site().community().expect("in").me;
+    let mut asked = question(second.site(), None).expect("question");
+    (asked.sequence, asked.last) = (log.roster().sequence(), log.last_hash());
+    asked.entries = both.iter().map(|entry| entry.encode().into()).collect();
+    for (after, is_held) in [(0, true), (86_340, true), (60, false)] {
+        let known = first.site().community().expect("in");
+        let seen = known.seen.iter().map(|(sequence, at)| (*sequence, at.minus(Seconds(after)))).collect();
+        first.site().community.set(Some(Community { seen, ..Community::clone(&known) }));
+        exchange(first.site(), &asked).expect("answer");
+        assert_eq!(is_rebound(&first, thief), is_held, "{after} s later");
+        let (known, now) = (first.site().community().expect("in"), first.site().clock.now());
+        assert_eq!(known.rights_of(thief, now) == Rights::All, !is_held);
+    }
 }
 
 #[test]
