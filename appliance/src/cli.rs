@@ -1,5 +1,6 @@
 //! The command line of `datisd`: what can be said, and how the process ends.
 
+mod bandwidth;
 mod bundle;
 mod community;
 mod sheets;
@@ -232,6 +233,11 @@ enum Verb {
         #[command(subcommand)]
         what: community::Community,
     },
+    /// Say how much of the line goes to the other boxes, and when.
+    Bandwidth {
+        #[command(subcommand)]
+        what: bandwidth::Bandwidth,
+    },
     /// Make, sign and check what boxes of a reseller start with, and have a box take it.
     Bundle {
         #[command(subcommand)]
@@ -428,6 +434,7 @@ pub fn main() -> ExitCode {
             Err(refused) => return fail(&refused),
         },
         Verb::Auth { what } => what.command(),
+        Verb::Bandwidth { what } => what.command(),
         Verb::Bundle { what } => return bundle::run(what, &dir),
         Verb::Community { what } => return community::run(what, &dir),
         Verb::Drill { kit, form } => match community::drill(kit.as_deref()) {

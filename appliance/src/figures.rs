@@ -42,6 +42,14 @@ pub(crate) fn count(number: u64, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
 }
 
+/// A time to come as the clock on the wall shows it: `08:00`, with the date when that is more than a day away. Milliseconds since
+/// 1970.
+pub(crate) fn wall_clock(at: i64, now: i64) -> String {
+    let form = if at.saturating_sub(now) < 86_400_000 { "%H:%M" } else { "%Y-%m-%d %H:%M" };
+    let time = jiff::Timestamp::from_millisecond(at).map(|at| at.to_zoned(jiff::tz::TimeZone::system()));
+    time.map(|time| time.strftime(form).to_string()).unwrap_or_default()
+}
+
 /// How long ago something was, in the largest unit that fits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ago {

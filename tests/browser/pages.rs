@@ -91,6 +91,7 @@ const PATTERNS: &[(&str, Who)] = &[
     ("/site", Who::Admin),
     ("/alerts", Who::Admin),
     ("/peers", Who::Admin),
+    ("/peers/bandwidth", Who::Admin),
     ("/peers/members/{id}", Who::Admin),
     ("/alerts/settings", Who::Admin),
     ("/reports", Who::Admin),

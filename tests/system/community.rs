@@ -228,6 +228,26 @@ fn a_file_is_restored_while_its_pack_is_elsewhere_and_the_rest_comes_when_boxes_
 }
 
 #[test]
+fn in_a_pause_backups_stay_here_and_afterwards_they_go_out_by_themselves() {
+    let all = boxes(&["harbour master", "bakery"]);
+    let paused = all[0].command(["bandwidth", "set", "--hours", "mon-sun 0-24 pause"]).run().expect_success().text();
+    assert!(paused.contains("mon-sun 0-24 pause") && paused.contains("is paused"), "{paused}");
+    let _refused = all[0].command(["bandwidth", "set", "--hours", "sat-mon 0-24 pause"]).run().expect_code(2);
+    let desk = all[0].enrol("desk");
+    let source = all[0].beside().join("papers");
+    std::fs::create_dir(&source).expect("a folder");
+    std::fs::write(source.join("ledger"), Random::new(7).bytes(300_000)).expect("a file");
+    let _saved = desk.backup(&source);
+    let outside = |one: &TestBox| one.status()["outside"].clone();
+    // The worker has looked at it by then.
+    wait_for("a group", SPREAD, || outside(&all[0])["scheme"].as_str().map(drop));
+    let held = outside(&all[0]);
+    assert_eq!((&held["machines"][0]["packs_in_place"], &held["outgoing"]["paused"]), (&0.into(), &true.into()));
+    all[0].command(["bandwidth", "set", "--hours", "mon-sun 0-24 reduced", "--reduced", "8"]).run().expect_success();
+    let _outside = wait_until_outside(&all[0], SPREAD);
+}
+
+#[test]
 fn others_learn_nothing_of_what_they_keep() {
     let saved = Saved::new();
     for other in &saved.others {

@@ -10,6 +10,7 @@
 pub mod accounts;
 pub mod alerts;
 pub mod audit;
+pub mod bandwidth;
 pub mod bundle;
 pub mod capacity;
 pub mod checks;

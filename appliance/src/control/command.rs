@@ -15,6 +15,7 @@ use crate::config::KeyPrint;
 use crate::hand::addressing::Addressing;
 use crate::locale::Language;
 use crate::operations::accounts::{AccountName, SupportHours};
+use crate::operations::bandwidth::{Megabits, Stroke};
 use crate::sheets::Sheet;
 
 /// A command.
@@ -90,6 +91,26 @@ pub(crate) enum Command {
     Bundle { what: BundleCommand },
     /// The other boxes.
     Community { what: CommunityCommand },
+    /// How much of the line goes to them.
+    Bandwidth { what: BandwidthCommand },
+}
+
+/// What the console does about the line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "bandwidth", rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) enum BandwidthCommand {
+    /// What is set.
+    Show,
+    /// Changes what is given. `unlimited`: as much as the line takes in full hours. `hours`: painted one after the other.
+    Set {
+        #[serde(with = "text::optional")]
+        full: Option<Megabits>,
+        #[serde(with = "text::optional")]
+        reduced: Option<Megabits>,
+        unlimited: bool,
+        #[serde(with = "text::list")]
+        hours: Vec<Stroke>,
+    },
 }
 
 /// What the console does about the community of boxes. `kit`: the key line of the recovery kit, where it is not on the box.

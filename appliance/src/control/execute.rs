@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::address::Address;
 use super::command::{Answer, AuthCommand, Command, Failed, FailedKind, Outcome};
-use super::{bundle, community, network, people, show};
+use super::{bandwidth, bundle, community, network, people, show};
 use crate::certs::Certs;
 use crate::commissioning::{self, Surroundings};
 use crate::config::{BundleConfig, CommissioningConfig, DataDir};
@@ -176,6 +176,7 @@ impl Desk {
             Command::Auth { what } => self.auth(what),
             Command::Bundle { what } => bundle::execute(self, what),
             Command::Community { what } => community::execute(self, what),
+            Command::Bandwidth { what } => bandwidth::execute(site, what),
             Command::Pause { machine, length } => {
                 let until = site.clock.now().plus(*length);
                 operations::pause_machine(site, &Actor::console(), machine, until)?;

@@ -4,6 +4,7 @@
 //! open, and [`socket`] carries the command there and its lines back; else the command opens the site itself.
 
 mod address;
+mod bandwidth;
 mod bundle;
 mod command;
 mod community;
@@ -16,10 +17,12 @@ pub(crate) mod socket;
 mod text;
 
 pub(crate) use crate::operations::accounts::{AccountName, SupportHours};
+pub(crate) use crate::operations::bandwidth::{Megabits, Stroke};
 pub(crate) use crate::sheets::Sheet;
 pub(crate) use address::Address;
 pub(crate) use command::{
-    Answer, AuthCommand, BundleCommand, Command, CommunityCommand, Failed, FailedKind, NetworkCommand, Outcome,
+    Answer, AuthCommand, BandwidthCommand, BundleCommand, Command, CommunityCommand, Failed, FailedKind,
+    NetworkCommand, Outcome,
 };
 pub(crate) use execute::{Desk, Paced};
 pub(crate) use show::{rebuild as show_rebuild, recovered as show_recovered, with_causes};

@@ -12,6 +12,7 @@ use crate::commissioning::{self, CheckState, Verdict};
 use crate::figures::{self, Ago};
 use crate::locale::Locale;
 use crate::operations::awaited::ComingBack;
+use crate::operations::bandwidth::Outgoing;
 use crate::operations::dispersal::DispersalStatus;
 use crate::operations::{
     Machine, MachineOrigin, MachinePolicy, MachineState, MachineStatus, Progress, PruneReport, RebuildReport, Status,
@@ -136,8 +137,16 @@ fn write_coming_back(out: &mut String, back: &ComingBack) -> std::fmt::Result {
 
 /// What other boxes hold.
 fn write_outside(out: &mut String, outside: &DispersalStatus, now: i64) -> std::fmt::Result {
-    let Some(scheme) = &outside.scheme else { return writeln!(out, "Outside: nothing yet") };
-    writeln!(out, "Outside, as {scheme}")?;
+    match &outside.scheme {
+        Some(scheme) => writeln!(out, "Outside, as {scheme}")?,
+        None => writeln!(out, "Outside: nothing yet")?,
+    }
+    if let Some(line) = paused(&outside.outgoing, now) {
+        writeln!(out, "  {line}")?;
+    }
+    if outside.scheme.is_none() {
+        return Ok(());
+    }
     if outside.thin_packs > 0 {
         writeln!(out, "  {} packs have less outside than they should; it is made again", outside.thin_packs)?;
     }
@@ -157,6 +166,13 @@ fn write_outside(out: &mut String, outside: &DispersalStatus, now: i64) -> std::
         )?;
     }
     Ok(())
+}
+
+/// That what can wait does not go out in this hour; `None`: it does.
+pub(super) fn paused(outgoing: &Outgoing, now: i64) -> Option<String> {
+    let until = outgoing.paused_until.map(|until| format!(" until {}", figures::wall_clock(until, now)));
+    let until = until.unwrap_or_default();
+    outgoing.paused.then(|| format!("Sending to other boxes is paused{until}, as the week's plan says"))
 }
 
 fn write_machine(out: &mut String, machine: &MachineStatus, now: i64) -> std::fmt::Result {

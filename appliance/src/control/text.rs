@@ -40,3 +40,24 @@ pub(super) mod optional {
         text.map(|text| text.parse().map_err(de::Error::custom)).transpose()
     }
 }
+
+/// The same for several values.
+pub(super) mod list {
+    use super::{Deserialize, Deserializer, Display, FromStr, Serializer, de};
+
+    pub(in crate::control) fn serialize<T: Display, S: Serializer>(
+        values: &[T],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(values.iter().map(ToString::to_string))
+    }
+
+    pub(in crate::control) fn deserialize<'de, T, D>(deserializer: D) -> Result<Vec<T>, D::Error>
+    where
+        T: FromStr<Err: Display>,
+        D: Deserializer<'de>,
+    {
+        let texts: Vec<String> = Vec::deserialize(deserializer)?;
+        texts.iter().map(|text| text.parse().map_err(de::Error::custom)).collect()
+    }
+}

@@ -6,6 +6,7 @@
 pub mod accounts;
 mod alerts;
 pub(crate) mod awaited;
+pub mod bandwidth;
 pub mod browse;
 mod bundle;
 mod capacity;

@@ -13,6 +13,7 @@ use datis_engine::wire::Refusal;
 
 use super::accounts::{Delays, Questions};
 use super::awaited::{Awaited, AwaitedError, Shelf};
+use super::bandwidth::Bandwidth;
 use super::commit::{Claims, finish_announced};
 use super::community::{Community, CommunityError, KitClaims, Present, SpokenCodes};
 use super::error::{Failure, OperationError, chain, full, refusal_of};
@@ -20,7 +21,7 @@ use super::hosting::Hosted;
 use super::opened::OpenedPacks;
 use super::registrar::{Registrar, Shelves};
 use super::sessions::Sessions;
-use crate::catalog::{Catalog, CatalogError, packs, snapshots};
+use crate::catalog::{Catalog, CatalogError, bandwidth, packs, snapshots};
 use crate::config::DataDir;
 use crate::vault::Vault;
 
@@ -201,6 +202,8 @@ pub struct Site {
     /// Invitations that are read out.
     pub(crate) spoken: SpokenCodes,
     pub(super) hosted: Hosted,
+    /// What goes to the other boxes now.
+    pub(super) bandwidth: Bandwidth,
 }
 
 impl Site {
@@ -235,6 +238,8 @@ impl Site {
         let community = Present::default();
         community.set(catalog.reader().read(Community::read).map_err(|e| OpenError::Community(Box::new(e)))?);
         let clock = Arc::new(Clock::starting_at(floor));
+        let plan = catalog.reader().read(|tx| bandwidth::plan(tx))?.unwrap_or_default();
+        let bandwidth = Bandwidth::new(plan);
         let hosted = Hosted::new(dir, &catalog, &clock)?;
         let poison = Arc::new(Poison::default());
         let objects = Arc::new(Mutex::new(()));
@@ -273,6 +278,7 @@ impl Site {
             kit_claims: KitClaims::default(),
             spoken: SpokenCodes::default(),
             hosted,
+            bandwidth,
         })
     }
 

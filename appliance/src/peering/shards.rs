@@ -2,6 +2,7 @@
 //! than one gulp of memory.
 
 use std::ops::Range;
+use std::time::Duration;
 
 use actix_web::body::SizedStream;
 use actix_web::http::header::{CONTENT_RANGE, RANGE};
@@ -17,11 +18,14 @@ use super::{Peering, blocking};
 use crate::doorway::answer;
 use crate::doorway::body::{PacedBody, content_length};
 use crate::doorway::places::Place;
+use crate::operations::bandwidth::{Traffic, Turn, take_turn};
 use crate::operations::hosting::Peer;
 use crate::operations::hosting::{PieceIntake, read_shard, receive_piece, shard_len};
 
 /// Bytes that are written or read at a time.
 const GULP: u32 = 1 << 20;
+/// A kind of traffic that is held is asked for again after this.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 const OCTETS: &str = "application/octet-stream";
 
 fn malformed(sentence: &str) -> Refusal {
@@ -162,11 +166,24 @@ struct Outgoing {
 
 impl Outgoing {
     async fn next(&mut self) -> Result<Bytes, Refusal> {
-        let end = self.range.end.min(self.range.start.saturating_add(GULP));
+        let gulp = self.range.end.saturating_sub(self.range.start).min(GULP);
+        let end = self.range.start.saturating_add(turn(&self.peering, gulp).await);
         let (peer, shard, range) = (self.peer, self.shard, self.range.start..end);
         let bytes = blocking(&self.peering, move |peering| read_shard(&peering.site, &peer, shard, range)).await?;
         self.range.start = end;
         Ok(bytes.into())
+    }
+}
+
+/// Waits until some of the `wanted` bytes may go; how many.
+async fn turn(peering: &Peering, wanted: u32) -> u32 {
+    loop {
+        match take_turn(&peering.site, Traffic::Restore, wanted as usize) {
+            Turn::Go(bytes) => return u32::try_from(bytes).unwrap_or(wanted),
+            Turn::Wait(time) => tokio::time::sleep(time).await,
+            // What somebody waits for is never held; looked at again all the same, since the plan may change.
+            Turn::Held => tokio::time::sleep(LOOK_AGAIN).await,
+        }
     }
 }
 

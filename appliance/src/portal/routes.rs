@@ -9,8 +9,8 @@ use super::access::Access;
 use super::dav;
 use super::openapi;
 use super::pages::{
-    account, alerts, assets, audit, back, dashboard, directory, entry, events, figures, machines, peers, people,
-    proofs, reports, restore, retention, setup, site, system, welcome,
+    account, alerts, assets, audit, back, bandwidth, dashboard, directory, entry, events, figures, machines, peers,
+    people, proofs, reports, restore, retention, setup, site, system, welcome,
 };
 use crate::operations::accounts::Right;
 
@@ -138,6 +138,9 @@ routes! {
     post "/peers/invitations/{id}/revoke" Access::Has(Right::ManageCommunity) => peers::revoke,
     post "/peers/admit" Access::Has(Right::ManageCommunity) => peers::admit,
     post "/peers/refuse" Access::Has(Right::ManageCommunity) => peers::refuse,
+    get "/peers/bandwidth" Access::Has(Right::LookAtBox) => bandwidth::show,
+    post "/peers/bandwidth" Access::Has(Right::ChangeBox) => bandwidth::set,
+    post "/peers/bandwidth/hours" Access::Has(Right::ChangeBox) => bandwidth::paint,
     get "/peers/members/{id}" Access::Has(Right::LookAtBox) => peers::show_member,
     post "/peers/members/{id}/appoint" Access::Has(Right::ManageCommunity) => peers::appoint,
     post "/peers/members/{id}/dismiss" Access::Has(Right::ManageCommunity) => peers::dismiss,

@@ -12,6 +12,8 @@ use datis_engine::wire::peers::{Condemn, Condemned, KeepHead, OfferShard, ShardO
 
 use super::lines::{Line, LineError, Lines};
 use crate::links::portion::Portion;
+use crate::operations::Site;
+use crate::operations::bandwidth::{Traffic, wait_for_turn};
 use crate::operations::dispersal::{Place, Received};
 
 /// Something to be carried to a box.
@@ -24,6 +26,8 @@ pub(super) enum Errand {
         place: Place,
         /// The whole file.
         bytes: Bytes,
+        /// What it counts as on the line.
+        traffic: Traffic,
     },
     /// A head.
     Head(Vec<u8>),
@@ -54,6 +58,7 @@ pub(super) type Told = (MemberId, Outcome);
 
 /// Carries all that comes until there is nothing more or `stop` is set.
 pub(super) fn carry<L: Lines>(
+    site: &Site,
     lines: &L,
     (member, window_days): (MemberId, u16),
     errands: &Receiver<Errand>,
@@ -75,7 +80,7 @@ pub(super) fn carry<L: Lines>(
             None => lines.open(member),
         };
         let result = opened.and_then(|mut opened| {
-            let outcome = run((&mut opened, &mut portion), &errand, window_days, stop)?;
+            let outcome = run(site, (&mut opened, &mut portion), &errand, window_days, stop)?;
             line = Some(opened);
             Ok(outcome)
         });
@@ -103,14 +108,16 @@ fn undone(errand: &Errand) -> Outcome {
 }
 
 fn run(
+    site: &Site,
     (line, portion): (&mut impl Line, &mut Portion),
     errand: &Errand,
     window_days: u16,
     stop: &AtomicBool,
 ) -> Result<Outcome, LineError> {
     match errand {
-        Errand::Shard { pack, place, bytes } => {
-            Ok(match deliver((line, portion), place.shard, bytes, window_days, stop)? {
+        Errand::Shard { pack, place, bytes, traffic } => {
+            let turn = |wanted| wait_for_turn(site, *traffic, wanted, || stop.load(Ordering::SeqCst));
+            Ok(match deliver((line, portion), place.shard, bytes, window_days, turn)? {
                 Delivered::Receipt(signed) => {
                     Outcome::Receipt(Received { pack: *pack, place: *place, signed }, bytes.clone())
                 }
@@ -137,13 +144,13 @@ enum Delivered {
     Stopped,
 }
 
-/// What broke off goes on where the other box says.
+/// What broke off goes on where the other box says. `turn`: how many of so many bytes may go now; `None` ends it for this time.
 fn deliver(
     (line, portion): (&mut impl Line, &mut Portion),
     shard: ShardId,
     bytes: &Bytes,
     window_days: u16,
-    stop: &AtomicBool,
+    turn: impl Fn(usize) -> Option<usize>,
 ) -> Result<Delivered, LineError> {
     let wrong = |what: &str| LineError::Broken(what.to_owned());
     let total = u32::try_from(bytes.len()).map_err(|_| wrong("a shard that is too long"))?;
@@ -160,16 +167,18 @@ fn deliver(
         return Err(wrong("it wants bytes that there are not"));
     }
     while from < bytes.len() {
-        if stop.load(Ordering::SeqCst) {
-            return Ok(Delivered::Stopped);
-        }
-        let piece = bytes.slice(from..bytes.len().min(from + portion.bytes()));
+        let wanted = portion.bytes().min(bytes.len() - from);
+        let Some(granted) = turn(wanted) else { return Ok(Delivered::Stopped) };
+        let piece = bytes.slice(from..from + granted.min(wanted));
         let (start, began) = (u32::try_from(from).unwrap_or(u32::MAX), Instant::now());
         from += piece.len();
         if let Some(receipt) = line.put(shard, start, total, piece)? {
             return Ok(Delivered::Receipt(receipt));
         }
-        portion.took(began.elapsed());
+        // What was cut short says nothing about the line.
+        if granted == portion.bytes() {
+            portion.took(began.elapsed());
+        }
     }
     Err(wrong("it took a whole shard and gave no receipt"))
 }

@@ -19,6 +19,7 @@ use datis_engine::life::placement::Group;
 use super::carriers::{Errand, Outcome, Told, carry};
 use super::lines::Lines;
 use super::steps::Done;
+use crate::operations::bandwidth::Traffic;
 use crate::operations::dispersal::{self, Circle, Place, Received, StripeKind, Task};
 use crate::operations::{OperationError, Site};
 
@@ -90,7 +91,7 @@ pub(super) fn round<L: Lines>(
         for member in circle.fellows.iter().map(|fellow| fellow.member) {
             let (sender, errands) = sync_channel(QUEUE);
             let (told, stop) = (told.clone(), &stop);
-            scope.spawn(move || carry(lines, (member, window_days), &errands, stop, &told));
+            scope.spawn(move || carry(site, lines, (member, window_days), &errands, stop, &told));
             queues.insert(member, sender);
         }
         drop(told);
@@ -153,7 +154,8 @@ impl Round<'_> {
                 }
                 break;
             }
-            let tasks = dispersal::next_to_spread(self.site, &available, PACKS_AT_ONCE + self.tried.len())?;
+            let limit = PACKS_AT_ONCE + self.tried.len();
+            let tasks = dispersal::next_to_spread(self.site, self.circle, &available, limit)?;
             let tasks: Vec<Task> =
                 tasks.into_iter().filter(|task| !self.tried.contains(&pack_of(task))).take(PACKS_AT_ONCE).collect();
             if tasks.is_empty() {
@@ -189,7 +191,7 @@ impl Round<'_> {
         self.tried.insert(pack_of(&task));
         match task {
             Task::New { pack, kind } => self.begin_new(pack, kind),
-            Task::Again { stripe, missing } => {
+            Task::Again { stripe, missing, traffic } => {
                 let indexes: Vec<u8> = missing.iter().map(|place| place.index).collect();
                 let Some(mut shards) = dispersal::encode_some(self.site, &stripe, &indexes)? else { return Ok(()) };
                 let patience = Instant::now() + LAST_WAIT;
@@ -197,7 +199,7 @@ impl Round<'_> {
                     let is_it = |shard: &Shard| shard.index == place.index && shard.id == place.shard;
                     let Some(at) = shards.iter().position(is_it) else { continue };
                     let bytes = Bytes::from(shards.swap_remove(at).bytes);
-                    let errand = Errand::Shard { pack: stripe.pack, place, bytes };
+                    let errand = Errand::Shard { pack: stripe.pack, place, bytes, traffic };
                     self.hand_over(place.member, errand, Some(patience))?;
                 }
                 Ok(())
@@ -213,7 +215,11 @@ impl Round<'_> {
         let Some((layout, shards)) = coded else { return Ok(()) };
         let places: Vec<Place> = dispersal::place(self.site, &self.group, (pack, kind), layout, &shards)?;
         for (Shard { bytes, .. }, place) in shards.into_iter().zip(places) {
-            self.hand_over(place.member, Errand::Shard { pack, place, bytes: bytes.into() }, None)?;
+            self.hand_over(
+                place.member,
+                Errand::Shard { pack, place, bytes: bytes.into(), traffic: Traffic::Backup },
+                None,
+            )?;
         }
         Ok(())
     }

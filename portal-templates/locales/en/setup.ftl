@@ -313,6 +313,7 @@ audit-member-dismissed = admin of the community made a plain member
 audit-community-forgotten = community forgotten
 audit-member-refused = box sent away
 audit-kit-claimed = recovery kit of a member shown by a blank box
+audit-bandwidth-set = changed how much of the line goes to the other boxes
 audit-brake-lifted = deletions go on for a member, by its recovery kit
 audit-member-confirmed = member on a new box confirmed
 audit-member-appointed = member made an admin of the community

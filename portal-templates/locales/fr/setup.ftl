@@ -313,6 +313,7 @@ audit-member-dismissed = administrateur de la communauté redevenu simple membre
 audit-community-forgotten = communauté oubliée
 audit-member-refused = boîtier refusé
 audit-kit-claimed = kit de secours d’un membre présenté par un boîtier vierge
+audit-bandwidth-set = a changé ce qui, de la ligne, va aux autres boîtiers
 audit-brake-lifted = les suppressions reprennent pour un membre, avec son kit de secours
 audit-member-confirmed = membre confirmé sur un nouveau boîtier
 audit-member-appointed = membre nommé administrateur de la communauté

@@ -321,6 +321,7 @@ audit-member-dismissed = администратор сообщества ста�
 audit-community-forgotten = сообщество забыто
 audit-member-refused = устройству отказано
 audit-kit-claimed = чистое устройство предъявило набор восстановления участника
+audit-bandwidth-set = изменил, сколько линии достаётся другим устройствам
 audit-brake-lifted = удаления для участника возобновлены по его набору восстановления
 audit-member-confirmed = участник на новом устройстве подтверждён
 audit-member-appointed = участник назначен администратором сообщества

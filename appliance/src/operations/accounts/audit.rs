@@ -154,6 +154,8 @@ actions! {
     BrakeLifted => "brake-lifted",
     /// The defaults of a bundle were set.
     BundleApplied => "bundle-applied",
+    /// How much of the line goes to the other boxes, and when, was changed.
+    BandwidthSet => "bandwidth-set",
     /// Another address of the box was tried.
     NetworkTried => "network-tried",
     /// It was kept.

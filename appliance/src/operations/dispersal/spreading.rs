@@ -1,5 +1,7 @@
 //! What is to be sent, and what came of it.
 
+use std::collections::BTreeSet;
+
 use datis_engine::community::signed::Signed;
 use datis_engine::erasure::layout::{Layout, PACK_LEN_MAX};
 use datis_engine::erasure::scheme::Scheme;
@@ -10,12 +12,15 @@ use datis_engine::life::placement::Group;
 use datis_engine::store::ObjectName;
 use datis_engine::wire::peers::{ReceiptError, ShardReceipt};
 
-use super::{Circle, Place, PlacedStripe, ShardState, StripeKind};
+use super::{Circle, Place, PlacedStripe, ShardState, StripeKind, standing};
 use crate::catalog::dispersal::{holders, outside, stripes};
 use crate::catalog::{CatalogError, HolderRow, packs};
+use crate::operations::bandwidth::{Traffic, may_go};
 use crate::operations::opened::as_damage;
 use crate::operations::{OperationError, Site};
 
+/// Stripes that are looked at for urgent ones while backups wait.
+const HELD_LOOKED_AT: usize = 4_096;
 /// Packs that are looked for at once when many were deleted.
 const GONE_AT_ONCE: usize = 1_000;
 
@@ -35,35 +40,78 @@ pub enum Task {
         stripe: PlacedStripe,
         /// What is to be sent to members that are there.
         missing: Vec<Place>,
+        /// What it counts as on the line.
+        traffic: Traffic,
     },
 }
 
+impl Task {
+    /// What it counts as on the line.
+    #[must_use]
+    pub const fn traffic(&self) -> Traffic {
+        match self {
+            Self::New { .. } => Traffic::Backup,
+            Self::Again { traffic, .. } => *traffic,
+        }
+    }
+}
+
 /// What is to be sent next, at most `limit`, to members that are `available`: first what is not off-site safe, then what is
-/// new in the order in which it came, then what is not fully protected.
+/// new in the order in which it came, then what is not fully protected. Without what does not go out in this hour.
 ///
 /// # Errors
 /// [`OperationError`].
-pub fn next_to_spread(site: &Site, available: &[MemberId], limit: usize) -> Result<Vec<Task>, OperationError> {
+pub fn next_to_spread(
+    site: &Site,
+    circle: &Circle,
+    available: &[MemberId],
+    limit: usize,
+) -> Result<Vec<Task>, OperationError> {
     let before = site.sessions.oldest().unwrap_or_else(|| site.clock.now());
+    let counting = counting(site, circle)?;
+    // While backups wait, the few that are urgent stand among them.
+    let looked_at = if may_go(site, Traffic::Backup) { limit } else { limit.max(HELD_LOOKED_AT) };
     let tasks = site.catalog.reader().read(|tx| {
         let all = holders::all(tx)?;
         let rows: Vec<HolderRow> =
             all.iter().filter(|holder| available.contains(&holder.member)).map(|holder| holder.row).collect();
         let (mut urgent, mut rest) = (Vec::new(), Vec::new());
-        for stripe in stripes::wanting(tx, &rows, limit)? {
-            let missing = stripes::places(tx, stripe.row)?.into_iter();
+        for stripe in stripes::wanting(tx, &rows, looked_at)? {
+            let places = stripes::places(tx, stripe.row)?;
+            let traffic = traffic_of(&stripe, &places, &counting);
+            let missing = places.into_iter();
             let missing = missing.filter(|p| p.state == ShardState::Wanted && available.contains(&p.member)).collect();
             let tasks = if stripe.safe_at.is_none() { &mut urgent } else { &mut rest };
-            tasks.push(Task::Again { stripe, missing });
+            tasks.push(Task::Again { stripe, missing, traffic });
         }
         let parts = outside::unplaced_parts(tx)?.into_iter().map(|part| (part.id, StripeKind::Map));
         let packs = stripes::unplaced(tx, before, limit)?.into_iter().map(|one| (one.pack, StripeKind::Pack));
         urgent.extend(parts.chain(packs).map(|(pack, kind)| Task::New { pack, kind }));
         urgent.extend(rest);
+        urgent.retain(|task| may_go(site, task.traffic()));
         urgent.truncate(limit);
         Ok::<_, CatalogError>(urgent)
     })?;
     Ok(tasks)
+}
+
+/// Members whose shards count now.
+fn counting(site: &Site, circle: &Circle) -> Result<BTreeSet<MemberId>, OperationError> {
+    let presences = standing::presences(site, circle)?;
+    Ok(presences.into_iter().filter(|(_, presence)| presence.counts).map(|(member, _)| member).collect())
+}
+
+/// What shards of a stripe count as that are sent again. At most one more than what gives the pack back makes it urgent
+/// (mutual-backup 4.6), but only once the pack was outside: before, it is a backup that is under way.
+fn traffic_of(stripe: &PlacedStripe, places: &[Place], counting: &BTreeSet<MemberId>) -> Traffic {
+    let was_outside = stripe.safe_at.is_some() || places.iter().any(|place| place.state == ShardState::Lost);
+    let is_there = |place: &&Place| place.state == ShardState::Durable && counting.contains(&place.member);
+    let healthy: BTreeSet<u8> = places.iter().filter(is_there).map(|place| place.index).collect();
+    match was_outside {
+        false => Traffic::Backup,
+        true if healthy.len() <= usize::from(stripe.layout.scheme().data()) + 1 => Traffic::UrgentRepair,
+        true => Traffic::Repair,
+    }
 }
 
 /// The bytes of a pack, or of a part of the map. Whether they are right is for the coder to check.

@@ -8,6 +8,7 @@ use super::{Circle, heads, standing};
 use crate::catalog::dispersal::outside::Thinned;
 use crate::catalog::dispersal::{holders, outside};
 use crate::catalog::{CatalogError, machines};
+use crate::operations::bandwidth::{Outgoing, outgoing};
 use crate::operations::{OperationError, Site};
 
 /// How much of one machine is outside. Times are milliseconds since 1970.
@@ -46,6 +47,8 @@ pub struct DispersalStatus {
     pub thin_packs: u64,
     /// Those of which so little is left outside that the other boxes could not bring them back now.
     pub beyond_reach_packs: u64,
+    /// Whether what can wait goes out in this hour.
+    pub outgoing: Outgoing,
 }
 
 /// How much is outside.
@@ -81,6 +84,7 @@ pub fn dispersal_status(site: &Site) -> Result<DispersalStatus, OperationError> 
             oldest_missing,
             thin_packs: thinned.thin,
             beyond_reach_packs: thinned.beyond_reach,
+            outgoing: outgoing(site),
         })
     })?;
     Ok(status)

@@ -21,11 +21,13 @@ pub(in crate::portal) enum Asset {
     /// uPlot 1.6.32, MIT.
     Plot,
     PlotStyle,
+    /// Paints the week of bandwidth.
+    WeekScript,
 }
 
 impl Asset {
-    pub(in crate::portal) const ALL: [Self; 6] =
-        [Self::Style, Self::Script, Self::Icon, Self::ChartScript, Self::Plot, Self::PlotStyle];
+    pub(in crate::portal) const ALL: [Self; 7] =
+        [Self::Style, Self::Script, Self::Icon, Self::ChartScript, Self::Plot, Self::PlotStyle, Self::WeekScript];
 
     const fn content(self) -> &'static str {
         match self {
@@ -35,13 +37,14 @@ impl Asset {
             Self::ChartScript => include_str!("../../../../portal-templates/static/chart.js"),
             Self::Plot => include_str!("../../../../portal-templates/static/uplot-1.6.32.min.js"),
             Self::PlotStyle => include_str!("../../../../portal-templates/static/uplot-1.6.32.min.css"),
+            Self::WeekScript => include_str!("../../../../portal-templates/static/week.js"),
         }
     }
 
     const fn kind(self) -> &'static str {
         match self {
             Self::Style | Self::PlotStyle => "css",
-            Self::Script | Self::ChartScript | Self::Plot => "js",
+            Self::Script | Self::ChartScript | Self::Plot | Self::WeekScript => "js",
             Self::Icon => "svg",
         }
     }
@@ -49,7 +52,7 @@ impl Asset {
     const fn media_type(self) -> &'static str {
         match self {
             Self::Style | Self::PlotStyle => "text/css; charset=utf-8",
-            Self::Script | Self::ChartScript | Self::Plot => "text/javascript; charset=utf-8",
+            Self::Script | Self::ChartScript | Self::Plot | Self::WeekScript => "text/javascript; charset=utf-8",
             Self::Icon => "image/svg+xml",
         }
     }

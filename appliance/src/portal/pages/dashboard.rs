@@ -8,6 +8,7 @@ use super::super::answer::Reply;
 use super::super::frame::Frame;
 use super::super::scene::Scene;
 use super::super::visit::Visit;
+use super::bandwidth;
 use super::machines::{Row, rows};
 use super::proofs::sentence_of_all;
 use crate::locale::Locale;
@@ -51,6 +52,8 @@ struct Tile {
     tone: &'static str,
     word: String,
     text: String,
+    /// What else is to be known, a sentence each.
+    notes: Vec<String>,
 }
 
 /// Parts of the ring in thousandths of its length, and their sizes.
@@ -86,7 +89,7 @@ pub(in crate::portal) async fn show(visit: Visit) -> HttpResponse {
                     local(&scene.status, &healths, locale)
                 },
                 proofs: sentence_of_all(&proofs, UnixMillis(scene.status.now), locale),
-                external: external(scene.status.outside.as_ref(), locale),
+                external: external(scene.status.outside.as_ref(), scene.status.now, locale),
                 disk: actor.has(Right::LookAtBox).then(|| disk(&scene.status, forecast, locale)).flatten(),
                 machines: rows(seen.get(..SHOWN).unwrap_or(&seen), scene.status.now, locale),
                 more: seen.len().checked_sub(SHOWN + 1).map(|over| locale.count("machines-more", over as u64 + 1)),
@@ -98,8 +101,10 @@ pub(in crate::portal) async fn show(visit: Visit) -> HttpResponse {
 }
 
 /// Green only while every pack is where it outlives this box, and a blank box would find it.
-fn external(outside: Option<&DispersalStatus>, locale: &Locale) -> Tile {
-    let tile = |tone, word: &str, text: String| Tile { tone, word: locale.word(word), text };
+fn external(outside: Option<&DispersalStatus>, now: i64, locale: &Locale) -> Tile {
+    let notes = outside
+        .map_or_else(Vec::new, |outside| bandwidth::paused(&outside.outgoing, now, locale).into_iter().collect());
+    let tile = |tone, word: &str, text: String| Tile { tone, word: locale.word(word), text, notes };
     let Some(outside) = outside else { return tile("plain", "external-none", locale.word("external-none-text")) };
     let sum = |of: fn(&MachineDispersal) -> u64| outside.machines.iter().map(of).sum::<u64>();
     let (safe, all) = (sum(|machine| machine.packs_in_place), sum(|machine| machine.packs_needed));
@@ -120,12 +125,12 @@ fn external(outside: Option<&DispersalStatus>, locale: &Locale) -> Tile {
 }
 
 fn damage(locale: &Locale) -> Tile {
-    Tile { tone: "bad", word: locale.word("local-bad"), text: locale.word("local-bad-text") }
+    Tile { tone: "bad", word: locale.word("local-bad"), text: locale.word("local-bad-text"), notes: Vec::new() }
 }
 
 /// Green only while every machine is within its own allowance, and everything stored is here and not damaged.
 fn local(status: &Status, healths: &[Health], locale: &Locale) -> Tile {
-    let tile = |tone, word: &str, text: String| Tile { tone, word: locale.word(word), text };
+    let tile = |tone, word: &str, text: String| Tile { tone, word: locale.word(word), text, notes: Vec::new() };
     let count = |wanted: &[Health]| healths.iter().filter(|health| wanted.contains(health)).count() as u64;
     let in_use = healths.len() as u64 - count(&[Health::Retired]);
     let unsafe_ones = count(&[Health::Damaged]);
@@ -210,6 +215,7 @@ mod tests {
     use super::*;
     use crate::locale::Language;
     use crate::operations::PackTotals;
+    use crate::operations::bandwidth::Outgoing;
 
     fn status() -> Status {
         let none = || PackTotals::default();
@@ -251,6 +257,7 @@ mod tests {
             oldest_missing: None,
             thin_packs: 0,
             beyond_reach_packs: 0,
+            outgoing: Outgoing::default(),
         };
         let thinned =
             |thin_packs, beyond_reach_packs| DispersalStatus { thin_packs, beyond_reach_packs, ..with(4, 4, Some(1)) };
@@ -263,8 +270,18 @@ mod tests {
             (Some(thinned(1, 0)), "warn"),
             (Some(thinned(1, 1)), "bad"),
         ] {
-            assert_eq!(external(outside.as_ref(), &locale).tone, tone, "{outside:?}");
+            assert_eq!(external(outside.as_ref(), 0, &locale).tone, tone, "{outside:?}");
         }
+    }
+
+    #[test]
+    fn the_external_tile_says_that_sending_is_paused() {
+        let locale = Locale::open(Language::English).expect("locale");
+        let mut outside = DispersalStatus::default();
+        assert!(external(Some(&outside), 0, &locale).notes.is_empty());
+        outside.outgoing = Outgoing { paused: true, paused_until: Some(3_600_000) };
+        let notes = external(Some(&outside), 0, &locale).notes;
+        assert!(matches!(notes.as_slice(), [note] if note.contains(":00")), "{notes:?}");
     }
 
     /// The original's figure 1 shows both tiles green beside a machine without a recent backup.

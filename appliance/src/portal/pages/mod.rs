@@ -5,6 +5,7 @@ pub(super) mod alerts;
 pub(super) mod assets;
 pub(super) mod audit;
 pub(super) mod back;
+pub(super) mod bandwidth;
 mod chart;
 pub(super) mod dashboard;
 pub(super) mod directory;

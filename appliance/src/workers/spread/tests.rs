@@ -29,8 +29,10 @@ use super::super::lines::{Line, LineError, Lines};
 use super::{Rounded, round};
 use crate::catalog::dispersal::{holders, outside, stripes as stripe_rows};
 use crate::catalog::{CatalogError, packs as pack_rows};
-use crate::operations::dispersal::{Circle, DispersalStatus, Fellow, dispersal_status, next_to_spread};
-use crate::operations::testing::{Client, TestBox, files};
+use crate::operations::accounts::Actor;
+use crate::operations::bandwidth::{BandwidthPlan, HourClass, Megabits, WeekGrid, set_bandwidth};
+use crate::operations::dispersal::{self, Circle, DispersalStatus, Fellow, dispersal_status, next_to_spread};
+use crate::operations::testing::{Client, TestBox, files, noise};
 use crate::operations::{Pace, compact, verify};
 
 /// A box that keeps what it is given in memory.
@@ -296,7 +298,7 @@ fn kit(test: &TestBox) -> VaultIdentity {
 
 fn wanted(test: &TestBox, boxes: &Boxes) -> usize {
     let all: Vec<MemberId> = boxes.hosts.keys().copied().collect();
-    next_to_spread(test.site(), &all, 1_000).expect("tasks").len()
+    next_to_spread(test.site(), &boxes.circle(), &all, 1_000).expect("tasks").len()
 }
 
 #[test]
@@ -514,6 +516,56 @@ fn another_secret_is_noticed_before_anything_is_sealed_with_it() {
     test.restart();
     let refused = round(test.site(), &boxes.circle(), &boxes, 30, &|_| ());
     assert!(matches!(refused, Err(crate::operations::OperationError::OtherDispersalSecret)));
+}
+
+/// The whole week of one class; 8 Mbit/s where that is a rate.
+fn set_week(test: &TestBox, class: HourClass) {
+    let plan = BandwidthPlan { hours: WeekGrid::all(class), full: None, reduced: Megabits::new(8).expect("rate") };
+    set_bandwidth(test.site(), &Actor::console(), &plan).expect("set");
+}
+
+#[test]
+fn in_a_pause_nothing_goes_out_but_shards_of_packs_that_hardly_enough_is_left_of() {
+    let (test, boxes) = (TestBox::start(), Boxes::new(10));
+    let site = test.site();
+    set_week(&test, HourClass::Pause);
+    back_up(&test, 0..2);
+    assert_eq!(boxes.round(&test).receipts, 0);
+    assert!(boxes.holding().is_empty() && status(&test).outgoing.paused);
+    set_week(&test, HourClass::Full);
+    let all = boxes.round(&test).receipts;
+    // 5+3: with seven left a repair can wait, with six it cannot.
+    let lose = |number: u8| {
+        let mut host = boxes.host(number);
+        let shards: Vec<ShardId> = std::mem::take(&mut host.shards).into_keys().collect();
+        let member = MemberId::from_bytes([number; 32]);
+        dispersal::note_lost(site, &member, &shards).expect("lost");
+        host.is_away = true;
+        drop(host);
+        dispersal::order_repairs(site, &boxes.circle(), 1_000).expect("orders")
+    };
+    set_week(&test, HourClass::Pause);
+    let holding = boxes.holding();
+    assert_eq!(lose(holding[0]) * 8, all);
+    assert_eq!(boxes.round(&test).receipts, 0);
+    lose(holding[1]);
+    assert_eq!(boxes.round(&test).receipts * 4, all);
+}
+
+#[test]
+fn a_round_is_no_faster_than_the_rate_of_the_hour() {
+    let (test, boxes) = (TestBox::start(), Boxes::new(4));
+    set_week(&test, HourClass::Reduced);
+    let client = Client::enrol(test.site(), "alice");
+    client.back_up(test.site(), &[("film", noise(3 << 20, 1))]);
+    let began = std::time::Instant::now();
+    boxes.round(&test);
+    let seconds = began.elapsed().as_secs_f64();
+    let sent: usize = (1..=4).map(|number| boxes.host(number).shards.values().map(Vec::len).sum::<usize>()).sum();
+    let rate = sent as f64 / seconds;
+    assert!(sent > 3 << 20 && status(&test).machines[0].last_full.is_some(), "{sent} bytes");
+    // What may go at once comes on top, once; a busy machine takes longer.
+    assert!((0.5e6..1.1e6).contains(&rate), "{rate} bytes/s, where 1 MB/s was set");
 }
 
 fn set_away(boxes: &Boxes, is_away: bool) {
