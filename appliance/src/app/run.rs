@@ -131,6 +131,7 @@ async fn serve(dir: &DataDir, opened: &Opened, machines: Listening, portal: List
         host: Arc::clone(&host),
         peers: Arc::clone(&peers),
         back: Box::new(Arc::clone(&back)),
+        drill: drill_by_itself(dir, &site),
     };
     let look: WorkerLook = Box::new(move || states.views());
     let pages = Portal::new(Arc::clone(&site), dir, &opened.config, &meters, look, ways).map_err(serving)?;

@@ -40,6 +40,12 @@ state_words! {
         OwnerSilent => "owner-silent",
         /// This box and another one do not agree on what one keeps for the other.
         BooksDiffer => "books-differ",
+        /// A recovery was tried in vain.
+        DrillFailed => "drill-failed",
+        /// No recovery was tried for too long.
+        DrillOverdue => "drill-overdue",
+        /// The recovery kit on paper names no box that could be asked.
+        KitOld => "kit-old",
     }
 }
 
@@ -82,7 +88,10 @@ impl AlertKind {
             | Self::MachineIncomplete
             | Self::PeerSuspect
             | Self::PeerAbsent
-            | Self::OwnerSilent => Severity::Warning,
+            | Self::OwnerSilent
+            | Self::DrillFailed
+            | Self::DrillOverdue
+            | Self::KitOld => Severity::Warning,
             Self::CheckWarns | Self::BooksDiffer => Severity::Information,
         }
     }

@@ -17,7 +17,7 @@ use crate::commissioning::{self, Surroundings};
 use crate::config::{BundleConfig, CommissioningConfig, DataDir};
 use crate::host::Host;
 use crate::locale::{Language, Locale};
-use crate::operations::accounts::{self, AccountError, Action, Actor, Right, Secret};
+use crate::operations::accounts::{self, AccountError, Actor, Secret};
 use crate::operations::{self, OperationError, PolicyChange, Progress, PruneOptions, Site};
 use crate::partner::Door;
 use crate::peers::Peers;
@@ -87,7 +87,7 @@ impl From<OperationError> for Failed {
 impl From<DrillError> for Failed {
     fn from(error: DrillError) -> Self {
         let kind = match error {
-            DrillError::OtherKit => FailedKind::Failed,
+            DrillError::OtherKit | DrillError::Running => FailedKind::Failed,
             _ => FailedKind::Brake,
         };
         Self { sentence: show::with_causes(&error), kind }
@@ -149,7 +149,7 @@ impl Desk {
             }
             Command::Kit => {
                 let kit = self.kit()?;
-                accounts::log_use(site, &Actor::console(), Right::SeeKit, Action::KitShown, "", "")?;
+                operations::note_kit_shown(site, &Actor::console(), &kit)?;
                 Ok(show::kit(&kit))
             }
             Command::Drill { kit } => {

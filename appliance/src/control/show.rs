@@ -15,8 +15,8 @@ use crate::operations::awaited::ComingBack;
 use crate::operations::bandwidth::Outgoing;
 use crate::operations::dispersal::DispersalStatus;
 use crate::operations::{
-    Machine, MachineOrigin, MachinePolicy, MachineState, MachineStatus, Progress, PruneReport, RebuildReport, Status,
-    VerifyReport,
+    DrillStatus, Machine, MachineOrigin, MachinePolicy, MachineState, MachineStatus, Progress, PruneReport,
+    RebuildReport, Status, VerifyReport,
 };
 use crate::recovery::{Drilled, Recovered};
 use crate::vault;
@@ -104,6 +104,9 @@ fn write_status(out: &mut String, status: &Status) -> std::fmt::Result {
     if let Some(outside) = &status.outside {
         write_outside(out, outside, status.now)?;
     }
+    if let Some(drill) = &status.drill {
+        write_drill(out, drill, status.now)?;
+    }
     match status.machines.as_slice() {
         [] => writeln!(
             out,
@@ -154,6 +157,7 @@ fn write_outside(out: &mut String, outside: &DispersalStatus, now: i64) -> std::
         writeln!(out, "  {} packs could not be brought back by the other boxes now", outside.beyond_reach_packs)?;
     }
     let ago = |at: Option<i64>| at.map_or("never".to_owned(), |at| figures::ago(Ago::between(at, now)));
+    writeln!(out, "  Fragments in place: {} of {}", outside.fragments_in_place, outside.fragments_needed)?;
     for machine in &outside.machines {
         writeln!(
             out,
@@ -166,6 +170,16 @@ fn write_outside(out: &mut String, outside: &DispersalStatus, now: i64) -> std::
         )?;
     }
     Ok(())
+}
+
+/// How recovery was tried last.
+fn write_drill(out: &mut String, drill: &DrillStatus, now: i64) -> std::fmt::Result {
+    let ago = |at| figures::ago(Ago::between(at, now));
+    match drill.last_at {
+        None => writeln!(out, "Recovery: not tried yet"),
+        Some(at) if drill.passed => writeln!(out, "Recovery: tried {}, and it went well", ago(at)),
+        Some(at) => writeln!(out, "Recovery: tried {} in vain: {}", ago(at), drill.why),
+    }
 }
 
 /// That what can wait does not go out in this hour; `None`: it does.

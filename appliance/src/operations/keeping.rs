@@ -4,11 +4,14 @@
 use std::net::IpAddr;
 use std::time::Instant;
 
+use datis_engine::format::kit::{KitHint, RecoveryKit};
 use datis_engine::keys::random_bytes;
 use datis_engine::units::{Seconds, UnixMillis};
+use serde::Serialize;
 use zeroize::Zeroizing;
 
-use super::accounts::{AccountError, Action, Actor, Right, record};
+use super::accounts::{AccountError, Action, Actor, Right, log_use, record};
+use super::community::{CommunityError, kit_community};
 use super::{OperationError, Site};
 use crate::catalog::CatalogError;
 use crate::catalog::audit;
@@ -62,6 +65,87 @@ pub fn is_drill_due(site: &Site) -> Result<bool, OperationError> {
         Ok(outside.machines.iter().any(|machine| machine.last_safe.is_some()))
     };
     Ok(is_due && site.awaited.is_empty() && site.community().is_some() && is_outside()?)
+}
+
+/// A recovery that was not tried for so long is news: it is tried every 90 days where the box can do that by itself.
+const DRILL_OVERDUE: Seconds = Seconds(120 * 86_400);
+
+/// How recovery was tried last. Times are milliseconds since 1970.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DrillStatus {
+    /// When; `None`: never.
+    pub last_at: Option<i64>,
+    /// Whether it went well.
+    pub passed: bool,
+    /// Why it did not.
+    pub why: String,
+    /// Whether it is too long since it last went well, or since the box came into its community.
+    pub overdue: bool,
+}
+
+/// How recovery was tried last; `None`: the box is in no community, so there is nothing to try.
+///
+/// # Errors
+/// [`OperationError`].
+pub fn drill_status(site: &Site) -> Result<Option<DrillStatus>, OperationError> {
+    if site.community().is_none() {
+        return Ok(None);
+    }
+    let [passed, failed, founded, joined] = site.catalog.reader().read(|tx| {
+        let last = |action: Action| audit::last_of(tx, action.word());
+        Ok::<_, CatalogError>([
+            last(Action::DrillPassed)?,
+            last(Action::DrillFailed)?,
+            last(Action::CommunityFounded)?,
+            last(Action::CommunityJoined)?,
+        ])
+    })?;
+    // Of two at one time the later entry counts.
+    let is_passed = passed.as_ref().map(|entry| entry.seq) > failed.as_ref().map(|entry| entry.seq);
+    let last = if is_passed { passed.as_ref() } else { failed.as_ref() };
+    let came = [founded, joined].into_iter().flatten().max_by_key(|entry| entry.seq);
+    let since = passed.as_ref().or(came.as_ref()).map(|entry| entry.at);
+    Ok(Some(DrillStatus {
+        last_at: last.map(|entry| entry.at.0),
+        passed: is_passed,
+        why: last.filter(|_| !is_passed).map(|entry| entry.detail.clone()).unwrap_or_default(),
+        overdue: since.is_some_and(|since| since.plus(DRILL_OVERDUE) <= site.clock.now()),
+    }))
+}
+
+/// Notes that somebody takes the recovery kit, and which boxes it names.
+///
+/// # Errors
+/// [`OperationError`].
+pub fn note_kit_shown(site: &Site, by: &Actor, kit: &RecoveryKit) -> Result<(), OperationError> {
+    let hints = kit.community.as_ref().map(|community| community.hints.as_slice()).unwrap_or_default();
+    log_use(site, by, Right::SeeKit, Action::KitShown, "", &named(hints))
+}
+
+/// Whether the kit on paper names none of the boxes that a kit would name now: it was printed before the box came into its community,
+/// or the others have moved.
+///
+/// # Errors
+/// [`OperationError`].
+pub fn is_kit_old(site: &Site) -> Result<bool, OperationError> {
+    let hints = match kit_community(site) {
+        Ok(community) => community.map(|community| community.hints).unwrap_or_default(),
+        Err(CommunityError::Operation(error)) => return Err(error),
+        // Then there is nothing to be named.
+        Err(_) => return Ok(false),
+    };
+    let shown = site.catalog.reader().read(|tx| audit::last_of(tx, Action::KitShown.word()))?;
+    Ok(shown.is_some_and(|shown| is_old(&shown.detail, &hints)))
+}
+
+/// What the log has of the hints on a kit; a text that is cut short there loses the last ones.
+fn named(hints: &[KitHint]) -> String {
+    hints.iter().map(|hint| hint.place.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+fn is_old(named: &str, hints: &[KitHint]) -> bool {
+    let is_on_paper = |hint: &KitHint| named.split(", ").any(|place| place == hint.place);
+    !hints.is_empty() && !hints.iter().any(is_on_paper)
 }
 
 /// Which two groups of the kit's letters are asked for, counted from 1.
@@ -208,6 +292,19 @@ mod tests {
     use super::super::{newest_mail, set_mail};
     use super::*;
     use crate::catalog::mail::MailSetting;
+
+    #[test]
+    fn a_kit_is_old_when_it_names_none_of_those_that_could_be_asked_now() {
+        let pin = datis_engine::ids::SpkiPin::from_bytes([1; 32]);
+        let hints = |places: &[&str]| -> Vec<KitHint> {
+            places.iter().map(|place| KitHint { place: (*place).to_owned(), pin }).collect()
+        };
+        let printed = named(&hints(&["a.example:1", "b.example:2"]));
+        assert!(!is_old("", &[]), "there is nobody to be named");
+        assert!(is_old("", &hints(&["a.example:1"])), "printed before the box was in a community");
+        assert!(!is_old(&printed, &hints(&["c.example:3", "b.example:2"])));
+        assert!(is_old(&printed, &hints(&["c.example:3", "b.example:22"])));
+    }
 
     const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 

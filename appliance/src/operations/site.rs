@@ -201,6 +201,8 @@ pub struct Site {
     pub(crate) kit_claims: KitClaims,
     /// Invitations that are read out.
     pub(crate) spoken: SpokenCodes,
+    /// Held by whoever tries a recovery, in a folder that there is one of.
+    pub(crate) drilling: Mutex<()>,
     pub(super) hosted: Hosted,
     /// What goes to the other boxes now.
     pub(super) bandwidth: Bandwidth,
@@ -277,6 +279,7 @@ impl Site {
             joining: Mutex::new(()),
             kit_claims: KitClaims::default(),
             spoken: SpokenCodes::default(),
+            drilling: Mutex::new(()),
             hosted,
             bandwidth,
         })

@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::OperationError;
 use super::awaited::ComingBack;
 use super::dispersal::{DispersalStatus, dispersal_status};
+use super::keeping::{DrillStatus, drill_status};
 use super::site::Site;
 use crate::catalog::machines::{Machine, MachineState};
 use crate::catalog::packs::{PackState, PackTotals};
@@ -21,6 +22,8 @@ use crate::catalog::{CatalogError, MachineRow, bundle, machines, packs, pauses, 
 pub struct Status {
     /// What of it is with other boxes; `None`: the box is in no community.
     pub outside: Option<DispersalStatus>,
+    /// How recovery was tried last; `None`: the box is in no community.
+    pub drill: Option<DrillStatus>,
     /// How far a box is that was lost and comes back; `None`: it is whole.
     pub coming_back: Option<ComingBack>,
     /// What people call the box.
@@ -95,6 +98,7 @@ impl MachineStatus {
 pub fn status(site: &Site) -> Result<Status, OperationError> {
     let space = site.store.space()?;
     let outside = site.community().map(|_| dispersal_status(site)).transpose()?;
+    let drill = drill_status(site)?;
     site.catalog
         .reader()
         .read(|tx| {
@@ -119,6 +123,7 @@ pub fn status(site: &Site) -> Result<Status, OperationError> {
             });
             Ok::<_, CatalogError>(Status {
                 outside,
+                drill,
                 coming_back: site.awaited.standing(),
                 box_name: site.vault.box_name.clone(),
                 vault: site.vault.id.to_string(),

@@ -44,6 +44,7 @@ use crate::peers::Peers;
 use crate::reports::Standing;
 
 use pages::events::Streams;
+use pages::peers::Drilling;
 use pages::proofs::Proving;
 use pages::retention::Weighing;
 use pages::site::Checking;
@@ -62,6 +63,9 @@ const FORM_MAX: usize = 64 << 10;
 /// What the workers do.
 pub(crate) type WorkerLook = Box<dyn Fn() -> Vec<WorkerView> + Send + Sync>;
 
+/// Tries a recovery with the kit that is on the box; what has failed.
+pub(crate) type TryRecovery = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
+
 /// Where the box is found.
 pub(crate) struct Ways {
     /// The machine port.
@@ -76,6 +80,8 @@ pub(crate) struct Ways {
     pub(crate) peers: Arc<Peers>,
     /// How a lost box is brought back in its place.
     pub(crate) back: Box<dyn BringBack>,
+    /// How a recovery is tried.
+    pub(crate) drill: TryRecovery,
 }
 
 /// Brings a lost box back in the place of this one, as long as this one is blank.
@@ -151,6 +157,7 @@ pub(crate) struct Portal {
     streams: Arc<Streams>,
     proving: Arc<Proving>,
     weighing: Arc<Weighing>,
+    drilling: Arc<Drilling>,
     /// Downloads that may still begin.
     downloads: Arc<Semaphore>,
     /// Files of network folders.
@@ -202,6 +209,7 @@ impl Portal {
             streams: Arc::default(),
             proving: Arc::default(),
             weighing: Arc::default(),
+            drilling: Arc::default(),
             downloads: Arc::new(Semaphore::new(pipe::AT_A_TIME)),
             places: dav::Places::default(),
             listings: Arc::new(Semaphore::new(dav::LISTED_AT_A_TIME)),

@@ -138,6 +138,7 @@ routes! {
     post "/peers/invitations/{id}/revoke" Access::Has(Right::ManageCommunity) => peers::revoke,
     post "/peers/admit" Access::Has(Right::ManageCommunity) => peers::admit,
     post "/peers/refuse" Access::Has(Right::ManageCommunity) => peers::refuse,
+    post "/peers/drill" Access::Has(Right::ChangeBox) => peers::drill,
     get "/peers/bandwidth" Access::Has(Right::LookAtBox) => bandwidth::show,
     post "/peers/bandwidth" Access::Has(Right::ChangeBox) => bandwidth::set,
     post "/peers/bandwidth/hours" Access::Has(Right::ChangeBox) => bandwidth::paint,

@@ -68,7 +68,7 @@ fn fixture() -> Fixture {
     let host = Host::new(Arc::clone(&site), &dir, &Config::default().network);
     let peers = Arc::new(Peers::of_nobody(&site));
     let back = Box::new(StillBlank(Arc::default()));
-    let ways = Ways { door: Door::of_nobody(), machine_host, url, host, peers, back };
+    let ways = Ways { door: Door::of_nobody(), machine_host, url, host, peers, back, drill: Arc::new(|| Ok(())) };
     let portal = Portal::new(site, &dir, &Config::default(), &Meters::new(), workers, ways).expect("portal");
     Fixture { portal, _folder: folder }
 }

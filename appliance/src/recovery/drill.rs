@@ -1,7 +1,7 @@
 //! A drill: with the kit and nothing else, in a folder apart, what a recovery would do up to the first files; then all of it is
 //! thrown away. The community is not told that there is another box, since there is none.
 
-use std::sync::Arc;
+use std::sync::{Arc, TryLockError};
 use std::time::Instant;
 
 use datis_engine::keys::random_bytes;
@@ -38,6 +38,9 @@ pub(crate) enum DrillError {
     /// The kit is that of another box.
     #[error("this is the kit of another box; take the one that was printed from this box")]
     OtherKit,
+    /// Another one is under way.
+    #[error("a recovery is being tried already; wait until that has ended")]
+    Running,
     /// The recovery itself.
     #[error(transparent)]
     Recovery(#[from] RecoveryError),
@@ -79,6 +82,12 @@ pub(crate) fn drill(
     kit: &str,
     progress: &mut dyn FnMut(String),
 ) -> Result<Drilled, DrillError> {
+    let _alone = match site.drilling.try_lock() {
+        Ok(alone) => alone,
+        // What it was about is in the folder, which is cleared.
+        Err(TryLockError::Poisoned(alone)) => alone.into_inner(),
+        Err(TryLockError::WouldBlock) => return Err(DrillError::Running),
+    };
     let side = DataDir::new(dir.root().join("drill"));
     clear(&side)?;
     let came = attempt(site, dir, &side, kit, progress);

@@ -61,6 +61,14 @@ impl Standing {
             };
             bad(kind, worry.member.to_string());
         }
+        match &self.status.drill {
+            Some(drill) if drill.last_at.is_some() && !drill.passed => bad(AlertKind::DrillFailed, String::new()),
+            Some(drill) if drill.overdue => bad(AlertKind::DrillOverdue, String::new()),
+            Some(_) | None => false,
+        };
+        if self.is_kit_old {
+            bad(AlertKind::KitOld, String::new());
+        }
         if self.status.damaged.packs > 0 {
             bad(AlertKind::DamagedPacks, String::new());
         }
@@ -107,9 +115,13 @@ impl Standing {
                 let worry = self.worries.iter().find(|worry| worry.member.to_string() == key.subject);
                 worry.map_or_else(|| key.subject.clone(), |worry| worry.name.clone())
             }
-            AlertKind::DamagedPacks | AlertKind::DiskFull | AlertKind::DiskLow | AlertKind::Certificate => {
-                String::new()
-            }
+            AlertKind::DamagedPacks
+            | AlertKind::DiskFull
+            | AlertKind::DiskLow
+            | AlertKind::Certificate
+            | AlertKind::DrillFailed
+            | AlertKind::DrillOverdue
+            | AlertKind::KitOld => String::new(),
         }
     }
 
@@ -268,6 +280,26 @@ mod tests {
         let key = AlertKey { kind: AlertKind::PeerSuspect, subject };
         let locale = Locale::open(Language::ALL[0]).expect("locale");
         assert_eq!(standing.name_of(&key, &locale), "Café");
+    }
+
+    #[test]
+    fn a_recovery_that_failed_or_was_not_tried_for_long_is_an_alert() {
+        let test = TestBox::start();
+        let mut standing = looked(test.site());
+        for (passed, overdue, expected) in [
+            (true, false, None),
+            (true, true, Some(AlertKind::DrillOverdue)),
+            (false, false, Some(AlertKind::DrillFailed)),
+            (false, true, Some(AlertKind::DrillFailed)),
+        ] {
+            let drill = operations::DrillStatus { last_at: Some(1), passed, why: String::new(), overdue };
+            standing.status.drill = Some(drill);
+            let found: Vec<AlertKind> = kinds(&standing).into_iter().map(|(kind, _)| kind).collect();
+            assert_eq!(found, expected.into_iter().collect::<Vec<_>>());
+        }
+        standing.status.drill = None;
+        standing.is_kit_old = true;
+        assert_eq!(kinds(&standing), [(AlertKind::KitOld, String::new())]);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use datis_engine::units::UnixMillis;
 use fluent_bundle::FluentArgs;
 
 use super::alerts;
+use super::drill::drill_sentence;
 use super::health::Health;
 use super::sheet;
 use super::standing::{Standing, Tone};
@@ -184,7 +185,12 @@ fn report(standing: &Standing, tone: Tone, verdict: String, shown: &[Alert], url
         box_name: status.box_name.clone(),
         tone,
         verdict,
-        sentences: standing.notices(&healths, true).iter().map(|notice| notice.text(locale)).collect(),
+        sentences: standing
+            .notices(&healths, true)
+            .iter()
+            .map(|notice| notice.text(locale))
+            .chain(status.drill.iter().map(|drill| drill_sentence(drill, status.now, locale)))
+            .collect(),
         alerts: shown.iter().map(|alert| alert_line(standing, alert, locale)).collect(),
         machines: lines.collect(),
         checks: standing

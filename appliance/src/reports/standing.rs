@@ -71,6 +71,8 @@ pub(crate) struct Standing {
     pub(crate) alerts: Vec<Alert>,
     /// What goes wrong between this box and others.
     pub(crate) worries: Vec<Worry>,
+    /// Whether the recovery kit should be printed again.
+    pub(crate) is_kit_old: bool,
     /// When the company's own certificate ends, if there is one.
     certificate_ends: Option<UnixMillis>,
 }
@@ -85,6 +87,7 @@ impl Standing {
             proofs: browse::last_proofs(site, &Scope::All).map_err(fault)?,
             alerts: operations::open_alerts(site)?,
             worries: worries(site)?,
+            is_kit_old: operations::is_kit_old(site)?,
             certificate_ends: operations::own_certificate_end(site)?,
         })
     }

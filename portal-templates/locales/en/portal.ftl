@@ -643,3 +643,17 @@ day-thu = Thursday
 day-fri = Friday
 day-sat = Saturday
 day-sun = Sunday
+
+# Whether this box would come back.
+external-fragments = Fragments in place: { $n } of { $all }.
+external-oldest = Oldest change that is not outside yet: { $what }.
+peer-fragments = Fragments in place / needed
+peer-oldest = Oldest change that is not outside yet
+drill = Recovery
+drill-never = Recovery has not been tried yet.
+drill-went-well = Recovery was tried { $what }, and it went well.
+drill-went-wrong = Recovery was tried { $what } in vain.
+drill-hint = With the recovery kit and nothing else, the box fetches what a lost box would need from the others and restores three files to nowhere. It tries this by itself every 90 days.
+drill-running = Recovery is being tried
+drill-needs-kit = The key of the kit was taken off the box, so only whoever has the paper can try it, on the console:
+drill-now = Test the kit now

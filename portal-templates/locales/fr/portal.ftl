@@ -643,3 +643,17 @@ day-thu = jeudi
 day-fri = vendredi
 day-sat = samedi
 day-sun = dimanche
+
+# Si ce boîtier reviendrait.
+external-fragments = Fragments en place : { $n } sur { $all }.
+external-oldest = Plus ancien changement pas encore à l’extérieur : { $what }.
+peer-fragments = Fragments en place / nécessaires
+peer-oldest = Plus ancien changement pas encore à l’extérieur
+drill = Récupération
+drill-never = La récupération n’a pas encore été essayée.
+drill-went-well = La récupération a été essayée { $what }, avec succès.
+drill-went-wrong = La récupération a été essayée { $what }, en vain.
+drill-hint = Avec le kit de secours et rien d’autre, le boîtier cherche chez les autres ce qu’il faudrait à un boîtier perdu et restaure trois fichiers dans le vide. Il l’essaie de lui-même tous les 90 jours.
+drill-running = La récupération est en cours d’essai
+drill-needs-kit = La clé du kit a été retirée du boîtier ; seul qui a le papier peut l’essayer, à la console :
+drill-now = Tester le kit maintenant

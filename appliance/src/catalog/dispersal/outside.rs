@@ -335,6 +335,25 @@ pub fn of_machine(c: &Connection, machine: MachineRow) -> Result<MachineOutside,
     Ok(c.prepare_cached(sql)?.query_row([machine], all)?)
 }
 
+/// Shards that members have signed for, and all that there should be: of stripes, and of packs that have none yet, which will have
+/// `width` each.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn fragments(c: &Connection, width: u64) -> Result<(u64, u64), CatalogError> {
+    let sql = "SELECT coalesce(sum(data + parity), 0),
+                      coalesce(sum(CASE WHEN full_at IS NOT NULL THEN data + parity ELSE
+                          (SELECT count(DISTINCT shard_index) FROM shard
+                           WHERE shard.stripe = stripe.id AND state = 'durable') END), 0)
+               FROM stripe WHERE gone_at IS NULL";
+    let read = |row: &Row<'_>| Ok((size_at(row, 0)?, size_at(row, 1)?));
+    let (all, there) = c.prepare_cached(sql)?.query_row([], read)?;
+    let sql = "SELECT count(DISTINCT pack_id) FROM pack WHERE state = 'stored'
+               AND NOT EXISTS (SELECT 1 FROM stripe WHERE stripe.pack_id = pack.pack_id AND gone_at IS NULL)";
+    let unplaced = c.prepare_cached(sql)?.query_row([], |row| size_at(row, 0))?;
+    Ok((there, all.saturating_add(unplaced.saturating_mul(width))))
+}
+
 /// Packs of which less is outside than once was.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Thinned {

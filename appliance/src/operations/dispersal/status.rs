@@ -47,6 +47,10 @@ pub struct DispersalStatus {
     pub thin_packs: u64,
     /// Those of which so little is left outside that the other boxes could not bring them back now.
     pub beyond_reach_packs: u64,
+    /// Shards that members have signed for, of packs and of the map.
+    pub fragments_in_place: u64,
+    /// Shards that there should be.
+    pub fragments_needed: u64,
     /// Whether what can wait goes out in this hour.
     pub outgoing: Outgoing,
 }
@@ -74,6 +78,8 @@ pub fn dispersal_status(site: &Site) -> Result<DispersalStatus, OperationError> 
             });
         }
         let group = holders::group(tx)?;
+        let width = group.as_ref().map_or(0, |group| group.redundancy.width() as u64);
+        let (fragments_in_place, fragments_needed) = outside::fragments(tx, width)?;
         let scheme = group.map(|group| format!("{}+{}", group.redundancy.data(), group.redundancy.parity()));
         let last_head_at = millis(heads::last_made_at(tx)?);
         let oldest_missing = all.iter().filter_map(|machine| machine.oldest_missing).min();
@@ -84,6 +90,8 @@ pub fn dispersal_status(site: &Site) -> Result<DispersalStatus, OperationError> 
             oldest_missing,
             thin_packs: thinned.thin,
             beyond_reach_packs: thinned.beyond_reach,
+            fragments_in_place,
+            fragments_needed,
             outgoing: outgoing(site),
         })
     })?;

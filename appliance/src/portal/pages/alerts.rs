@@ -111,14 +111,18 @@ fn path_of(alert: &Alert) -> String {
             format!("/machines/{}", alert.key.subject)
         }
         AlertKind::CheckFails | AlertKind::CheckWarns => "/site".to_owned(),
-        AlertKind::DamagedPacks | AlertKind::DiskFull | AlertKind::DiskLow | AlertKind::Certificate => {
-            "/system".to_owned()
-        }
+        AlertKind::DamagedPacks
+        | AlertKind::DiskFull
+        | AlertKind::DiskLow
+        | AlertKind::Certificate
+        | AlertKind::KitOld => "/system".to_owned(),
         AlertKind::PeerSuspect
         | AlertKind::PeerAbsent
         | AlertKind::DeletionsFrozen
         | AlertKind::OwnerSilent
-        | AlertKind::BooksDiffer => "/peers".to_owned(),
+        | AlertKind::BooksDiffer
+        | AlertKind::DrillFailed
+        | AlertKind::DrillOverdue => "/peers".to_owned(),
     }
 }
 

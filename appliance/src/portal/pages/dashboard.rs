@@ -11,12 +11,13 @@ use super::super::visit::Visit;
 use super::bandwidth;
 use super::machines::{Row, rows};
 use super::proofs::sentence_of_all;
+use crate::figures::Ago;
 use crate::locale::Locale;
 use crate::operations::accounts::{Actor, Right};
 use crate::operations::browse::{self, Proof};
-use crate::operations::dispersal::{DispersalStatus, MachineDispersal};
+use crate::operations::dispersal::MachineDispersal;
 use crate::operations::{self, Forecast, Status};
-use crate::reports::{About, Health};
+use crate::reports::{About, Health, drill_sentence};
 
 /// Machines at most: whoever has more wants to know which are in a bad way, and finds the others on their own page.
 const SHOWN: usize = 50;
@@ -34,6 +35,8 @@ struct DashboardPage<'p> {
     /// How many are not among them, and where they are.
     more: Option<String>,
     may_enrol: bool,
+    /// Whether the page of the other boxes is for the visitor.
+    may_look: bool,
     /// What proofs of restoring came to.
     proofs: Option<String>,
 }
@@ -89,11 +92,12 @@ pub(in crate::portal) async fn show(visit: Visit) -> HttpResponse {
                     local(&scene.status, &healths, locale)
                 },
                 proofs: sentence_of_all(&proofs, UnixMillis(scene.status.now), locale),
-                external: external(scene.status.outside.as_ref(), scene.status.now, locale),
+                external: external(&scene.status, locale),
                 disk: actor.has(Right::LookAtBox).then(|| disk(&scene.status, forecast, locale)).flatten(),
                 machines: rows(seen.get(..SHOWN).unwrap_or(&seen), scene.status.now, locale),
                 more: seen.len().checked_sub(SHOWN + 1).map(|over| locale.count("machines-more", over as u64 + 1)),
                 may_enrol: actor.has(Right::EnrolMachines),
+                may_look: actor.has(Right::LookAtBox),
             };
             Ok(Reply::Page(page.render()?))
         })
@@ -101,11 +105,14 @@ pub(in crate::portal) async fn show(visit: Visit) -> HttpResponse {
 }
 
 /// Green only while every pack is where it outlives this box, and a blank box would find it.
-fn external(outside: Option<&DispersalStatus>, now: i64, locale: &Locale) -> Tile {
-    let notes = outside
-        .map_or_else(Vec::new, |outside| bandwidth::paused(&outside.outgoing, now, locale).into_iter().collect());
-    let tile = |tone, word: &str, text: String| Tile { tone, word: locale.word(word), text, notes };
-    let Some(outside) = outside else { return tile("plain", "external-none", locale.word("external-none-text")) };
+fn external(status: &Status, locale: &Locale) -> Tile {
+    let tile = |tone, word: &str, text: String| {
+        let notes = external_notes(status, locale);
+        Tile { tone, word: locale.word(word), text, notes }
+    };
+    let Some(outside) = &status.outside else {
+        return tile("plain", "external-none", locale.word("external-none-text"));
+    };
     let sum = |of: fn(&MachineDispersal) -> u64| outside.machines.iter().map(of).sum::<u64>();
     let (safe, all) = (sum(|machine| machine.packs_in_place), sum(|machine| machine.packs_needed));
     let mut args = fluent_bundle::FluentArgs::new();
@@ -122,6 +129,22 @@ fn external(outside: Option<&DispersalStatus>, now: i64, locale: &Locale) -> Til
     } else {
         tile("good", "external-good", locale.say("external-good-text", &args))
     }
+}
+
+/// How far it is, what waits, and whether it would come back.
+fn external_notes(status: &Status, locale: &Locale) -> Vec<String> {
+    let Some(outside) = &status.outside else { return Vec::new() };
+    let fragments = (outside.fragments_needed > 0).then(|| {
+        let mut args = fluent_bundle::FluentArgs::new();
+        args.set("n", outside.fragments_in_place);
+        args.set("all", outside.fragments_needed);
+        locale.say("external-fragments", &args)
+    });
+    let oldest =
+        outside.oldest_missing.map(|at| locale.naming("external-oldest", &locale.ago(Ago::between(at, status.now))));
+    let paused = bandwidth::paused(&outside.outgoing, status.now, locale);
+    let drill = status.drill.as_ref().map(|drill| drill_sentence(drill, status.now, locale));
+    fragments.into_iter().chain(oldest).chain(paused).chain(drill).collect()
 }
 
 fn damage(locale: &Locale) -> Tile {
@@ -214,13 +237,16 @@ fn forecast_text(forecast: Forecast, locale: &Locale) -> String {
 mod tests {
     use super::*;
     use crate::locale::Language;
+    use crate::operations::DrillStatus;
     use crate::operations::PackTotals;
     use crate::operations::bandwidth::Outgoing;
+    use crate::operations::dispersal::DispersalStatus;
 
     fn status() -> Status {
         let none = || PackTotals::default();
         Status {
             outside: None,
+            drill: None,
             coming_back: None,
             box_name: "cellar".to_owned(),
             vault: String::new(),
@@ -257,8 +283,12 @@ mod tests {
             oldest_missing: None,
             thin_packs: 0,
             beyond_reach_packs: 0,
+            fragments_in_place: 8,
+            fragments_needed: 9,
             outgoing: Outgoing::default(),
         };
+        let tile =
+            |outside: &Option<DispersalStatus>| external(&Status { outside: outside.clone(), ..status() }, &locale);
         let thinned =
             |thin_packs, beyond_reach_packs| DispersalStatus { thin_packs, beyond_reach_packs, ..with(4, 4, Some(1)) };
         for (outside, tone) in [
@@ -270,18 +300,29 @@ mod tests {
             (Some(thinned(1, 0)), "warn"),
             (Some(thinned(1, 1)), "bad"),
         ] {
-            assert_eq!(external(outside.as_ref(), 0, &locale).tone, tone, "{outside:?}");
+            assert_eq!(tile(&outside).tone, tone, "{outside:?}");
         }
     }
 
     #[test]
-    fn the_external_tile_says_that_sending_is_paused() {
+    fn the_external_tile_says_how_far_it_is_what_waits_and_when_recovery_was_tried() {
         let locale = Locale::open(Language::English).expect("locale");
         let mut outside = DispersalStatus::default();
-        assert!(external(Some(&outside), 0, &locale).notes.is_empty());
-        outside.outgoing = Outgoing { paused: true, paused_until: Some(3_600_000) };
-        let notes = external(Some(&outside), 0, &locale).notes;
-        assert!(matches!(notes.as_slice(), [note] if note.contains(":00")), "{notes:?}");
+        let notes = |outside: &DispersalStatus, drill: Option<DrillStatus>| {
+            external(&Status { outside: Some(outside.clone()), drill, ..status() }, &locale).notes
+        };
+        assert!(notes(&outside, None).is_empty());
+        outside.outgoing = Outgoing { paused: true, paused_until: Some(status().now + 3_600_000) };
+        outside.fragments_needed = 9;
+        outside.oldest_missing = Some(status().now - 3 * 3_600_000);
+        let drill = DrillStatus { last_at: None, passed: false, why: String::new(), overdue: false };
+        let notes = notes(&outside, Some(drill));
+        let [fragments, oldest, paused, drill] = notes.as_slice() else { panic!("{notes:?}") };
+        assert!(
+            fragments.contains("0 of 9") && oldest.contains("3 hours") && drill.contains("not been tried"),
+            "{notes:?}"
+        );
+        assert!(paused.contains(":"), "{paused}");
     }
 
     /// The original's figure 1 shows both tiles green beside a machine without a recent backup.

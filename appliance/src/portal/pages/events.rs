@@ -51,6 +51,7 @@ struct Seen {
     commits: u64,
     checked: Option<usize>,
     weighed: usize,
+    drilled: bool,
     workers: Vec<(Option<String>, &'static str)>,
 }
 
@@ -61,6 +62,7 @@ impl Seen {
             commits: portal.site.changes(),
             checked: portal.checking.count(),
             weighed: portal.weighing.open(),
+            drilled: portal.drilling.since().is_some(),
             workers: workers.collect(),
         }
     }

@@ -19,7 +19,7 @@ use super::super::frame::{Frame, Way};
 use super::super::visit::Visit;
 use crate::locale::Locale;
 use crate::meters::{WorkerMood, WorkerView};
-use crate::operations::accounts::{AccountError, Action, Right, log_use};
+use crate::operations::accounts::{AccountError, Right};
 use crate::operations::community::kit_community;
 use crate::operations::{self, Status};
 use crate::vault::{self, VaultError};
@@ -143,11 +143,11 @@ fn worker_row(worker: &WorkerView, locale: &Locale) -> WorkerRow {
 pub(in crate::portal) async fn kit(visit: Visit) -> HttpResponse {
     visit
         .answer(|visit| {
-            log_use(visit.site(), visit.actor()?, Right::SeeKit, Action::KitShown, "", "")?;
             let kit = visit.portal.site.vault.recovery_kit(&visit.portal.dir);
             let kit = kit.map_err(|e| PageError::Other(e.to_string()))?;
             let community = kit_community(visit.site()).map_err(|e| PageError::Other(e.to_string()))?;
             let kit = RecoveryKit { community, ..kit };
+            operations::note_kit_shown(visit.site(), visit.actor()?, &kit)?;
             Ok(Reply::File {
                 name: "datis-recovery-kit.txt",
                 media_type: "text/plain; charset=utf-8",

@@ -2,6 +2,7 @@
 //! of its own is outside.
 
 mod coming_in;
+mod drilling;
 mod member;
 mod problem;
 
@@ -12,6 +13,7 @@ use datis_engine::units::UnixMillis;
 use fluent_bundle::FluentArgs;
 
 pub(in crate::portal) use coming_in::{admit, ask_no_more, found, invite, invite_aloud, join, refuse, revoke};
+pub(in crate::portal) use drilling::{Drilling, drill};
 pub(in crate::portal) use member::{
     agree, appoint, confirm, describe, dismiss, forget, leave, remove, show as show_member,
 };
@@ -26,6 +28,8 @@ use crate::operations::community::{
     self, CommunityError, MemberState, MemberView, Overview, Proposal, Proposed, overview,
 };
 use crate::operations::dispersal::{DispersalStatus, dispersal_status};
+use crate::operations::drill_status;
+use crate::reports::drill_sentence;
 use crate::vault::VaultError;
 
 #[derive(Template)]
@@ -62,7 +66,23 @@ struct Shown {
     invitations: Vec<Open>,
     /// How packs are coded, as `6+4`.
     scheme: Option<String>,
+    fragments: String,
+    /// When the oldest change came that is not outside.
+    oldest: Option<When>,
+    drill: Option<Drilled>,
     machines: Vec<Outside>,
+}
+
+/// How recovery was tried last.
+struct Drilled {
+    sentence: String,
+    /// Why it was in vain.
+    why: String,
+    /// Since when it is being tried now.
+    running: Option<When>,
+    may_try: bool,
+    /// Whether the box cannot do it by itself, since the kit's key is not on it.
+    needs_kit: bool,
 }
 
 struct Row {
@@ -181,6 +201,9 @@ fn shown(visit: &Visit, known: &Overview, outside: &DispersalStatus, may_manage:
             .map(|open| Open { path: format!("/peers/invitations/{}/revoke", open.id), until: Date::new(open.expires) })
             .collect(),
         scheme: outside.scheme.clone(),
+        fragments: format!("{} / {}", outside.fragments_in_place, outside.fragments_needed),
+        oldest: when(outside.oldest_missing),
+        drill: drilled(visit)?,
         machines: outside
             .machines
             .iter()
@@ -192,6 +215,19 @@ fn shown(visit: &Visit, known: &Overview, outside: &DispersalStatus, may_manage:
             })
             .collect(),
     })
+}
+
+fn drilled(visit: &Visit) -> Result<Option<Drilled>, PageError> {
+    let (locale, now) = (visit.locale(), visit.site().clock.now());
+    let (may_try, needs_kit) = (visit.actor()?.has(Right::ChangeBox), needs_kit(visit)?);
+    let drill = drill_status(visit.site())?;
+    Ok(drill.map(|drill| Drilled {
+        sentence: drill_sentence(&drill, now.0, locale),
+        running: visit.portal.drilling.since().map(|since| When::new(since, now, locale)),
+        why: drill.why,
+        may_try,
+        needs_kit,
+    }))
 }
 
 fn proposal_row(proposal: &Proposal, now: UnixMillis, locale: &Locale) -> ProposalRow {
