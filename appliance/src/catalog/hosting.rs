@@ -66,6 +66,15 @@ pub fn keep_marker(tx: &Transaction<'_>, marker: &[u8; 16]) -> Result<(), Catalo
     Ok(())
 }
 
+/// Whether nothing is kept, or was and is still to be deleted.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn holds_nothing(c: &Connection) -> Result<bool, CatalogError> {
+    let sql = "SELECT NOT EXISTS (SELECT 1 FROM hosted_shard) AND NOT EXISTS (SELECT 1 FROM hosted_doomed)";
+    Ok(c.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
+}
+
 /// All members that something is or was kept for.
 ///
 /// # Errors

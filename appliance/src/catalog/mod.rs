@@ -221,6 +221,18 @@ impl Catalog {
         Ok(community::read_saved(&connection)?.into_iter().collect())
     }
 
+    /// What marks the folder of other members' shards, as far as the catalog at `path` can still be read; at most one.
+    ///
+    /// # Errors
+    /// [`CatalogError`].
+    pub fn salvage_hosted_marker(path: &Path, vault: VaultId) -> Result<Vec<[u8; 16]>, CatalogError> {
+        let connection = open::open_old(path, vault)?;
+        if !open::has_table(&connection, "hosting_folder")? {
+            return Ok(Vec::new());
+        }
+        Ok(hosting::marker(&connection)?.into_iter().collect())
+    }
+
     /// Every change.
     #[must_use]
     pub fn writer(&self) -> &Writer {

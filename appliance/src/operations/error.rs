@@ -127,6 +127,16 @@ pub enum OperationError {
         #[source]
         source: std::io::Error,
     },
+    /// A sync of that folder has failed: what is there is read, and nothing is added.
+    #[error(
+        "the disk with what is kept for other members could not make data durable, so nothing more is written to it until another \
+         disk is in its place or the box starts again"
+    )]
+    HostedBarred {
+        /// What failed first, or that something has.
+        #[source]
+        source: StoreError,
+    },
     /// The same operation is running already.
     #[error("another {what} is running; wait for it to end")]
     Running {
@@ -204,6 +214,7 @@ impl OperationError {
             | Self::ComingBack { .. }
             | Self::Open(_)
             | Self::HostedAway { .. }
+            | Self::HostedBarred { .. }
             | Self::Running { .. }
             | Self::Stopped
             | Self::Io { .. } => false,
@@ -281,9 +292,14 @@ pub(crate) fn refusal_of(error: &OperationError) -> Refusal {
             format!("pack {pack} on the box is damaged; what does not need it can still be restored"),
         );
     }
+    // Said once by whoever found it, and not each time that somebody asks.
     if let OperationError::HostedAway { .. } = error {
-        tracing::warn!(error = %chain(error), "What is kept for other members is away");
         let sentence = "the disk with what the box keeps for others is not there at present; nothing is lost by that";
+        return Refusal::new(RefusalCode::Fault, sentence);
+    }
+    if let OperationError::HostedBarred { .. } = error {
+        let sentence =
+            "the disk with what the box keeps for others does not take anything more; what it holds is still read";
         return Refusal::new(RefusalCode::Fault, sentence);
     }
     if let OperationError::Store(StoreError::Away { .. }) = error {

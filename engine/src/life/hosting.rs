@@ -13,6 +13,7 @@
 //!
 //! Silence deletes nothing: after [`SILENCE_MAX`] people are asked. Source: mutual-backup 4.7, 4.8.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound;
 
@@ -309,6 +310,16 @@ impl Hosting {
         self.held_bytes += u64::from(len);
         self.shards.insert(id, HeldShard { len, window, received_at: now, fate: Fate::Kept });
         Stored::New
+    }
+
+    /// Takes note of a shard that was found on the disk, sound and durable, and of which nothing is known: the state was made anew,
+    /// or was not saved any more. It takes no room that it has not already, so the quota does not matter. One that is known
+    /// stays as it is.
+    pub fn found(&mut self, now: UnixMillis, id: ShardId, len: u32, window: Window) {
+        if let Entry::Vacant(place) = self.shards.entry(id) {
+            place.insert(HeldShard { len, window, received_at: now, fate: Fate::Kept });
+            self.held_bytes += u64::from(len);
+        }
     }
 
     /// A shard that is on the disk, whatever its fate: reads and audits are never refused.

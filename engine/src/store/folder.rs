@@ -165,6 +165,23 @@ impl FolderStore {
         }
     }
 
+    /// Whether this store is what stands at `dir` now. One whose disk was taken away is not, also when the disk is there again.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn is_at(&self, dir: &Path) -> io::Result<bool> {
+        let (held, there) = (rustix::fs::fstat(&self.root)?, rustix::fs::stat(dir)?);
+        Ok((held.st_dev, held.st_ino) == (there.st_dev, there.st_ino))
+    }
+
+    /// Whether what is put can be made durable still.
+    ///
+    /// # Errors
+    /// [`StoreError::Durability`] once any sync of this store has failed.
+    pub fn check_durable(&self) -> Result<(), StoreError> {
+        self.staging.check_syncs(&self.path)
+    }
+
     /// Sees to it that an object survives a power cut that was found here: whoever put it may have died before it synced.
     ///
     /// # Errors

@@ -11,12 +11,14 @@ use datis_engine::store::{ObjectName, PackStore, StoreError};
 use datis_engine::wire::peers::{Audit, AuditRange, Audited, PEER_BATCH_MAX};
 use datis_engine::wire::{Refusal, RefusalCode};
 
-use super::super::error::{Failure, chain};
+use super::super::error::{Failure, OperationError};
 use super::super::site::Site;
 use super::Peer;
 
 /// Bytes that one answer may be about.
 const BYTES_MAX: u64 = 64 << 20;
+/// Bytes that one answer may give back, with a proof each: they are in memory until the owner has taken them.
+const PROVED_MAX: u64 = 8 << 20;
 /// Bytes of whole shards that are read for the proofs of one answer: what a disk reads in the time that an owner waits.
 const READ_MAX: u64 = 1 << 30;
 
@@ -31,14 +33,18 @@ pub fn audit(site: &Site, peer: &Peer, message: &Audit) -> Result<Audited, Refus
 fn try_audit(site: &Site, peer: &Peer, message: &Audit) -> Result<Audited, Failure> {
     let ranges = &message.ranges;
     let bytes: u64 = ranges.iter().map(|range| u64::from(range.len)).sum();
-    if ranges.is_empty() || ranges.len() > PEER_BATCH_MAX || bytes > BYTES_MAX {
-        let sentence = format!("an audit is of 1 to {PEER_BATCH_MAX} ranges with at most {BYTES_MAX} bytes");
+    let bytes_max = if message.with_proofs { PROVED_MAX } else { BYTES_MAX };
+    if ranges.is_empty() || ranges.len() > PEER_BATCH_MAX || bytes > bytes_max {
+        let sentence = format!("such an audit is of 1 to {PEER_BATCH_MAX} ranges with at most {bytes_max} bytes");
         return Err(Failure::refuse(RefusalCode::TooLarge, sentence));
     }
     // First: what is away is not missing.
     let store = match site.hosted.folder.store(site) {
         Ok(store) => store,
-        Err(error) => return Ok(unavailable(site, error)),
+        Err(OperationError::HostedAway { .. } | OperationError::HostedBarred { .. }) => {
+            return Ok(Audited::Unavailable);
+        }
+        Err(error) => return Err(error.into()),
     };
     let (lens, missing) = site.with_owner(peer.member, |owner| {
         let (mut lens, mut missing) = (BTreeMap::new(), Vec::new());
@@ -57,7 +63,8 @@ fn try_audit(site: &Site, peer: &Peer, message: &Audit) -> Result<Audited, Failu
         return Err(Failure::refuse(RefusalCode::Malformed, sentence));
     }
     if !missing.is_empty() {
-        let all_is_known = site.hosted.is_compared();
+        let is_sure = |shard: &ShardId| site.hosted.is_missing_for_sure(peer.member, *shard);
+        let all_is_known = missing.iter().all(is_sure);
         return Ok(if all_is_known { Audited::NotFound(unique(missing)) } else { Audited::Unavailable });
     }
     let looked = Look { store: &store, peer, lens: &lens };
@@ -68,14 +75,14 @@ fn try_audit(site: &Site, peer: &Peer, message: &Audit) -> Result<Audited, Failu
             Ok(Audited::Unavailable)
         }
         Ok(answer) => Ok(answer),
-        Err(error) => Ok(unavailable(site, error.into())),
+        Err((shard, error)) => {
+            // Of a folder that is away nothing is said to be unreadable.
+            if site.hosted.folder.store(site).is_ok() {
+                site.hosted.note_unreadable(peer.member, shard, &error);
+            }
+            Ok(Audited::Unavailable)
+        }
     }
-}
-
-fn unavailable(site: &Site, error: super::super::OperationError) -> Audited {
-    let error = site.noted(error);
-    tracing::warn!(error = %chain(&error), "An audit found the folder of shards unavailable");
-    Audited::Unavailable
 }
 
 fn is_range(range: &AuditRange, len: u32, with_proofs: bool) -> bool {
@@ -95,6 +102,9 @@ fn unique(mut ids: Vec<ShardId>) -> Vec<ShardId> {
     ids
 }
 
+/// What the disk does not give.
+type Unread = (ShardId, StoreError);
+
 struct Look<'a> {
     store: &'a FolderStore,
     peer: &'a Peer,
@@ -102,7 +112,7 @@ struct Look<'a> {
 }
 
 impl Look<'_> {
-    fn digest(&self, nonce: &[u8; 32], ranges: &[AuditRange]) -> Result<Audited, StoreError> {
+    fn digest(&self, nonce: &[u8; 32], ranges: &[AuditRange]) -> Result<Audited, Unread> {
         let (mut answer, mut trouble) = (Answer::new(nonce), Trouble::default());
         for range in ranges {
             let name = ObjectName::Shard(self.peer.member, range.shard);
@@ -114,7 +124,7 @@ impl Look<'_> {
         Ok(trouble.or(|| Audited::Digest(answer.finish().into())))
     }
 
-    fn proofs(&self, ranges: &[AuditRange]) -> Result<Audited, StoreError> {
+    fn proofs(&self, ranges: &[AuditRange]) -> Result<Audited, Unread> {
         if self.lens.values().map(|len| u64::from(*len)).sum::<u64>() > READ_MAX {
             return Ok(Audited::Overloaded);
         }
@@ -152,12 +162,12 @@ struct Trouble {
 
 impl Trouble {
     /// The bytes; `None` when they are lost. What the disk does not give is no verdict.
-    fn sort(&mut self, shard: ShardId, read: Result<Vec<u8>, StoreError>) -> Result<Option<Vec<u8>>, StoreError> {
+    fn sort(&mut self, shard: ShardId, read: Result<Vec<u8>, StoreError>) -> Result<Option<Vec<u8>>, Unread> {
         match read {
             Ok(bytes) => return Ok(Some(bytes)),
             Err(StoreError::Absent { .. }) => self.missing.push(shard),
             Err(StoreError::Short { .. }) => self.corrupt.push(shard),
-            Err(error) => return Err(error),
+            Err(error) => return Err((shard, error)),
         }
         Ok(None)
     }

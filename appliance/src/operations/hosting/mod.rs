@@ -34,7 +34,7 @@ use datis_engine::units::{Seconds, UnixMillis};
 use datis_engine::wire::peers::{ListShards, ListedShard, PEER_BATCH_MAX, ShardPage};
 use datis_engine::wire::{Refusal, RefusalCode};
 
-use super::error::Failure;
+use super::error::{Failure, chain};
 use super::site::lock;
 use super::{Clock, Site};
 use crate::catalog::{Catalog, CatalogError, OwnerRow, hosting};
@@ -111,6 +111,8 @@ pub(crate) struct Hosted {
     receiving: Mutex<HashSet<(MemberId, ShardId)>>,
     /// Whether the files were compared with the catalog since the start.
     is_compared: AtomicBool,
+    /// Shards whose files are there, and which the disk did not give when they were looked at.
+    unreadable: Mutex<HashSet<(MemberId, ShardId)>>,
 }
 
 /// `None`: to be read from the catalog.
@@ -147,6 +149,7 @@ impl Hosted {
             owners: Mutex::default(),
             receiving: Mutex::default(),
             is_compared: AtomicBool::new(false),
+            unreadable: Mutex::default(),
         })
     }
 
@@ -158,6 +161,23 @@ impl Hosted {
 
     fn set_compared(&self) {
         self.is_compared.store(true, Ordering::SeqCst);
+    }
+
+    /// Another folder is there than the one that was compared.
+    fn look_again(&self) {
+        self.is_compared.store(false, Ordering::SeqCst);
+    }
+
+    /// Said once for each shard.
+    fn note_unreadable(&self, member: MemberId, shard: ShardId, error: &StoreError) {
+        if lock(&self.unreadable).insert((member, shard)) {
+            tracing::warn!(%member, %shard, error = %chain(error), "A shard that is kept for another member cannot be read");
+        }
+    }
+
+    /// Whether it may be said of a shard that has no row that it is not here.
+    fn is_missing_for_sure(&self, member: MemberId, shard: ShardId) -> bool {
+        self.is_compared() && !lock(&self.unreadable).contains(&(member, shard))
     }
 
     fn slot(&self, member: MemberId) -> Slot {
@@ -215,7 +235,7 @@ impl Owner {
     }
 
     fn held(&self, site: &Site, id: &ShardId) -> Result<&HeldShard, Failure> {
-        self.hosting.get(id).ok_or_else(|| not_here(site).into())
+        self.hosting.get(id).ok_or_else(|| not_here(site, self.hosting.owner(), *id).into())
     }
 }
 
@@ -280,21 +300,32 @@ fn try_read(site: &Site, peer: &Peer, shard: ShardId, range: Range<u32>) -> Resu
         Err(StoreError::Absent { .. }) => {
             // The disk may have gone between both looks.
             site.hosted.folder.store(site)?;
-            Err(not_here(site).into())
+            Err(not_here(site, peer.member, shard).into())
         }
         Err(StoreError::Short { .. }) => {
             Err(Failure::refuse(RefusalCode::Damaged, "the shard is damaged on the box that keeps it"))
         }
-        Err(error) => Err(error.into()),
+        Err(error) => {
+            site.hosted.folder.store(site)?;
+            site.hosted.note_unreadable(peer.member, shard, &error);
+            Err(unreadable().into())
+        }
     }
 }
 
-fn not_here(site: &Site) -> Refusal {
-    if site.hosted.is_compared() {
+fn not_here(site: &Site, member: MemberId, shard: ShardId) -> Refusal {
+    if site.hosted.is_missing_for_sure(member, shard) {
         Refusal::new(RefusalCode::NotFound, "the box keeps no such shard for this member")
+    } else if site.hosted.is_compared() {
+        unreadable()
     } else {
         still_looking()
     }
+}
+
+fn unreadable() -> Refusal {
+    let sentence = "the disk does not give this shard at present; that is no loss yet, ask again later";
+    Refusal::new(RefusalCode::Fault, sentence)
 }
 
 fn still_looking() -> Refusal {

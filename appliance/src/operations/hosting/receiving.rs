@@ -1,6 +1,6 @@
 //! Shards coming in: offered, sent in pieces, and held once all bytes are there and durable under their name.
 
-use std::io::Read;
+use std::io::{self, Read};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,6 +15,7 @@ use datis_engine::wire::{Refusal, RefusalCode};
 
 use super::super::error::{Failure, OperationError, full};
 use super::super::site::{Site, lock};
+use super::folder::{check_writable, on_disk};
 use super::{Coming, Owner, Peer};
 
 /// Shards of one owner that are offered and not here yet.
@@ -41,7 +42,9 @@ fn try_offer(site: &Site, peer: &Peer, offer: &OfferShard) -> Result<ShardOffer,
     }
     let store = match site.hosted.folder.store_or_make(site) {
         Ok(store) => store,
-        Err(Failure::Fault(OperationError::HostedAway { .. })) => return Ok(ShardOffer::NoRoom),
+        Err(Failure::Fault(OperationError::HostedAway { .. } | OperationError::HostedBarred { .. })) => {
+            return Ok(ShardOffer::NoRoom);
+        }
         Err(failure) => return Err(failure),
     };
     let window = Window::of_days(u32::from(offer.window_days)).max(peer.window);
@@ -62,11 +65,9 @@ impl Owner {
             let sentence = format!("a shard of the name {shard} and of another length is here already");
             return Err(Failure::refuse(RefusalCode::Corrupt, sentence));
         }
-        self.forget_stale_offers(store, u64::from(len))?;
-        let coming: u64 = self.coming.iter().filter(|(id, _)| **id != shard).map(|(_, c)| u64::from(c.len)).sum();
-        let left = self.hosting.left_bytes().saturating_sub(coming);
-        if self.hosting.get(&shard).is_none() && u64::from(len) > left {
-            return Ok(ShardOffer::OverQuota { left });
+        // Whoever is sending it has said how long it is, and that holds until the piece is over.
+        if lock(&site.hosted.receiving).contains(&(member, shard)) {
+            return Err(Failure::refuse(RefusalCode::Busy, "a piece of this shard is coming in"));
         }
         // What is held was perhaps put just before a crash, or has rotted since and is offered again.
         if let Some(found) = sound_len(store, member, shard)? {
@@ -74,22 +75,28 @@ impl Owner {
                 let sentence = format!("shard {shard} has {found} bytes, not {len}");
                 return Err(Failure::refuse(RefusalCode::Corrupt, sentence));
             }
-            if self.hosting.get(&shard).is_none() {
-                // Nobody has promised it yet, and perhaps nobody has synced it.
-                store.make_durable(ObjectName::Shard(member, shard))?;
-            }
+            // Whoever put it may have died before it synced.
+            store.make_durable(ObjectName::Shard(member, shard)).map_err(on_disk)?;
+            // It takes no more room than it has already.
+            self.hosting.found(site.counted_now(), shard, len, window);
             self.coming.remove(&shard);
             return Ok(ShardOffer::Held { receipt: self.hold(site, shard, len, window)? });
+        }
+        self.forget_stale_offers(store, u64::from(len))?;
+        let coming: u64 = self.coming.iter().filter(|(id, _)| **id != shard).map(|(_, c)| u64::from(c.len)).sum();
+        let left = self.hosting.left_bytes().saturating_sub(coming);
+        if self.hosting.get(&shard).is_none() && u64::from(len) > left {
+            return Ok(ShardOffer::OverQuota { left });
         }
         if !self.coming.contains_key(&shard) && self.coming.len() >= COMING_MAX {
             let sentence = "too many shards of this member are on their way; send those first";
             return Err(Failure::refuse(RefusalCode::Busy, sentence));
         }
         let mut from = store.part_len(member, shard)?;
-        if from >= u64::from(len) && !lock(&site.hosted.receiving).contains(&(member, shard)) {
+        if from >= u64::from(len) {
             // It had all come, and the last step was cut off.
             let staged = store.resume(member, shard)?;
-            if from == u64::from(len) && hash(staged.reread()?)? == shard {
+            if from == u64::from(len) && hash(staged.reread()?).map_err(unread)? == shard {
                 put(store, member, shard, staged)?;
                 self.coming.remove(&shard);
                 return Ok(ShardOffer::Held { receipt: self.hold(site, shard, len, window)? });
@@ -152,11 +159,11 @@ fn sound_len(store: &FolderStore, member: MemberId, shard: ShardId) -> Result<Op
         found => found?,
     };
     // Its name vouches for its bytes; what the owner says of it does not.
-    if hash(store.reader(name)?)? == shard {
+    if hash(store.reader(name)?).map_err(unread)? == shard {
         return Ok(Some(found));
     }
     tracing::warn!(%member, %shard, "A shard that is kept for another member is damaged; it may be sent again");
-    store.delete(name)?;
+    store.delete(name).map_err(on_disk)?;
     Ok(None)
 }
 
@@ -164,23 +171,26 @@ fn sound_len(store: &FolderStore, member: MemberId, shard: ShardId) -> Result<Op
 fn put(store: &FolderStore, member: MemberId, shard: ShardId, staged: Staged) -> Result<(), Failure> {
     let name = ObjectName::Shard(member, shard);
     match store.size(name) {
-        Ok(found) if found != staged.len_bytes() => store.delete(name)?,
+        Ok(found) if found != staged.len_bytes() => store.delete(name).map_err(on_disk)?,
         Ok(_) | Err(StoreError::Absent { .. }) => {}
         Err(error) => return Err(error.into()),
     }
-    Ok(store.put_new(name, staged)?)
+    Ok(store.put_new(name, staged).map_err(on_disk)?)
 }
 
-pub(super) fn hash(mut bytes: impl Read) -> Result<ShardId, Failure> {
+pub(super) fn hash(mut bytes: impl Read) -> io::Result<ShardId> {
     let mut hasher = blake3::Hasher::new();
     let mut piece = vec![0; PIECE];
     loop {
-        let failed = |source| OperationError::Io { step: "read a shard", source };
-        match bytes.read(&mut piece).map_err(failed)? {
+        match bytes.read(&mut piece)? {
             0 => return Ok(ShardId::from_bytes(*hasher.finalize().as_bytes())),
             many => hasher.update(&piece[..many]),
         };
     }
+}
+
+fn unread(source: io::Error) -> OperationError {
+    OperationError::Io { step: "read a shard", source }
 }
 
 /// One piece of a shard that is coming in. What was written stays when it is dropped, and the shard goes on there.
@@ -194,6 +204,30 @@ pub struct PieceIntake {
     staged: Option<Staged>,
     /// Of all that was written, if that was seen from the first byte on.
     hasher: Option<blake3::Hasher>,
+    /// The last field: whoever comes next finds all that was written.
+    _receiving: Receiving,
+}
+
+/// That nobody else appends to a shard, as long as it lives.
+struct Receiving {
+    site: Arc<Site>,
+    key: (MemberId, ShardId),
+}
+
+impl Receiving {
+    fn begin(site: &Arc<Site>, member: MemberId, shard: ShardId) -> Result<Self, Refusal> {
+        let key = (member, shard);
+        if lock(&site.hosted.receiving).insert(key) {
+            return Ok(Self { site: Arc::clone(site), key });
+        }
+        Err(Refusal::new(RefusalCode::Busy, "another piece of this shard is coming in"))
+    }
+}
+
+impl Drop for Receiving {
+    fn drop(&mut self) {
+        lock(&self.site.hosted.receiving).remove(&self.key);
+    }
 }
 
 /// Begins to take a piece in, which is `piece_len` bytes of a shard of `total` from `from` on.
@@ -222,31 +256,29 @@ fn try_receive(
 ) -> Result<PieceIntake, Failure> {
     peer.check_may_write()?;
     let offer_first = |sentence: String| Failure::refuse(RefusalCode::SessionUnknown, sentence);
-    let coming = site.with_owner(peer.member, |owner| Ok(owner.coming.get(&shard).copied()))?;
-    let offered = coming.filter(|coming| coming.len == total);
-    let (coming, window) = offered
-        .and_then(|coming| Some((coming, coming.window?)))
-        .ok_or_else(|| offer_first("this shard was not offered with this length; offer it first".to_owned()))?;
     if u64::from(from) + u64::from(piece_len) > u64::from(total) {
         return Err(Failure::refuse(RefusalCode::Malformed, "the piece is longer than the rest of the shard"));
     }
+    // In one step with the look at the offer: nobody makes another one of it in between.
+    let (coming, window, receiving) = site.with_owner(peer.member, |owner| {
+        let offered = owner.coming.get(&shard).copied().filter(|coming| coming.len == total);
+        let (coming, window) = offered
+            .and_then(|coming| Some((coming, coming.window?)))
+            .ok_or_else(|| offer_first("this shard was not offered with this length; offer it first".to_owned()))?;
+        Ok((coming, window, Receiving::begin(site, peer.member, shard)?))
+    })?;
     let store = site.hosted.folder.store(site)?;
+    check_writable(&store)?;
     if !site.hosted.folder.has_room(site, &store, u64::from(piece_len))? {
         return Err(full().into());
     }
-    if !lock(&site.hosted.receiving).insert((peer.member, shard)) {
-        return Err(Failure::refuse(RefusalCode::Busy, "another piece of this shard is coming in"));
-    }
-    // From here on the drop gives the place back.
-    let hasher = (from == 0).then(blake3::Hasher::new);
-    let (site, member) = (Arc::clone(site), peer.member);
-    let mut piece = PieceIntake { site, store, member, shard, coming, window, staged: None, hasher };
-    let staged = piece.store.resume(member, shard)?;
+    let staged = store.resume(peer.member, shard)?;
     if staged.len_bytes() != u64::from(from) {
         return Err(offer_first(format!("the shard goes on at byte {}; offer it again", staged.len_bytes())));
     }
-    piece.staged = Some(staged);
-    Ok(piece)
+    let (site, member, staged) = (Arc::clone(site), peer.member, Some(staged));
+    let hasher = (from == 0).then(blake3::Hasher::new);
+    Ok(PieceIntake { site, store, member, shard, coming, window, staged, hasher, _receiving: receiving })
 }
 
 impl PieceIntake {
@@ -293,7 +325,7 @@ impl PieceIntake {
         }
         let found = match self.hasher.take() {
             Some(hasher) => ShardId::from_bytes(*hasher.finalize().as_bytes()),
-            None => hash(staged.reread()?)?,
+            None => hash(staged.reread()?).map_err(unread)?,
         };
         if found != self.shard {
             staged.discard();
@@ -301,9 +333,11 @@ impl PieceIntake {
             return Err(Failure::refuse(RefusalCode::Corrupt, sentence));
         }
         // The long wait comes before the owner's lock, so that several shards wait together.
-        staged.sync()?;
+        staged.sync().map_err(on_disk)?;
         let (site, shard, len) = (&self.site, self.shard, self.coming.len);
         let receipt = site.with_owner(self.member, |owner| {
+            // What is put into a disk that was taken away is not in the folder, though all of it succeeds.
+            site.hosted.folder.check_current(site, &self.store)?;
             owner.coming.remove(&shard);
             if owner.hosting.get(&shard).is_none() && owner.hosting.left_bytes() < u64::from(len) {
                 staged.discard();
@@ -314,13 +348,5 @@ impl PieceIntake {
             owner.hold(site, shard, len, self.window)
         })?;
         Ok(Some(receipt))
-    }
-}
-
-impl Drop for PieceIntake {
-    fn drop(&mut self) {
-        // Before the place is given back, so that the next one finds all that was written.
-        self.staged = None;
-        lock(&self.site.hosted.receiving).remove(&(self.member, self.shard));
     }
 }

@@ -21,7 +21,8 @@ pub(crate) fn given_bytes(site: &Site) -> Result<u64, OperationError> {
 }
 
 /// Bytes that a member may keep here, before any grace. Whoever does not say what it gives is taken to give as much as this box;
-/// nobody gets more than all of that.
+/// nobody gets more than all of that. What a new member says counts up to what this box gives itself: nothing that it has kept for
+/// anybody speaks for it yet.
 pub(super) fn quota_of(site: &Site, member: MemberId) -> Result<u64, Failure> {
     let given = given_bytes(site)?;
     let Some(known) = site.community() else { return Ok(0) };
@@ -34,6 +35,10 @@ pub(super) fn quota_of(site: &Site, member: MemberId) -> Result<u64, Failure> {
     let places = Scheme::for_peers(others).map_or(0, Scheme::width);
     let passed = site.catalog.reader().read(|tx| holders::by_member(tx, &member))?;
     let passed = passed.map_or(0, |holder| holder.audits_passed);
-    let share = share_of(theirs, places, Probation::of(passed, known.time_in(member, site.clock.now()), false));
-    Ok(share.min(given))
+    let probation = Probation::of(passed, known.time_in(member, site.clock.now()), false);
+    let counted = match probation {
+        Probation::New => theirs.min(given),
+        Probation::Passed | Probation::Waived => theirs,
+    };
+    Ok(share_of(counted, places, probation).min(given))
 }

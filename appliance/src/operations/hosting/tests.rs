@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use datis_engine::community::address::{AddressRecord, TTL_DEFAULT};
 use datis_engine::community::entry::Change;
 use datis_engine::community::head::{Head, SignedBy, VerifiedHead};
 use datis_engine::erasure::answer::Answer;
@@ -342,21 +343,27 @@ fn a_box_that_was_taken_over_cannot_remove_much_and_the_brake_outlives_a_restart
     assert_eq!(listed(site, &peer).len(), 20);
 }
 
-#[test]
-fn what_stands_in_the_folder_without_a_row_is_entered_again() {
-    let (mut test, circle) = started();
-    let peer = circle.one.peer(test.site());
-    let (id, bytes) = shard(20_000, 1);
-    keep(test.site(), &peer, id, &bytes);
-    // As a rebuilt catalog has it.
-    let emptied = test.site().catalog.writer().write(|tx| {
+/// As a catalog has it that was made out of nothing.
+fn forget_all(site: &Site) {
+    let emptied = site.catalog.writer().write(|tx| {
         for table in ["hosted_shard", "hosted_owner", "hosting_folder", "counted_clock"] {
             tx.execute(&format!("DELETE FROM {table}"), [])?;
         }
         Ok::<_, CatalogError>(())
     });
     emptied.expect("empty");
+}
+
+#[test]
+fn what_stands_in_the_folder_without_a_row_is_entered_again() {
+    let (mut test, circle) = started();
+    let peer = circle.one.peer(test.site());
+    let (id, bytes) = shard(20_000, 1);
+    keep(test.site(), &peer, id, &bytes);
+    forget_all(test.site());
     test.restart();
+    // In no community nobody asks, and nothing is known of how long others want things kept.
+    assert_eq!(hosting_step(test.site()).expect("step").entered, 0);
     circle.enter(test.site());
     let site = test.site();
     // Until it has looked, nothing is called missing.
@@ -414,4 +421,199 @@ fn heads_grow_and_the_newest_are_given_back() {
         hosting::heads(tx, row, u8::MAX)
     });
     assert_eq!(left.expect("read").len(), 64, "the newest of those whose window is over stay");
+}
+
+#[test]
+fn what_is_here_is_entered_whatever_the_quota_and_one_bad_file_stops_none_of_the_others() {
+    let (mut test, circle) = started();
+    let peer = circle.one.peer(test.site());
+    let shards: Vec<(ShardId, Vec<u8>)> = (0..4).map(|seed| shard(40_000, seed)).collect();
+    for (id, bytes) in &shards {
+        keep(test.site(), &peer, *id, bytes);
+    }
+    forget_all(test.site());
+    // A quarter of it, for half of the places, is less than one of them.
+    test.limits.given_bytes = Some(80_000);
+    test.restart();
+    circle.enter(test.site());
+    let site = test.site();
+    let path = |id: ShardId| test.dir().hosted_dir().join(ObjectName::Shard(circle.one.id(), id).to_string());
+    let (orphan, bad) = (shards[0].0, shards[1].0);
+    assert!(matches!(offer(site, &peer, orphan, 40_000), ShardOffer::Held { .. }), "its bytes are here");
+    assert!(matches!(offer(site, &peer, shard(40_000, 9).0, 40_000), ShardOffer::OverQuota { .. }));
+    fs::rename(path(bad), test.dir().root().join("bad")).expect("move");
+    // It is there, and reading it fails.
+    fs::create_dir(path(bad)).expect("folder");
+    assert_eq!(hosting_step(site).expect("step").entered, 2);
+    assert_eq!(listed(site, &peer).len(), 3);
+    assert!(matches!(ask(site, &peer, &[range(bad, 0, 16_384)], false), Audited::Unavailable), "no verdict");
+    assert_eq!(read_shard(site, &peer, bad, 0..10).expect_err("unread").code, RefusalCode::Fault);
+    let (gone, _) = shard(10, 8);
+    assert!(matches!(ask(site, &peer, &[range(gone, 0, 10)], false), Audited::NotFound(ids) if ids == [gone]));
+}
+
+#[test]
+fn a_disk_that_was_away_while_the_catalog_was_made_anew_is_missed_and_found_again() {
+    let (mut test, circle) = started();
+    let peer = circle.one.peer(test.site());
+    let (id, bytes) = shard(20_000, 1);
+    keep(test.site(), &peer, id, &bytes);
+    let (folder, root) = (test.dir().hosted_dir(), test.dir().root().to_owned());
+    let elsewhere = root.join("elsewhere");
+    let unmount = || {
+        fs::rename(&folder, &elsewhere).expect("unmount");
+        fs::create_dir(&folder).expect("mount point");
+    };
+    let mount = |to: &str| {
+        fs::rename(&folder, root.join(to)).expect("mount point");
+        fs::rename(&elsewhere, &folder).expect("mount");
+    };
+
+    // The catalog before gave its marker.
+    unmount();
+    test.stop();
+    crate::operations::rebuild::rebuild(&test.dir(), test.vault(), None, &mut |_| {}).expect("rebuild");
+    test.restart();
+    circle.enter(test.site());
+    assert!(matches!(offer(test.site(), &peer, id, 20_000), ShardOffer::NoRoom));
+    mount("first");
+    assert_eq!(hosting_step(test.site()).expect("step").entered, 1);
+
+    // Nothing of it was left: a folder is made in the mount point, and gives way while nothing was promised in it.
+    forget_all(test.site());
+    unmount();
+    test.restart();
+    circle.enter(test.site());
+    assert!(matches!(offer(test.site(), &peer, id, 20_000), ShardOffer::Send { .. }));
+    mount("second");
+    assert!(matches!(ask(test.site(), &peer, &[range(id, 0, 16_384)], false), Audited::Unavailable));
+    assert_eq!(hosting_step(test.site()).expect("step").entered, 1);
+    assert!(matches!(ask(test.site(), &peer, &[range(id, 0, 16_384)], false), Audited::Digest(_)));
+
+    // What was promised in it is not given up for what is on the disk.
+    forget_all(test.site());
+    unmount();
+    test.restart();
+    circle.enter(test.site());
+    let (other, other_bytes) = shard(30_000, 2);
+    keep(test.site(), &peer, other, &other_bytes);
+    mount("third");
+    for id in [id, other] {
+        assert!(matches!(ask(test.site(), &peer, &[range(id, 0, 16_384)], false), Audited::Unavailable));
+    }
+    assert!(matches!(offer(test.site(), &peer, id, 20_000), ShardOffer::NoRoom));
+    // Until a person has brought both together.
+    test.stop();
+    let copied = std::process::Command::new("cp").arg("-a").args([&root.join("third/."), &folder]).status();
+    assert!(copied.expect("cp").success());
+    test.restart();
+    circle.enter(test.site());
+    assert_eq!(hosting_step(test.site()).expect("step").entered, 1);
+    for id in [id, other] {
+        assert!(matches!(ask(test.site(), &peer, &[range(id, 0, 16_384)], false), Audited::Digest(_)));
+    }
+}
+
+#[test]
+fn a_disk_that_went_and_came_back_is_used_and_a_folder_without_its_marker_is_not() {
+    let (mut test, circle) = started();
+    let peer = circle.one.peer(test.site());
+    let ((a, a_bytes), (b, b_bytes)) = (shard(20_000, 1), shard(20_000, 2));
+    keep(test.site(), &peer, a, &a_bytes);
+    let site = test.site();
+    assert!(matches!(offer(site, &peer, b, 20_000), ShardOffer::Send { from: 0 }));
+    let mut piece = receive_piece(site, &peer, b, 0, 20_000, 20_000).expect("piece");
+    piece.write(&b_bytes).expect("write");
+    // Whoever held it open holds another folder now.
+    let (folder, elsewhere) = (test.dir().hosted_dir(), test.dir().root().join("elsewhere"));
+    fs::rename(&folder, &elsewhere).expect("unmount");
+    assert!(std::process::Command::new("cp").arg("-a").args([&elsewhere, &folder]).status().expect("cp").success());
+    assert_eq!(piece.finish().expect_err("not into that one").code, RefusalCode::Fault);
+    keep_again(site, &peer, b, &b_bytes);
+    let path = |folder: &std::path::Path| folder.join(ObjectName::Shard(circle.one.id(), b).to_string());
+    assert!(path(&folder).exists() && !path(&elsewhere).exists());
+
+    forget_all(test.site());
+    fs::remove_file(folder.join("datis-hosted")).expect("remove");
+    test.restart();
+    circle.enter(test.site());
+    assert!(matches!(offer(test.site(), &peer, a, 20_000), ShardOffer::NoRoom), "no marker is made beside shards");
+    assert!(!folder.join("datis-hosted").exists());
+}
+
+/// Sends a shard from wherever it goes on.
+fn keep_again(site: &Arc<Site>, peer: &Peer, shard: ShardId, bytes: &[u8]) {
+    let from = match offer(site, peer, shard, bytes.len()) {
+        ShardOffer::Held { .. } => return,
+        ShardOffer::Send { from } => from,
+        other => panic!("{other:?}"),
+    };
+    let len = u32::try_from(bytes.len()).expect("short");
+    let mut piece = receive_piece(site, peer, shard, from, len, len - from).expect("piece");
+    piece.write(&bytes[from as usize..]).expect("write");
+    piece.finish().expect("finish").expect("all is there");
+}
+
+#[test]
+fn a_failed_sync_bars_the_folder_and_not_the_box() {
+    let (test, _circle) = started();
+    let failed = StoreError::Durability { step: "sync", path: "x".into(), source: std::io::Error::other("gone") };
+    let refusal = test.site().refusal(folder::on_disk(failed).into());
+    assert_eq!(refusal.code, RefusalCode::Fault);
+    assert!(test.site().poisoned().is_none());
+}
+
+#[test]
+fn a_shard_that_is_coming_in_is_not_offered_as_another_one() {
+    let (test, circle) = started();
+    let site = test.site();
+    let peer = circle.one.peer(site);
+    let (id, bytes) = shard(50_000, 1);
+    offer(site, &peer, id, 50_000);
+    let mut piece = receive_piece(site, &peer, id, 0, 50_000, 50_000).expect("piece");
+    piece.write(&bytes[..49_999]).expect("write");
+    let shorter = offer_shard(site, &peer, &OfferShard { shard: id, len: 1, window_days: 1 });
+    assert_eq!(shorter.expect_err("it comes in").code, RefusalCode::Busy);
+    piece.write(&bytes[49_999..]).expect("write");
+    piece.finish().expect("finish").expect("all is there");
+    // Nor does a part stay that is longer than what is offered then.
+    let (other, bytes) = shard(50_000, 2);
+    offer(site, &peer, other, 50_000);
+    let mut piece = receive_piece(site, &peer, other, 0, 50_000, 50_000).expect("piece");
+    piece.write(&bytes[..49_999]).expect("write");
+    drop(piece);
+    assert!(matches!(offer(site, &peer, other, 1), ShardOffer::Send { from: 0 }));
+    let store = site.hosted.folder.store(site).expect("folder");
+    assert_eq!(store.part_len(circle.one.id(), other).expect("look"), 0);
+}
+
+#[test]
+fn a_new_member_that_says_it_gives_everything_gets_no_more_than_a_quarter_of_a_place() {
+    let mut test = TestBox::start();
+    test.limits.given_bytes = Some(800_000);
+    test.restart();
+    let circle = Circle::around(test.site());
+    let site = test.site();
+    let peer = circle.one.peer(site);
+    for (said, left) in [(u64::MAX / 2, 105_000), (400_000, 52_500)] {
+        let record = AddressRecord {
+            version: datis_engine::format::VERSION,
+            community: circle.log.community(),
+            member: circle.one.id(),
+            addresses: Vec::new(),
+            sequence: 1,
+            ttl: TTL_DEFAULT,
+            issued_at: UnixMillis(1),
+            gives_bytes: Some(said),
+        };
+        let signed = record.sign(&circle.one.device).encode();
+        let told = site
+            .catalog
+            .writer()
+            .write(|tx| crate::catalog::community::set_record(tx, &circle.one.id(), &signed, UnixMillis(1)));
+        told.expect("told");
+        testing::forget(site);
+        let answer = offer(site, &peer, shard(10, 1).0, 200_000);
+        assert!(matches!(answer, ShardOffer::OverQuota { left: found } if found == left), "{said}: {answer:?}");
+    }
 }

@@ -3,17 +3,18 @@
 
 use std::time::{Duration, SystemTime};
 
-use datis_engine::ids::MemberId;
-use datis_engine::life::hosting::{Effect, Stored, Window};
+use datis_engine::ids::{MemberId, ShardId};
+use datis_engine::life::hosting::{Effect, Window};
 use datis_engine::store::folder::FolderStore;
-use datis_engine::store::{ObjectKind, ObjectName, PackStore};
+use datis_engine::store::{ObjectKind, ObjectName, PackStore, StoreError};
 use datis_engine::units::{Seconds, UnixMillis};
 
 use super::super::OperationError;
 use super::super::error::Failure;
 use super::super::site::{Site, lock};
-use super::PART_KEPT;
+use super::folder::on_disk;
 use super::receiving::hash;
+use super::{Owner, PART_KEPT};
 use crate::catalog::hosting;
 
 /// What one step did.
@@ -54,8 +55,11 @@ fn step(site: &Site, report: &mut HostingReport) -> Result<(), Failure> {
         move_on(site, &store, member, report)?;
     }
     drop_old_parts(site, &store)?;
-    if !site.hosted.is_compared() {
-        report.entered = enter_unknown(site, &store)?;
+    // A box that is in no community (its catalog was made anew out of nothing) is asked by nobody, and does not know for how long
+    // others want things kept.
+    if let Some(known) = site.community().filter(|_| !site.hosted.is_compared()) {
+        let window = Window::of_days(u32::from(known.roster().window_days()));
+        report.entered = enter_unknown(site, &store, window)?;
         site.hosted.set_compared();
     }
     Ok(())
@@ -83,8 +87,14 @@ fn move_on(site: &Site, store: &FolderStore, member: MemberId, report: &mut Host
         for id in site.catalog.reader().read(|tx| hosting::doomed(tx, row))? {
             site.check_running()?;
             if owner.hosting.get(&id).is_none() {
-                store.delete(ObjectName::Shard(member, id))?;
-                report.erased += 1;
+                match store.delete(ObjectName::Shard(member, id)) {
+                    Ok(()) => report.erased += 1,
+                    // The next step tries again.
+                    Err(error) => {
+                        pass_over(site, member, id, error)?;
+                        continue;
+                    }
+                }
             }
             site.catalog.writer().write(|tx| hosting::forget_doomed(tx, row, &id))?;
         }
@@ -95,45 +105,82 @@ fn move_on(site: &Site, store: &FolderStore, member: MemberId, report: &mut Host
 fn drop_old_parts(site: &Site, store: &FolderStore) -> Result<(), Failure> {
     for part in store.parts()? {
         let age = SystemTime::now().duration_since(part.changed_at).unwrap_or(Duration::ZERO);
-        let key = (part.owner, part.shard);
-        if age.as_secs() < PART_KEPT.0 || lock(&site.hosted.receiving).contains(&key) {
+        if age.as_secs() < PART_KEPT.0 {
             continue;
         }
-        site.with_owner(part.owner, |owner| {
+        let dropped = site.with_owner(part.owner, |owner| {
+            if lock(&site.hosted.receiving).contains(&(part.owner, part.shard)) {
+                return Ok(Ok(()));
+            }
             owner.coming.remove(&part.shard);
-            Ok(store.drop_part(part.owner, part.shard)?)
+            Ok(store.drop_part(part.owner, part.shard))
         })?;
+        dropped.or_else(|error| pass_over(site, part.owner, part.shard, error))?;
     }
     Ok(())
 }
 
 /// Enters sound shards that the catalog does not know: it was made anew, or the box stopped between both. They count as just
-/// received, which keeps them longer and never shorter.
-fn enter_unknown(site: &Site, store: &FolderStore) -> Result<u64, Failure> {
+/// received, which keeps them longer and never shorter. One that cannot be read stops none of the others.
+fn enter_unknown(site: &Site, store: &FolderStore, window: Window) -> Result<u64, Failure> {
     let mut entered = 0;
     for name in store.list(ObjectKind::Shard)? {
         let ObjectName::Shard(member, shard) = name else { continue };
         site.check_running()?;
-        entered += u64::from(site.with_owner(member, |owner| {
+        let found = site.with_owner(member, |owner| {
             if owner.hosting.get(&shard).is_some() {
-                return Ok(false);
+                return Ok(Ok(false));
             }
-            let len = u32::try_from(store.size(name)?).unwrap_or(0);
-            if len == 0 || hash(store.reader(name)?)? != shard {
-                tracing::warn!(%member, %shard, "A damaged shard that nobody knows of is left alone");
-                return Ok(false);
-            }
-            let window = site
-                .community()
-                .map_or(Window::DEFAULT, |community| Window::of_days(u32::from(community.roster().window_days())));
-            match owner.hosting.store(site.counted_now(), shard, len, window) {
-                Stored::New | Stored::Already | Stored::Spared => owner.save(site, &[shard])?,
-                Stored::OverQuota { .. } | Stored::Differs => return Ok(false),
-            }
-            Ok(true)
-        })?);
+            let len = match durable_len(store, member, shard) {
+                Ok(Some(len)) => len,
+                Ok(None) => return Ok(Ok(false)),
+                Err(error) => return Ok(Err(error)),
+            };
+            owner.enter(site, shard, len, window)?;
+            Ok(Ok(true))
+        })?;
+        match found {
+            Ok(is_new) => entered += u64::from(is_new),
+            Err(error) => pass_over(site, member, shard, error)?,
+        }
     }
     Ok(entered)
+}
+
+/// The length of a shard whose bytes are those of its name, and would survive a power cut from now on.
+fn durable_len(store: &FolderStore, member: MemberId, shard: ShardId) -> Result<Option<u32>, StoreError> {
+    let name = ObjectName::Shard(member, shard);
+    let len = u32::try_from(store.size(name)?).unwrap_or(0);
+    let found = hash(store.reader(name)?).map_err(|source| StoreError::Io {
+        step: "read",
+        path: name.to_string().into(),
+        source,
+    })?;
+    if len == 0 || found != shard {
+        tracing::warn!(%member, %shard, "A damaged shard that nobody knows of is left alone");
+        return Ok(None);
+    }
+    // Whoever put it may have died before it synced, and its owner may get a receipt for it from now on.
+    store.make_durable(name)?;
+    Ok(Some(len))
+}
+
+impl Owner {
+    /// Enters a shard that was found. Its bytes are on the disk already, so what its owner may have here is no matter.
+    fn enter(&mut self, site: &Site, shard: ShardId, len: u32, window: Window) -> Result<(), Failure> {
+        self.hosting.found(site.counted_now(), shard, len, window);
+        self.save(site, &[shard])
+    }
+}
+
+/// Goes on after one file that the disk does not give, unless all of it is away.
+fn pass_over(site: &Site, member: MemberId, shard: ShardId, error: StoreError) -> Result<(), Failure> {
+    if matches!(error, StoreError::Durability { .. }) {
+        return Err(on_disk(error).into());
+    }
+    site.hosted.folder.store(site)?;
+    site.hosted.note_unreadable(member, shard, &error);
+    Ok(())
 }
 
 /// What is here of one member, for people.

@@ -61,6 +61,7 @@ pub(crate) fn rebuild(
         log: salvaged("audit log", Catalog::salvage_log(&dir.catalog_file(), vault.id)),
         defaults: salvaged("defaults", Catalog::salvage_defaults(&dir.catalog_file(), vault.id)),
         community: salvaged("community", Catalog::salvage_community(&dir.catalog_file(), vault.id)),
+        hosted_marker: salvaged("hosted folder", Catalog::salvage_hosted_marker(&dir.catalog_file(), vault.id)),
     };
     let new = dir.root().join(NEW);
     remove_if_there(&new)?;
@@ -86,6 +87,8 @@ struct Old {
     defaults: Vec<SavedDefaults>,
     /// At most one.
     community: Vec<SavedCommunity>,
+    /// At most one. With it, a disk that is away while the catalog is made anew is missed, and not made anew in its place.
+    hosted_marker: Vec<[u8; 16]>,
 }
 
 /// As much as the old catalog still gives; a damaged one gives less, and that is said.

@@ -18,7 +18,7 @@ use super::owners::{Reach, assign};
 use super::{Old, RebuildReport};
 use crate::catalog::packs::NewPack;
 use crate::catalog::snapshots::{NewSnapshot, SnapshotBrief};
-use crate::catalog::{CatalogError, MachineRow, bundle, community, packs, people, snapshots};
+use crate::catalog::{CatalogError, MachineRow, bundle, community, hosting, packs, people, snapshots};
 
 /// Packs are entered in one transaction until they hold so many chunks together: some 16 MiB of memory.
 const CHUNKS_AT_A_TIME: usize = 1 << 18;
@@ -30,6 +30,7 @@ pub(super) fn fill(site: &Site, old: Old, progress: &mut dyn FnMut(Progress)) ->
     let put_back = site.catalog.writer().write(|tx| {
         old.defaults.iter().try_for_each(|saved| bundle::put_back(tx, saved))?;
         old.community.iter().try_for_each(|saved| community::put_back(tx, saved))?;
+        old.hosted_marker.iter().try_for_each(|marker| hosting::keep_marker(tx, marker))?;
         people::put_back(tx, &old.people, &old.log)
     });
     put_back.map_err(|e: CatalogError| OperationError::from(e))?;
