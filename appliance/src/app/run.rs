@@ -118,7 +118,8 @@ async fn serve(dir: &DataDir, opened: &Opened, machines: Listening, portal: List
     let announced = announce_by_name(&site, &door);
     let intake = Intake::new(Arc::clone(&site), Arc::clone(&opened.certs), meters.clone(), Patience::default());
     let peering = Peering::new(Arc::clone(&site), meters.clone(), Arc::clone(&peers));
-    let for_peers = ForPeers { routes: peering.routes(), channels: peering.channels() };
+    let for_peers =
+        ForPeers { routes: peering.routes(), channels: peering.channels(), known: Arc::clone(peers.channels()) };
     let machine_server =
         intake.serve(machines.listener, for_peers).map_err(|e| AppError::Serve(control::with_causes(&e)))?;
     let states = workers.clone();

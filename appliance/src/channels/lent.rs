@@ -57,7 +57,12 @@ pub(crate) async fn keep(channels: &Channels, member: MemberId, mut pipe: impl P
 ///
 /// # Errors
 /// The connection broke, or the borrower does not need it any more.
-pub(crate) async fn lend(channels: &Arc<Channels>, mut pipe: impl Pipe, taken: impl FnOnce()) -> io::Result<()> {
+pub(crate) async fn lend(
+    channels: &Arc<Channels>,
+    borrower: MemberId,
+    mut pipe: impl Pipe,
+    taken: impl FnOnce(),
+) -> io::Result<()> {
     let (mut asked_at, mut silent) = (tokio::time::Instant::now(), false);
     loop {
         let next = asked_at + ALIVE_EVERY;
@@ -78,7 +83,7 @@ pub(crate) async fn lend(channels: &Arc<Channels>, mut pipe: impl Pipe, taken: i
     }
     taken();
     say(&mut pipe, LENT_TAKEN).await?;
-    let (inside, _known) = channels.connect_inside().await?;
+    let (inside, _known) = channels.connect_inside(borrower).await?;
     splice(pipe, inside, Pace::None).await;
     Ok(())
 }

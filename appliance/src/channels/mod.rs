@@ -8,7 +8,7 @@ mod lent;
 mod pair;
 mod splice;
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -41,8 +41,8 @@ pub(crate) struct Channels {
     /// The machine port, where what comes in on a channel goes.
     own: SocketAddr,
     lent: Mutex<HashMap<MemberId, VecDeque<oneshot::Sender<DuplexStream>>>>,
-    /// From where this box dials its own machine port for others.
-    inner: Mutex<HashSet<SocketAddr>>,
+    /// From where this box dials its own machine port for others, and who has opened the channel that leads there.
+    inner: Mutex<HashMap<SocketAddr, MemberId>>,
     pairs: pair::Pairs,
 }
 
@@ -55,10 +55,24 @@ impl Channels {
 
     /// Takes a connection that a member has lent; whether it still stands shows when it is used.
     pub(crate) fn take(&self, member: MemberId) -> Option<AnyPipe> {
+        self.take_if(member, |_| true)
+    }
+
+    /// The same for bytes between two others. The last one that waits stays for this box itself.
+    pub(crate) fn take_for_others(&self, member: MemberId, pair: &mut Pair) -> Option<AnyPipe> {
+        self.take_if(member, |waiting| waiting > 1 && pair.count_as_lent())
+    }
+
+    /// Takes one if `fits`, which is told how many wait.
+    fn take_if(&self, member: MemberId, mut fits: impl FnMut(usize) -> bool) -> Option<AnyPipe> {
         loop {
             let taker = {
                 let mut lent = self.lent();
                 let waiting = lent.get_mut(&member)?;
+                waiting.retain(|taker| !taker.is_closed());
+                if waiting.is_empty() || !fits(waiting.len()) {
+                    return None;
+                }
                 waiting.pop_front()?
             };
             let (near, far) = tokio::io::duplex(4 * GULP);
@@ -100,26 +114,27 @@ impl Channels {
         Some(taken)
     }
 
-    /// Connects to the box's own machine port, for bytes that came on a channel.
+    /// Connects to the box's own machine port, for bytes that come on a channel which a member has opened, or was lent.
     ///
     /// # Errors
     /// The system's.
-    pub(crate) async fn connect_inside(self: &Arc<Self>) -> io::Result<(TcpStream, Inside)> {
+    pub(crate) async fn connect_inside(self: &Arc<Self>, opened_by: MemberId) -> io::Result<(TcpStream, Inside)> {
         let socket =
             if self.own.is_ipv4() { tokio::net::TcpSocket::new_v4() } else { tokio::net::TcpSocket::new_v6() }?;
         // Known before the port can see it.
         socket.bind(SocketAddr::new(self.own.ip(), 0))?;
         let from = socket.local_addr()?;
-        self.inner().insert(from);
+        self.inner().insert(from, opened_by);
         let inside = Inside { channels: Arc::clone(self), from };
         let stream = socket.connect(self.own).await?;
         stream.set_nodelay(true)?;
         Ok((stream, inside))
     }
 
-    /// Whether a connection at the machine port came on a channel: its address says nothing about who asks.
-    pub(crate) fn came_on_one(&self, from: SocketAddr) -> bool {
-        self.inner().contains(&SocketAddr::new(from.ip().to_canonical(), from.port()))
+    /// Who has opened the channel on which a connection at the machine port came, if it came on one: its address says nothing about
+    /// who asks.
+    pub(crate) fn opened_by(&self, from: SocketAddr) -> Option<MemberId> {
+        self.inner().get(&SocketAddr::new(from.ip().to_canonical(), from.port())).copied()
     }
 
     /// A place to relay between two members.
@@ -136,7 +151,7 @@ impl Channels {
         self.lent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn inner(&self) -> MutexGuard<'_, HashSet<SocketAddr>> {
+    fn inner(&self) -> MutexGuard<'_, HashMap<SocketAddr, MemberId>> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

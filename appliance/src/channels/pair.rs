@@ -11,6 +11,8 @@ use tokio::time::{Instant, sleep};
 
 /// Connections between two members.
 const PER_PAIR_MAX: usize = 8;
+/// Of these, over connections that one of them has lent this box: it lends few, and other members and this box itself need some.
+const LENT_PER_PAIR_MAX: usize = 2;
 /// Connections between all of them.
 const ALL_MAX: usize = 64;
 /// A day.
@@ -48,6 +50,8 @@ pub(super) struct Pairs {
 #[derive(Debug)]
 struct Account {
     open: usize,
+    /// Of these, over lent connections.
+    lent: usize,
     /// Since when bytes are counted.
     since: Instant,
     bytes: u64,
@@ -65,7 +69,7 @@ impl Pairs {
         let mut accounts = lock(&self.accounts);
         accounts.retain(|_, account| account.open > 0 || account.since + DAY > now);
         let open: usize = accounts.values().map(|account| account.open).sum();
-        let account = accounts.entry(key).or_insert(Account { open: 0, since: now, bytes: 0, free_at: now });
+        let account = accounts.entry(key).or_insert(Account { open: 0, lent: 0, since: now, bytes: 0, free_at: now });
         if account.left(self.limits, now) == 0 || self.limits.bits_per_second == 0 {
             return Err(ChannelClosed::UsedUp);
         }
@@ -73,7 +77,7 @@ impl Pairs {
             return Err(ChannelClosed::Busy);
         }
         account.open += 1;
-        Ok(Pair { limits: self.limits, key, accounts: Arc::clone(&self.accounts) })
+        Ok(Pair { limits: self.limits, key, is_lent: false, accounts: Arc::clone(&self.accounts) })
     }
 
     pub(super) fn today(&self) -> Vec<Relayed> {
@@ -97,10 +101,27 @@ impl Account {
 pub(crate) struct Pair {
     limits: RelayLimits,
     key: (MemberId, MemberId),
+    /// Whether it goes over a lent connection.
+    is_lent: bool,
     accounts: Arc<Mutex<HashMap<(MemberId, MemberId), Account>>>,
 }
 
 impl Pair {
+    /// Whether the two have as many lent connections as they get.
+    pub(crate) fn has_its_share(&self) -> bool {
+        lock(&self.accounts).get(&self.key).is_none_or(|account| account.lent >= LENT_PER_PAIR_MAX)
+    }
+
+    /// Counts it as one that goes over a lent connection; `false` when the two have enough of these.
+    pub(super) fn count_as_lent(&mut self) -> bool {
+        let mut accounts = lock(&self.accounts);
+        let free = accounts.get_mut(&self.key).filter(|account| account.lent < LENT_PER_PAIR_MAX);
+        let Some(account) = free.filter(|_| !self.is_lent) else { return false };
+        account.lent += 1;
+        self.is_lent = true;
+        true
+    }
+
     /// Waits until so many bytes more may go.
     ///
     /// # Errors
@@ -126,6 +147,7 @@ impl Drop for Pair {
     fn drop(&mut self) {
         if let Some(account) = lock(&self.accounts).get_mut(&self.key) {
             account.open -= 1;
+            account.lent -= usize::from(self.is_lent);
         }
     }
 }
@@ -141,7 +163,7 @@ mod tests {
     #[test]
     fn a_day_s_bytes_are_there_again_the_next_day() {
         let (limits, now) = (RelayLimits { bits_per_second: 8, bytes_per_day: 100 }, Instant::now());
-        let mut account = Account { open: 0, since: now, bytes: 70, free_at: now };
+        let mut account = Account { open: 0, lent: 0, since: now, bytes: 70, free_at: now };
         assert_eq!(account.left(limits, now + DAY - Duration::from_secs(1)), 30);
         assert_eq!(account.left(limits, now + DAY), 100);
     }

@@ -20,7 +20,7 @@ async fn echo() -> Arc<Channels> {
     let known = Arc::clone(&channels);
     tokio::spawn(async move {
         while let Ok((mut stream, from)) = port.accept().await {
-            let is_known = known.came_on_one(from);
+            let is_known = known.opened_by(from) == Some(member(2));
             tokio::spawn(async move {
                 let (mut reader, mut writer) = stream.split();
                 writer.write_all(&[u8::from(is_known)]).await.expect("write");
@@ -38,7 +38,7 @@ async fn a_lent_connection_leads_to_the_lender_s_port_once_it_is_taken() {
     let (tell, told) = oneshot::channel();
     let lending = {
         let lender = Arc::clone(&lender);
-        tokio::spawn(async move { lend(&lender, far, || tell.send(()).expect("it listens")).await })
+        tokio::spawn(async move { lend(&lender, member(2), far, || tell.send(()).expect("it listens")).await })
     };
     let keeping = {
         let borrower = Arc::clone(&borrower);
@@ -59,6 +59,32 @@ async fn a_lent_connection_leads_to_the_lender_s_port_once_it_is_taken() {
     assert_eq!(taken.read(&mut heard).await.expect("the end comes back"), 0);
     assert!(lending.await.expect("no panic").is_ok() && keeping.await.expect("no panic"));
     assert!(lender.inner().is_empty());
+}
+
+#[tokio::test]
+async fn two_others_get_few_of_a_member_s_connections_and_never_the_last_one() {
+    let channels = Channels::new(([127, 0, 0, 1], 1).into(), LIMITS);
+    let mut lenders = Vec::new();
+    for _ in 0..LENT_PER_MEMBER_MAX {
+        let (near, far) = duplex(16);
+        lenders.push(far);
+        let channels = Arc::clone(&channels);
+        tokio::spawn(async move { keep(&channels, member(1), near).await });
+    }
+    while channels.lent_by(member(1)) < LENT_PER_MEMBER_MAX {
+        tokio::task::yield_now().await;
+    }
+    let relay = |from: u8| channels.relay(member(from), member(1)).expect("a place");
+    let (mut first, mut second, mut third) = (relay(2), relay(2), relay(2));
+    let took = |pair: &mut Pair| channels.take_for_others(member(1), pair).is_some();
+    assert!(took(&mut first) && took(&mut second));
+    assert!(!took(&mut third) && third.has_its_share(), "two for each pair");
+    drop(first);
+    assert!(!third.has_its_share() && took(&mut third), "what is over counts no more");
+    let mut other = relay(3);
+    assert_eq!(channels.lent_by(member(1)), 1);
+    assert!(!took(&mut other), "the last one is this box's own");
+    assert!(channels.take(member(1)).is_some());
 }
 
 #[tokio::test]

@@ -18,10 +18,10 @@ use crate::meters::Meters;
 /// Pieces that an answer goes out in, in bytes; no more than a few of them wait in the connection's buffer.
 const PIECE: usize = 64 << 10;
 
-/// A success with the response to `M`, which holds `place` until its last pieces are handed to the connection.
-pub(crate) fn response<M: Message>(value: M::Response, place: Option<Place>) -> HttpResponse {
-    let left = M::parts(value).map(Bytes::from);
-    HttpResponse::Ok().content_type(CBOR).body(Held { left, _place: place, _unread: None })
+/// A success with the response to `M`, which holds `places` until its last pieces are handed to the connection.
+pub(crate) fn response<M: Message>(value: M::Response, places: impl IntoIterator<Item = Place>) -> HttpResponse {
+    let (left, places) = (M::parts(value).map(Bytes::from), places.into_iter().collect());
+    HttpResponse::Ok().content_type(CBOR).body(Held { left, _places: places, _unread: None })
 }
 
 /// Refuses a body of unknown length. Its rest must not be dropped before the answer is out: the HTTP layer would take
@@ -29,12 +29,14 @@ pub(crate) fn response<M: Message>(value: M::Response, place: Option<Place>) -> 
 pub(crate) fn length_required(meters: &Meters, unread: Payload) -> HttpResponse {
     let why = Refusal::new(RefusalCode::Malformed, "a request must come with its Content-Length");
     let left = [encode(&why).into(), Bytes::new()];
-    refusal_and_close(meters, &why).set_body(Held { left, _place: None, _unread: Some(unread) }).map_into_boxed_body()
+    refusal_and_close(meters, &why)
+        .set_body(Held { left, _places: Vec::new(), _unread: Some(unread) })
+        .map_into_boxed_body()
 }
 
 struct Held {
     left: [Bytes; 2],
-    _place: Option<Place>,
+    _places: Vec<Place>,
     _unread: Option<Payload>,
 }
 

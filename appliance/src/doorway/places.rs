@@ -17,7 +17,16 @@ pub(crate) struct Places {
 /// A place; given back when dropped.
 pub(crate) struct Place {
     _own: OwnedSemaphorePermit,
-    _all: OwnedSemaphorePermit,
+    all: Option<OwnedSemaphorePermit>,
+}
+
+impl Place {
+    /// Leaves the place to the others, and stays one of the machine's own: its work is over, and what is left waits for nobody but
+    /// the machine itself.
+    pub(crate) fn left_to_others(mut self) -> Self {
+        self.all = None;
+        self
+    }
 }
 
 impl Places {
@@ -35,7 +44,7 @@ impl Places {
         };
         let own = own.acquire_owned().await.ok()?;
         let all = Arc::clone(&self.all).acquire_owned().await.ok()?;
-        Some(Place { _own: own, _all: all })
+        Some(Place { _own: own, all: Some(all) })
     }
 }
 
@@ -62,5 +71,19 @@ mod tests {
         assert_eq!(places.all.available_permits(), 32);
         assert!(places.enter(key(3)).await.is_some());
         assert_eq!(places.by_machine.lock().expect("lock").len(), 1, "machines that are gone are forgotten");
+    }
+
+    #[actix_web::test]
+    async fn who_does_not_take_its_answer_keeps_nobody_else_from_the_work() {
+        let places = Places::new(1, 1);
+        let key = |byte| PublicKey::from_slice(&[byte; 32]).expect("key");
+        let wait = Duration::from_millis(20);
+        let place = places.enter(key(1)).await.expect("place");
+        assert!(tokio::time::timeout(wait, places.enter(key(2))).await.is_err());
+        let answering = place.left_to_others();
+        assert!(tokio::time::timeout(wait, places.enter(key(1))).await.is_err(), "its own is still taken");
+        assert!(tokio::time::timeout(wait, places.enter(key(2))).await.is_ok());
+        drop(answering);
+        assert!(tokio::time::timeout(wait, places.enter(key(1))).await.is_ok());
     }
 }

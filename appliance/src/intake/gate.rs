@@ -1,7 +1,8 @@
 //! Before TLS: an address that has too many connections, or opens them too fast, is closed without a byte.
 //!
 //! This keeps one host from using up the box's connections or its time for handshakes. It says nothing about who somebody
-//! is; many hosts behind one address share its limits.
+//! is; many hosts behind one address share its limits. What comes on a channel comes from this computer's own address, and counts for
+//! the member that has opened the channel, so that one of them uses up its own only.
 
 use std::collections::HashMap;
 use std::io::{self, IoSlice};
@@ -13,9 +14,11 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use actix_web::rt::net::{ActixStream, Ready, TcpStream};
+use datis_engine::ids::MemberId;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
+use crate::channels::Channels;
 use crate::meters::Meters;
 use crate::rates::{Rates, limited_address};
 
@@ -30,18 +33,27 @@ const OPENINGS_PER_SECOND: f64 = 64.0;
 /// Addresses that are remembered.
 const ADDRESSES_MAX: usize = 8_192;
 
-/// Counts connections by address. Clones count together.
+/// What connections are counted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Source {
+    Address(IpAddr),
+    /// On a channel that this member has opened.
+    Member(MemberId),
+}
+
+/// Counts connections by where they come from. Clones count together.
 #[derive(Clone)]
 pub(super) struct Gate(Arc<Inner>);
 
 struct Inner {
-    open: Mutex<HashMap<IpAddr, Counts>>,
-    openings: Rates<IpAddr>,
+    open: Mutex<HashMap<Source, Counts>>,
+    openings: Rates<Source>,
     meters: Meters,
     stall: Duration,
+    channels: Arc<Channels>,
 }
 
-/// Connections of one address.
+/// Connections from one source.
 #[derive(Default)]
 struct Counts {
     open: usize,
@@ -51,9 +63,9 @@ struct Counts {
 
 impl Gate {
     /// `stall`: how long a connection may take nothing of what is sent to it.
-    pub(super) fn new(meters: Meters, stall: Duration) -> Self {
+    pub(super) fn new(meters: Meters, stall: Duration, channels: Arc<Channels>) -> Self {
         let openings = Rates::new(OPENINGS_BURST, OPENINGS_PER_SECOND, ADDRESSES_MAX);
-        Self(Arc::new(Inner { open: Mutex::new(HashMap::new()), openings, meters, stall }))
+        Self(Arc::new(Inner { open: Mutex::new(HashMap::new()), openings, meters, stall, channels }))
     }
 
     /// Lets a connection in, or closes it by dropping it.
@@ -62,13 +74,13 @@ impl Gate {
     /// The address is over its limits, or the connection is gone already.
     pub(super) fn admit(&self, stream: TcpStream) -> io::Result<Admitted> {
         let peer = stream.peer_addr()?;
-        let address = limited_address(peer);
+        let source = self.source(peer);
         self.0.meters.arrivals.note(peer.ip());
-        if !self.0.openings.take(&address, Instant::now()) {
+        if !self.0.openings.take(&source, Instant::now()) {
             self.0.meters.turned_away("opened too fast");
             return Err(io::Error::other("the address opens connections too fast"));
         }
-        let place = self.place(address).ok_or_else(|| {
+        let place = self.place(source).ok_or_else(|| {
             self.0.meters.turned_away("too many");
             io::Error::other("the address has too many connections")
         })?;
@@ -76,36 +88,40 @@ impl Gate {
         Ok(Admitted { stream, peer, place, stalled: None })
     }
 
-    fn place(&self, address: IpAddr) -> Option<Place> {
+    fn source(&self, peer: SocketAddr) -> Source {
+        self.0.channels.opened_by(peer).map_or_else(|| Source::Address(limited_address(peer)), Source::Member)
+    }
+
+    fn place(&self, source: Source) -> Option<Place> {
         let mut open = self.0.lock();
-        let counts = open.entry(address).or_default();
+        let counts = open.entry(source).or_default();
         if counts.open >= PER_ADDRESS_MAX || counts.shaking >= SHAKING_PER_ADDRESS_MAX {
             return None;
         }
         counts.open += 1;
         counts.shaking += 1;
         self.0.meters.connections.inc();
-        Some(Place { gate: self.clone(), address, shaking: AtomicBool::new(true) })
+        Some(Place { gate: self.clone(), source, shaking: AtomicBool::new(true) })
     }
 }
 
 impl Inner {
-    fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, Counts>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Source, Counts>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// One connection's share of its address's limit; given back when it closes.
+/// One connection's share of its source's limit; given back when it closes.
 struct Place {
     gate: Gate,
-    address: IpAddr,
+    source: Source,
     shaking: AtomicBool,
 }
 
 impl Place {
     fn established(&self) {
         if self.shaking.swap(false, Ordering::AcqRel)
-            && let Some(counts) = self.gate.0.lock().get_mut(&self.address)
+            && let Some(counts) = self.gate.0.lock().get_mut(&self.source)
         {
             counts.shaking -= 1;
         }
@@ -117,10 +133,10 @@ impl Drop for Place {
         self.established();
         self.gate.0.meters.connections.dec();
         let mut open = self.gate.0.lock();
-        if let Some(counts) = open.get_mut(&self.address) {
+        if let Some(counts) = open.get_mut(&self.source) {
             counts.open -= 1;
             if counts.open == 0 {
-                open.remove(&self.address);
+                open.remove(&self.source);
             }
         }
     }
@@ -208,11 +224,41 @@ impl ActixStream for Admitted {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::channels::RelayLimits;
+
+    fn gate() -> Gate {
+        let limits = RelayLimits { bits_per_second: 0, bytes_per_day: 0 };
+        let channels = Channels::new(([127, 0, 0, 1], 1).into(), limits);
+        Gate::new(Meters::new(), Duration::from_secs(60), channels)
+    }
+
+    fn address(last: u8) -> Source {
+        Source::Address([192, 0, 2, last].into())
+    }
+
+    #[tokio::test]
+    async fn what_comes_on_channels_counts_for_the_member_that_opened_them() {
+        let port = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let limits = RelayLimits { bits_per_second: 0, bytes_per_day: 0 };
+        let channels = Channels::new(port.local_addr().expect("address"), limits);
+        let gate = Gate::new(Meters::new(), Duration::from_secs(60), Arc::clone(&channels));
+        let member = |byte| MemberId::from_bytes([byte; MemberId::LEN]);
+        let (_one, _inside) = channels.connect_inside(member(1)).await.expect("inside");
+        let (_, from) = port.accept().await.expect("a connection");
+        assert_eq!(gate.source(from), Source::Member(member(1)));
+        let _all: Vec<_> = std::iter::from_fn(|| gate.place(gate.source(from))).collect();
+        let (_two, _inside) = channels.connect_inside(member(2)).await.expect("inside");
+        let (_, other) = port.accept().await.expect("a connection");
+        assert!(gate.place(gate.source(from)).is_none() && gate.place(gate.source(other)).is_some());
+        let _dialled = tokio::net::TcpStream::connect(port.local_addr().expect("address")).await.expect("dialled");
+        let (_, dialled) = port.accept().await.expect("a connection");
+        assert_eq!(gate.source(dialled), Source::Address([127, 0, 0, 1].into()));
+    }
 
     #[test]
     fn an_address_gets_its_places_back_when_connections_close() {
-        let gate = Gate::new(Meters::new(), Duration::from_secs(60));
-        let (one, other) = (IpAddr::from([192, 0, 2, 1]), IpAddr::from([192, 0, 2, 2]));
+        let gate = gate();
+        let (one, other) = (address(1), address(2));
         let established = |place: Place| {
             place.established();
             place
@@ -229,8 +275,8 @@ mod tests {
 
     #[test]
     fn handshakes_that_do_not_end_use_up_their_own_places_only() {
-        let gate = Gate::new(Meters::new(), Duration::from_secs(60));
-        let (one, other) = (IpAddr::from([192, 0, 2, 1]), IpAddr::from([192, 0, 2, 2]));
+        let gate = gate();
+        let (one, other) = (address(1), address(2));
         let places: Vec<_> = std::iter::from_fn(|| gate.place(one)).collect();
         assert_eq!(places.len(), SHAKING_PER_ADDRESS_MAX);
         assert!(gate.place(other).is_some());

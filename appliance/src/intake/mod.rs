@@ -34,7 +34,7 @@ use datis_engine::wire::{self, PACK_PATH, Refusal, RefusalCode};
 use futures_util::future::{FutureExt, LocalBoxFuture};
 
 use crate::certs::{Certs, certificate_key, self_signed_key};
-use crate::channels::AnyPipe;
+use crate::channels::{AnyPipe, Channels};
 use crate::doorway::places::Places;
 use crate::doorway::{Channel, PEER_PATHS, PeerKey};
 use crate::meters::Meters;
@@ -123,7 +123,7 @@ impl Intake {
         let mut acceptor = Acceptor::new(tls);
         acceptor.set_handshake_timeout(self.patience.head);
         let Patience { head, idle, .. } = self.patience.clone();
-        let gate = Gate::new(self.meters.clone(), self.patience.stall);
+        let gate = Gate::new(self.meters.clone(), self.patience.stall, Arc::clone(&peers.known));
         let intake = web::Data::from(Arc::clone(self));
 
         let builder = Server::build();
@@ -228,6 +228,8 @@ pub(crate) struct ForPeers {
     pub(crate) routes: PeerRoutes,
     /// Connections on which they send none, by the key that the handshake has proved.
     pub(crate) channels: PeerChannels,
+    /// Whose connections come from inside.
+    pub(crate) known: Arc<Channels>,
 }
 
 /// Carries bytes for as long as it lasts.

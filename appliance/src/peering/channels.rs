@@ -30,7 +30,7 @@ impl Peering {
         match asked {
             OpenChannel::Lend => self.borrow(pipe, peer.member).await,
             OpenChannel::Relay { to } => self.relay(pipe, peer.member, to).await,
-            OpenChannel::Relayed => self.take_in(pipe).await,
+            OpenChannel::Relayed => self.take_in(pipe, peer.member).await,
         }
     }
 
@@ -54,11 +54,11 @@ impl Peering {
         if from == to || !self.site.community().is_some_and(|known| is_other(&known)) {
             return close(pipe, ChannelClosed::NoMember).await;
         }
-        let pair = match self.peers.channels().relay(from, to) {
+        let mut pair = match self.peers.channels().relay(from, to) {
             Ok(pair) => pair,
             Err(why) => return close(pipe, why).await,
         };
-        let onward = match self.peers.pipe_for_relay(to).await {
+        let onward = match self.peers.pipe_for_relay(to, &mut pair).await {
             Ok(onward) => onward,
             Err(error) => {
                 tracing::debug!(%from, %to, error = %error, "Nothing to relay through");
@@ -71,8 +71,8 @@ impl Peering {
     }
 
     /// By a member that relays for another one, who is to show its key inside.
-    async fn take_in(&self, mut pipe: AnyPipe) {
-        let inside = self.peers.channels().connect_inside().await;
+    async fn take_in(&self, mut pipe: AnyPipe, by: MemberId) {
+        let inside = self.peers.channels().connect_inside(by).await;
         let Ok((inside, _known)) = inside else { return close(pipe, ChannelClosed::NoWay).await };
         if write_message(&mut pipe, &ChannelAnswer::Ready).await.is_ok() {
             splice(pipe, inside, Pace::None).await;

@@ -6,7 +6,7 @@ use datis_engine::wire::peers::{AskAgain, AskToJoin, BeginSpoken, ClaimOwner, Co
 use datis_engine::wire::{Message, REQUEST_MAX, Refusal};
 
 use super::messages::{self, SMALL, receive};
-use super::{Peering, blocking, path};
+use super::{Peering, blocking_at, path};
 use crate::doorway::{Channel, PeerKey, answer};
 use crate::operations::Site;
 use crate::operations::community::{
@@ -49,8 +49,8 @@ where
             Ok(asked) => asked,
             Err(why) => return answer::refusal_and_close(&peering.meters, &why),
         };
-        match blocking(&peering, move |peering| verb(&peering.site, key.0, channel, &message)).await {
-            Ok(value) => answer::response::<M>(value, Some(place)),
+        match blocking_at(&peering, place, move |peering| verb(&peering.site, key.0, channel, &message)).await {
+            Ok((value, place)) => answer::response::<M>(value, Some(place)),
             Err(why) => answer::refusal(&peering.meters, &why),
         }
     })

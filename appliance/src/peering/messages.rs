@@ -8,7 +8,7 @@ use datis_engine::format::decode_all;
 use datis_engine::wire::peers::{Audit, Audited};
 use datis_engine::wire::{Message, Refusal, RefusalCode};
 
-use super::{Peering, blocking};
+use super::{Peering, blocking_at};
 use crate::doorway::body::{PacedBody, check_head};
 use crate::doorway::{Channel, answer};
 use crate::operations::Site;
@@ -65,8 +65,8 @@ where
             Ok(asked) => asked,
             Err(why) => return answer::refusal_and_close(&peering.meters, &why),
         };
-        match blocking(&peering, move |peering| verb(&peering.site, &peer, &channel, &message)).await {
-            Ok(value) => answer::response::<M>(value, Some(place)),
+        match blocking_at(&peering, place, move |peering| verb(&peering.site, &peer, &channel, &message)).await {
+            Ok((value, place)) => answer::response::<M>(value, Some(place)),
             Err(why) => answer::refusal(&peering.meters, &why),
         }
     })
@@ -93,10 +93,14 @@ pub(super) fn audit() -> Route {
         let Ok(Some(turn)) = tokio::time::timeout(AUDIT_WAIT, peering.audits.enter(key.0)).await else {
             return answer::response::<Audit>(Audited::Overloaded, Some(place));
         };
-        let audited = blocking(&peering, move |peering| hosting::audit(&peering.site, &peer, &message)).await;
-        drop(turn);
-        match audited {
-            Ok(value) => answer::response::<Audit>(value, Some(place)),
+        // Both are held by the work, whoever waits for it.
+        let looked = move |peering: &Peering| {
+            let audited = hosting::audit(&peering.site, &peer, &message);
+            audited.map(|audited| (audited, turn.left_to_others()))
+        };
+        match blocking_at(&peering, place, looked).await {
+            // The answer may be long, and is there until it was taken: one for each member.
+            Ok(((value, turn), place)) => answer::response::<Audit>(value, [place, turn]),
             Err(why) => answer::refusal(&peering.meters, &why),
         }
     })

@@ -24,7 +24,7 @@ use datis_engine::wire::{Message, Refusal};
 use futures_util::future::{FutureExt, LocalBoxFuture};
 
 use crate::channels::AnyPipe;
-use crate::doorway::places::Places;
+use crate::doorway::places::{Place, Places};
 use crate::doorway::{PeerKey, answer};
 use crate::meters::Meters;
 use crate::operations::Site;
@@ -151,6 +151,20 @@ async fn blocking<T: Send + 'static>(
     answer::blocking(move || {
         let result = work(&shared);
         if shared.site.poisoned().is_some() { Err(answer::starting_again()) } else { result }
+    })
+    .await
+}
+
+/// The same for work that needs a place. It has that until it is over, and not only as long as somebody waits for it: who goes away
+/// again and again would else have any number of threads at work.
+async fn blocking_at<T: Send + 'static>(
+    peering: &web::Data<Peering>,
+    place: Place,
+    work: impl FnOnce(&Peering) -> Result<T, Refusal> + Send + 'static,
+) -> Result<(T, Place), Refusal> {
+    blocking(peering, move |peering| {
+        let done = work(peering);
+        done.map(|done| (done, place))
     })
     .await
 }

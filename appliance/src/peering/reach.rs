@@ -7,7 +7,7 @@ use datis_engine::wire::reach::{DIAL_BACK_LEN, DialBack, DialledBack, Ping, Pong
 use datis_engine::wire::{Refusal, RefusalCode};
 
 use super::messages::{self, SMALL, receive};
-use super::{Peering, blocking, path};
+use super::{Peering, blocking_at, path};
 use crate::doorway::answer;
 use crate::operations::Site;
 use crate::operations::hosting::Peer;
@@ -36,12 +36,14 @@ fn dial_back() -> Route {
             Err(why) => return answer::refusal_and_close(&peering.meters, &why),
         };
         let budget = message.padding.len();
-        let found = blocking(&peering, move |peering| {
+        let found = blocking_at(&peering, place, move |peering| {
             let found = peering.peers.dial_back(peer.member, SocketAddr::new(from, message.port), budget);
             found.map_err(|error| Refusal::new(RefusalCode::Malformed, error.to_string()))
         });
         match found.await {
-            Ok(found) => answer::response::<DialBack>(DialledBack { address: from.to_string(), found }, Some(place)),
+            Ok((found, place)) => {
+                answer::response::<DialBack>(DialledBack { address: from.to_string(), found }, Some(place))
+            }
             Err(why) => answer::refusal(&peering.meters, &why),
         }
     })
@@ -59,7 +61,7 @@ fn dialled_from(peering: &Peering, request: &HttpRequest, peer: &Peer, message: 
             "a question to be dialled names a port and is as long as what dialling sends",
         );
     }
-    let from = request.peer_addr().filter(|from| !peering.peers.channels().came_on_one(*from));
+    let from = request.peer_addr().filter(|from| peering.peers.channels().opened_by(*from).is_none());
     let Some(from) = from else {
         return no(
             RefusalCode::Malformed,

@@ -14,7 +14,7 @@ use datis_engine::ids::ShardId;
 use datis_engine::wire::{CBOR, Refusal, RefusalCode};
 use futures_util::stream;
 
-use super::{Peering, blocking};
+use super::{Peering, blocking_at};
 use crate::doorway::answer;
 use crate::doorway::body::{PacedBody, content_length};
 use crate::doorway::places::Place;
@@ -66,9 +66,9 @@ async fn receive(
     if content_length(request) != Some(u64::from(len)) {
         return Err(malformed("the piece is not as long as its Content-Range says"));
     }
-    let _place = peering.transfers.enter(key.0).await.ok_or_else(answer::fault)?;
+    let place = peering.transfers.enter(key.0).await.ok_or_else(answer::fault)?;
     let begun = move |peering: &Peering| receive_piece(&peering.site, &peer, shard, range.start, total, len);
-    let mut piece = blocking(peering, begun).await?;
+    let (mut piece, mut place) = blocking_at(peering, place, begun).await?;
     let mut body = PacedBody::new(payload, peering.pace);
     // One memory for all of it: fresh memory costs as much as writing it.
     let (mut gulp, mut left) = (Vec::with_capacity(len.min(GULP) as usize), u64::from(len));
@@ -83,7 +83,7 @@ async fn receive(
         }
         // Also what came before a cut: the shard goes on behind it.
         if !gulp.is_empty() {
-            (piece, gulp) = write(peering, piece, gulp).await?;
+            ((piece, gulp), place) = write(peering, place, piece, gulp).await?;
         }
         if next?.is_none() {
             break;
@@ -93,16 +93,18 @@ async fn receive(
         return Err(malformed("the piece was cut short; offer the shard again and go on where it ended"));
     }
     peering.meters.received_bytes.inc_by(u64::from(len));
-    blocking(peering, move |_| piece.finish()).await
+    let (receipt, _place) = blocking_at(peering, place, move |_| piece.finish()).await?;
+    Ok(receipt)
 }
 
 /// The memory comes back empty.
 async fn write(
     peering: &web::Data<Peering>,
+    place: Place,
     mut piece: PieceIntake,
     mut gulp: Vec<u8>,
-) -> Result<(PieceIntake, Vec<u8>), Refusal> {
-    blocking(peering, move |_| {
+) -> Result<((PieceIntake, Vec<u8>), Place), Refusal> {
+    blocking_at(peering, place, move |_| {
         piece.write(&gulp)?;
         gulp.clear();
         Ok((piece, gulp))
@@ -122,7 +124,7 @@ async fn send(peering: &web::Data<Peering>, request: &HttpRequest, path: &str) -
     let (key, peer) = peering.peer(request)?;
     let shard = shard_of(path)?;
     let place = peering.transfers.enter(key.0).await.ok_or_else(answer::fault)?;
-    let total = blocking(peering, move |peering| shard_len(&peering.site, &peer, shard)).await?;
+    let (total, place) = blocking_at(peering, place, move |peering| shard_len(&peering.site, &peer, shard)).await?;
     let asked = match request.headers().get(RANGE) {
         None => None,
         Some(value) => {
@@ -131,7 +133,7 @@ async fn send(peering: &web::Data<Peering>, request: &HttpRequest, path: &str) -
         }
     };
     let range = asked.clone().unwrap_or(0..total);
-    let mut out = Outgoing { peering: peering.clone(), peer, shard, range: range.clone(), _place: place };
+    let mut out = Outgoing { peering: peering.clone(), peer, shard, range: range.clone(), place: Some(place) };
     // The first bytes are read before anything is said, so that what is wrong has its own answer.
     let first = out.next().await?;
     let rest = stream::unfold((Some(first), out), |(first, mut out)| async move {
@@ -161,7 +163,8 @@ struct Outgoing {
     shard: ShardId,
     /// What is still to go.
     range: Range<u32>,
-    _place: Place,
+    /// With whoever reads, while somebody does.
+    place: Option<Place>,
 }
 
 impl Outgoing {
@@ -169,8 +172,10 @@ impl Outgoing {
         let gulp = self.range.end.saturating_sub(self.range.start).min(GULP);
         let end = self.range.start.saturating_add(turn(&self.peering, gulp).await);
         let (peer, shard, range) = (self.peer, self.shard, self.range.start..end);
-        let bytes = blocking(&self.peering, move |peering| read_shard(&peering.site, &peer, shard, range)).await?;
-        self.range.start = end;
+        let place = self.place.take().ok_or_else(answer::fault)?;
+        let read = move |peering: &Peering| read_shard(&peering.site, &peer, shard, range);
+        let (bytes, place) = blocking_at(&self.peering, place, read).await?;
+        (self.range.start, self.place) = (end, Some(place));
         Ok(bytes.into())
     }
 }

@@ -145,7 +145,7 @@ async fn lend_one(peers: &Arc<Peers>, lent: &Ledger, member: MemberId) -> Ended 
         }
     };
     // Why it ended matters to nobody: whoever used it sees that it has.
-    let _ = lend(&peers.channels, pipe, taken).await;
+    let _ = lend(&peers.channels, member, pipe, taken).await;
     if was_taken { Ended::Used } else { Ended::Broken }
 }
 

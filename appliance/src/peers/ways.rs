@@ -10,7 +10,7 @@ use datis_engine::life::ways::{Way, Ways};
 use datis_engine::wire::reach::OpenChannel;
 
 use super::{BRIEF, PATIENCE, Peers, PeersError};
-use crate::channels::AnyPipe;
+use crate::channels::{AnyPipe, Pair};
 use crate::links::peers::{DialError, PeerLink, PipeError};
 use crate::operations::community::{self, CommunityError};
 
@@ -19,6 +19,8 @@ const DIRECT_BESIDE_OTHERS: Duration = Duration::from_secs(5);
 /// A member that lends connections lends the next one at once.
 const NEXT_LENT: Duration = Duration::from_secs(3);
 const LOOK_FOR_LENT: Duration = Duration::from_millis(50);
+/// Lent connections that are tried in a row. Two wait as a rule, so these may have died unseen; more that lead nowhere are no accident.
+const LENT_TRIED_MAX: usize = 3;
 /// Members that are asked in turn to relay.
 const RELAYS_MAX: usize = 3;
 
@@ -70,14 +72,14 @@ impl Peers {
     ///
     /// # Errors
     /// [`PeersError`].
-    pub(crate) async fn pipe_for_relay(&self, to: MemberId) -> Result<AnyPipe, PeersError> {
+    pub(crate) async fn pipe_for_relay(&self, to: MemberId, pair: &mut Pair) -> Result<AnyPipe, PeersError> {
         let is_usual = self.known_ways(to).ways.worked() == Some(Way::Reverse);
         let began = Instant::now();
         loop {
-            if let Some(lent) = self.channels.take(to) {
+            if let Some(lent) = self.channels.take_for_others(to, pair) {
                 return Ok(lent);
             }
-            if !is_usual || began.elapsed() >= NEXT_LENT {
+            if !is_usual || pair.has_its_share() || began.elapsed() >= NEXT_LENT {
                 break;
             }
             tokio::time::sleep(LOOK_FOR_LENT).await;
@@ -136,18 +138,16 @@ impl Peers {
     /// Over a connection that the member has lent.
     fn over_lent(&self, member: MemberId, pin: SpkiPin) -> Result<Option<PeerLink>, PeersError> {
         let is_usual = self.known_ways(member).ways.worked() == Some(Way::Reverse);
-        let (began, mut last) = (Instant::now(), None);
-        loop {
+        let (began, mut last, mut tried) = (Instant::now(), None, 0);
+        while tried < LENT_TRIED_MAX {
+            self.site.check_running()?;
             match self.channels.take(member) {
                 Some(pipe) => match self.dialler.link_over(std::future::ready(Ok(pipe)), pin, BRIEF) {
                     Ok(link) => return Ok(Some(self.remember(member, Way::Reverse, None, Ok(link))?)),
                     // One that has died unseen; the next one may stand.
-                    Err(error) => last = Some(error),
+                    Err(error) => (last, tried) = (Some(error), tried + 1),
                 },
-                None if is_usual && began.elapsed() < NEXT_LENT => {
-                    self.site.check_running()?;
-                    std::thread::sleep(LOOK_FOR_LENT);
-                }
+                None if is_usual && began.elapsed() < NEXT_LENT => std::thread::sleep(LOOK_FOR_LENT),
                 None => break,
             }
         }

@@ -66,7 +66,8 @@ impl Port {
         let channels = Channels::new(address, limits);
         let peers = Arc::new(Peers::new(Arc::clone(&site), dialler, (Vec::new(), address.port()), channels));
         let peering = Peering::new(Arc::clone(&site), Meters::new(), Arc::clone(&peers));
-        let for_peers = ForPeers { routes: peering.routes(), channels: peering.channels() };
+        let for_peers =
+            ForPeers { routes: peering.routes(), channels: peering.channels(), known: Arc::clone(peers.channels()) };
         std::thread::spawn(move || {
             actix_web::rt::System::new().block_on(async move {
                 let server = served.serve(listener, for_peers).expect("serve");

@@ -149,7 +149,8 @@ fn what_came_on_a_channel_is_not_dialled_back() {
     let port = Port::serve();
     let circle = Circle::around(&port.site);
     let runtime = runtime();
-    let (stream, _inside) = runtime.block_on(port.peers.channels().connect_inside()).expect("its own port");
+    let (stream, _inside) =
+        runtime.block_on(port.peers.channels().connect_inside(circle.one.id())).expect("its own port");
     let stream = stream.into_std().expect("a stream");
     stream.set_nonblocking(false).expect("blocking");
     let mut wire = port.connect_over(stream, &Identity::self_signed(&circle.one.document));
@@ -169,7 +170,7 @@ fn lend_one(port: &Port, person: &Person, there: SocketAddr) -> JoinHandle<std::
             let place = [address.to_string().parse().expect("a place")];
             let tcp = dialler.tcp_to(&place).await.expect("a connection");
             let pipe = dialler.channel(tcp, pin, &OpenChannel::Lend).await.expect("it is wanted");
-            lend(&Channels::new(there, limits), pipe, || ()).await
+            lend(&Channels::new(there, limits), MemberId::from_bytes([9; MemberId::LEN]), pipe, || ()).await
         })
     });
     let began = std::time::Instant::now();
@@ -178,6 +179,18 @@ fn lend_one(port: &Port, person: &Person, there: SocketAddr) -> JoinHandle<std::
         std::thread::sleep(Duration::from_millis(5));
     }
     lending
+}
+
+#[test]
+fn a_member_whose_lent_connections_lead_nowhere_holds_nobody_up() {
+    let port = Port::serve();
+    let circle = Circle::around(&port.site);
+    let nowhere = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("address");
+    let lent: Vec<_> = (0..4).map(|_| lend_one(&port, &circle.one, nowhere)).collect();
+    assert!(port.peers.connect(circle.one.id()).is_err());
+    assert_eq!(port.peers.channels().lent_by(circle.one.id()), 1, "three were tried");
+    port.peers.channels().give_back(circle.one.id());
+    lent.into_iter().for_each(|lent| drop(lent.join().expect("no panic")));
 }
 
 /// Asks the port to carry bytes, as a member.
@@ -222,7 +235,8 @@ fn two_members_who_reach_this_box_alone_reach_each_other_through_it() {
     let port = Port::serve();
     let circle = Circle::around(&port.site);
     let there = MemberBox::of(&circle.one);
-    let _lending = lend_one(&port, &circle.one, there.address);
+    // One stays for the box in between itself.
+    let _lending = [lend_one(&port, &circle.one, there.address), lend_one(&port, &circle.one, there.address)];
     let (dialler, pin) = (dialler(&circle.other), port.certs.pin());
     let place = [port.address.to_string().parse().expect("a place")];
     let to_one = OpenChannel::Relay { to: circle.one.id() };
