@@ -225,7 +225,8 @@ mod tests {
         });
         let rate = sent.load(Ordering::SeqCst) as f64 / began.elapsed().as_secs_f64();
         let wanted = Megabits::new(40).expect("rate").bytes_per_second();
-        // What may go at once, and the last piece, count into so short a time; a busy machine sends less.
-        assert!((0.8 * wanted..1.2 * wanted).contains(&rate), "{rate} bytes/s, {wanted} wanted");
+        // What may go at once, and the last piece, count into so short a time. The rate is a bound: whoever is not woken in
+        // time on a busy machine sends less, and does not make up for it.
+        assert!((0.25 * wanted..1.2 * wanted).contains(&rate), "{rate} bytes/s, {wanted} wanted");
     }
 }
