@@ -221,14 +221,23 @@ pub fn forget_doomed(tx: &Transaction<'_>, owner: OwnerRow, id: &ShardId) -> Res
     Ok(())
 }
 
-/// Heads of a member as they were signed, at most `limit`, the newest first, each with its sequence.
+/// Heads of a member as they were signed, at most `limit`, that which came last first, each with its sequence. `before`: only those
+/// that came before the one of this sequence.
 ///
 /// # Errors
 /// [`CatalogError`].
-pub fn heads(c: &Connection, owner: OwnerRow, limit: u8) -> Result<Vec<(u64, Vec<u8>)>, CatalogError> {
-    let sql = "SELECT sequence, content FROM hosted_head WHERE owner = ?1 ORDER BY sequence DESC LIMIT ?2";
+pub fn heads(
+    c: &Connection,
+    owner: OwnerRow,
+    before: Option<u64>,
+    limit: u8,
+) -> Result<Vec<(u64, Vec<u8>)>, CatalogError> {
+    let sql = "SELECT sequence, content FROM hosted_head WHERE owner = ?1 AND (?2 IS NULL OR (kept_at, sequence) <
+               (SELECT kept_at, sequence FROM hosted_head WHERE owner = ?1 AND sequence = ?2))
+               ORDER BY kept_at DESC, sequence DESC LIMIT ?3";
     let mut statement = c.prepare_cached(sql)?;
-    let found = statement.query_map(params![owner, limit], |row| Ok((size_at(row, 0)?, row.get(1)?)))?;
+    let before = before.map(super::values::column_size);
+    let found = statement.query_map(params![owner, before, limit], |row| Ok((size_at(row, 0)?, row.get(1)?)))?;
     Ok(found.collect::<Result<_, _>>()?)
 }
 
@@ -241,7 +250,7 @@ pub fn count_heads_after(c: &Connection, owner: OwnerRow, at: UnixMillis) -> Res
     Ok(c.prepare_cached(sql)?.query_row(params![owner, at.0], |row| size_at(row, 0))?)
 }
 
-/// Keeps a head. There is none of this sequence.
+/// Keeps a head, in the place of one of this sequence.
 ///
 /// # Errors
 /// [`CatalogError`].
@@ -252,19 +261,19 @@ pub fn keep_head(
     content: &[u8],
     at: UnixMillis,
 ) -> Result<(), CatalogError> {
-    let sql = "INSERT INTO hosted_head (owner, sequence, content, kept_at) VALUES (?1, ?2, ?3, ?4)";
+    let sql = "INSERT OR REPLACE INTO hosted_head (owner, sequence, content, kept_at) VALUES (?1, ?2, ?3, ?4)";
     let sequence = super::values::column_size(sequence);
     tx.prepare_cached(sql)?.execute(params![owner, sequence, content, at.0])?;
     Ok(())
 }
 
-/// Removes heads that came before `before`, but none of the `newest` newest.
+/// Removes heads that came before `before`, but none of the `newest` that came last.
 ///
 /// # Errors
 /// [`CatalogError`].
 pub fn prune_heads(tx: &Transaction<'_>, owner: OwnerRow, newest: u32, before: UnixMillis) -> Result<(), CatalogError> {
     let sql = "DELETE FROM hosted_head WHERE owner = ?1 AND kept_at < ?3 AND sequence NOT IN
-               (SELECT sequence FROM hosted_head WHERE owner = ?1 ORDER BY sequence DESC LIMIT ?2)";
+               (SELECT sequence FROM hosted_head WHERE owner = ?1 ORDER BY kept_at DESC, sequence DESC LIMIT ?2)";
     tx.prepare_cached(sql)?.execute(params![owner, newest, before.0])?;
     Ok(())
 }

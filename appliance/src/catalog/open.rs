@@ -32,6 +32,7 @@ pub const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0019_dispersal.sql"),
     include_str!("../../migrations/0020_proposals.sql"),
     include_str!("../../migrations/0021_ledger.sql"),
+    include_str!("../../migrations/0022_heads.sql"),
     include_str!("../../migrations/0026_bandwidth.sql"),
 ];
 

@@ -7,14 +7,15 @@
 //! shards and packs by their names.
 
 mod drill;
+mod heads;
 mod packs;
 mod peers;
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use datis_engine::community::entry::{Change, ENTRY_MAX, SignedEntry};
-use datis_engine::community::head::{VerifiedHead, choose};
+use datis_engine::community::head::VerifiedHead;
 use datis_engine::community::log::{Log, LogError};
 use datis_engine::community::roster::Member;
 use datis_engine::format::kit::{KitError, KitHint, RecoveryKit};
@@ -26,9 +27,9 @@ use datis_engine::outside::map_part::{MapPart, merge};
 use datis_engine::store::folder::FolderStore;
 use datis_engine::store::{ObjectName, PackStore, StoreError};
 use datis_engine::units::UnixMillis;
-use datis_engine::wire::peers::ListHeads;
 
 pub(crate) use self::drill::{DrillError, Drilled, drill};
+use self::heads::newest_readable;
 use self::packs::fetch_directories;
 use self::peers::{Community, Proof};
 use crate::certs::{CertError, Certs};
@@ -41,9 +42,6 @@ use crate::operations::awaited::{self, AwaitedError, Fetch, FetchError};
 use crate::operations::community::{self, CommunityError};
 use crate::operations::dispersal::{self, AdoptHeadError};
 use crate::vault::{self, VaultError};
-
-/// Heads that each member is asked for: the newest may be damaged, or not by this owner.
-const HEADS: u8 = 4;
 
 /// Where the entry is kept that gives the member this box, until it is told.
 const REBINDING: &str = "rebinding";
@@ -147,6 +145,18 @@ pub(crate) struct Recovery<'r> {
     proof: Arc<Proof>,
     device: SigningKey,
     hints: Vec<KitHint>,
+    /// The head that it goes on from, once that is known.
+    head: Mutex<Option<VerifiedHead>>,
+}
+
+/// What a head leads to.
+struct Outside {
+    content: HeadContent,
+    /// The way to packs and parts of the map.
+    fetch: Arc<dyn Fetch>,
+    map: MapPart,
+    /// The parts of the map as they are with the others.
+    sealed_map: Vec<Vec<u8>>,
 }
 
 impl<'r> Recovery<'r> {
@@ -167,7 +177,7 @@ impl<'r> Recovery<'r> {
         let (recovery, device) = (recovery_key(&kit.identity), vault::device_key(dir)?);
         let (community, member) = (known.id, recovery.public_key().member_id());
         let proof = Arc::new(Proof { community, member, recovery, device: device.public_key(), dialler });
-        Ok(Self { dir, kit, proof, device, hints })
+        Ok(Self { dir, kit, proof, device, hints, head: Mutex::new(None) })
     }
 
     fn me(&self) -> MemberId {
@@ -192,10 +202,8 @@ impl<'r> Recovery<'r> {
         let community = self.find(progress)?;
         let asked = community.links.len();
         progress(format!("{asked} of {} boxes of the community answer", community.others));
-        let head = newest_head(&community, self.me(), progress)?;
-        let content = HeadContent::open(&head.head().catalog, &self.kit.identity)?;
-        let fetch: Arc<dyn Fetch> = Arc::new(Fetcher::new(community.reach(), content.dispersal.clone()));
-        let map = self.map(fetch.as_ref(), &content)?;
+        let (_, Outside { content, fetch, map, sealed_map }) = self.newest(&community, without_lost, progress)?;
+        awaited::write_down(self.dir, &sealed_map)?;
         let (all, bytes) = (map.stripes.len(), map.stripes.values().map(|one| one.layout.pack_len() as u64).sum());
         progress(format!("{all} packs and {} snapshots are to come back", map.snapshots.len()));
 
@@ -219,15 +227,28 @@ impl<'r> Recovery<'r> {
         Ok((Recovered { members, packs, bytes, snapshots: map.snapshots.len() }, fetch))
     }
 
-    /// The map, whose parts are written down as they are.
-    fn map(&self, fetch: &dyn Fetch, content: &HeadContent) -> Result<MapPart, RecoveryError> {
+    /// The newest head that leads to a map, and what it leads to.
+    fn newest(
+        &self,
+        community: &Community,
+        without_lost: bool,
+        progress: &mut dyn FnMut(String),
+    ) -> Result<(VerifiedHead, Outside), RecoveryError> {
+        let of = (self.me(), community.log.roster());
+        let read = |head: &VerifiedHead| self.follow(community, head);
+        let (head, outside) = newest_readable(community, of, without_lost, progress, read)?;
+        *self.head.lock().unwrap_or_else(PoisonError::into_inner) = Some(head.clone());
+        Ok((head, outside))
+    }
+
+    fn follow(&self, community: &Community, head: &VerifiedHead) -> Result<Outside, RecoveryError> {
+        let content = HeadContent::open(&head.head().catalog, &self.kit.identity)?;
+        let fetch: Arc<dyn Fetch> = Arc::new(Fetcher::new(community.reach(), content.dispersal.clone()));
         let sealed: Result<Vec<Vec<u8>>, FetchError> = content.parts.iter().map(|part| fetch.whole(part)).collect();
-        let sealed = sealed.map_err(RecoveryError::Map)?;
+        let sealed_map = sealed.map_err(RecoveryError::Map)?;
         let parts: Result<Vec<MapPart>, OutsideError> =
-            sealed.iter().map(|bytes| MapPart::open(bytes, &self.kit.identity)).collect();
-        let map = merge(parts?);
-        awaited::write_down(self.dir, &sealed)?;
-        Ok(map)
+            sealed_map.iter().map(|bytes| MapPart::open(bytes, &self.kit.identity)).collect();
+        Ok(Outside { content, fetch, map: merge(parts?), sealed_map })
     }
 
     /// Once the catalog is made: this box takes the place of the lost one in its community, and goes on after its last head. Whoever
@@ -237,7 +258,11 @@ impl<'r> Recovery<'r> {
     /// [`RecoveryError`].
     pub(crate) fn take_the_place(&self, site: &Site, progress: &mut dyn FnMut(String)) -> Result<usize, RecoveryError> {
         let community = self.find(progress)?;
-        let head = newest_head(&community, self.me(), progress)?;
+        let known = self.head.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let head = match known {
+            Some(head) => head,
+            None => self.newest(&community, false, progress)?.0,
+        };
         let mut log = community.log.clone();
         let is_ours = |member: &Member| member.device == self.device.public_key();
         let is_known = log.roster().member(self.me()).is_some_and(is_ours);
@@ -296,34 +321,4 @@ fn begin(dir: &DataDir, kit: &RecoveryKit, private: AllowPrivate) -> Result<Dial
     vault::make_own_keys(dir)?;
     let certs = Certs::open_or_make(dir, kit.vault, &mut |_| ())?;
     Ok(Dialler::new(Identity::new(certs.server()), private))
-}
-
-/// The highest head that holds.
-fn newest_head(
-    community: &Community,
-    me: MemberId,
-    progress: &mut dyn FnMut(String),
-) -> Result<VerifiedHead, RecoveryError> {
-    let mut given = Vec::new();
-    for (member, link) in &community.links {
-        let mut link = community.lock(link);
-        match link.ask(&ListHeads { limit: HEADS }) {
-            Ok(page) => given.extend(page.heads.into_iter().map(|head| (*member, head.to_vec()))),
-            Err(error) => progress(format!("{} gives no heads: {error}", community.name(*member))),
-        }
-    }
-    let choice = choose(&given, me, community.log.roster());
-    for (peer, behind) in &choice.behind {
-        progress(format!("{} is behind: its newest head is number {behind}", community.name(*peer)));
-    }
-    for (peer, error) in &choice.refused {
-        progress(format!("{} gives a head that is none: {error}", community.name(*peer)));
-    }
-    if !choice.forks.is_empty() {
-        progress("two heads of one number were signed: a copy of the lost box ran somewhere".to_owned());
-    }
-    if choice.chosen.is_some() && choice.held_by.len() < 2 {
-        progress("only one box has the newest head; a newer one may be with those that do not answer".to_owned());
-    }
-    choice.chosen.ok_or(RecoveryError::NoHead { asked: community.links.len() })
 }

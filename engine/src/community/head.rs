@@ -3,6 +3,7 @@
 //! Heads are chained, so that a peer that shows an old one, or two of one number, is found out when several are
 //! asked. Hosts take heads of the present box only; who recovers also reads those that the lost box had signed.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use minicbor::{Decode, Encode};
@@ -80,7 +81,8 @@ pub enum HeadError {
 pub struct VerifiedHead {
     head: Head,
     signed: Signed,
-    by_present_box: bool,
+    /// Which of the member's boxes signed it: the later one has the greater number.
+    box_number: usize,
 }
 
 impl VerifiedHead {
@@ -100,6 +102,12 @@ impl VerifiedHead {
     #[must_use]
     pub fn hash(&self) -> HeadHash {
         HeadHash::from_bytes(self.signed.body_hash())
+    }
+
+    /// Its place in the order of a member's heads: those of later boxes come later, then those of greater sequence.
+    #[must_use]
+    pub fn rank(&self) -> (usize, u64) {
+        (self.box_number, self.head.sequence)
     }
 
     /// Whether `self` may come right after `before`.
@@ -154,12 +162,11 @@ impl Head {
         }
         let member = roster.member(head.member).ok_or(HeadError::Member(head.member))?;
         let fits = |key| signed.verify(SigningContext::Head, key).is_ok();
-        let by_present_box = member.is_active() && fits(&member.device);
-        let by_former_box = || by == SignedBy::AnyBox && member.revoked.iter().any(fits);
-        if by_present_box || by_former_box() {
-            Ok(VerifiedHead { head, signed, by_present_box })
-        } else {
-            Err(HeadError::Signature(head.member))
+        let by_present_box = (member.is_active() && fits(&member.device)).then_some(member.revoked.len());
+        let by_former_box = || member.revoked.iter().position(fits).filter(|_| by == SignedBy::AnyBox);
+        match by_present_box.or_else(by_former_box) {
+            Some(box_number) => Ok(VerifiedHead { head, signed, box_number }),
+            None => Err(HeadError::Signature(head.member)),
         }
     }
 }
@@ -174,9 +181,11 @@ fn check_catalog(catalog: &[u8]) -> Result<(), FormatError> {
 /// What several peers' heads of one member come to.
 #[derive(Debug)]
 pub struct Choice {
-    /// The head to go on with: the highest sequence; of several, one that the present box signed, then the one that
-    /// more peers have. `None`: no peer has a sound one.
+    /// The head to go on with: one that the latest of the member's boxes signed, since only the recovery kit makes a box the
+    /// member's; of these the highest sequence; of several, the one that more peers have. `None`: no peer has a sound one.
     pub chosen: Option<VerifiedHead>,
+    /// The others, in the same order: for when the chosen one leads nowhere, because whoever had the box's key signed nonsense.
+    pub others: Vec<VerifiedHead>,
     /// Peers that have the chosen one. Fewer than two: ask more before it is believed.
     pub held_by: Vec<MemberId>,
     /// Peers whose highest head is older, and its sequence: they were away, or roll back.
@@ -224,13 +233,14 @@ pub fn choose(given: &[(MemberId, Vec<u8>)], member: MemberId, roster: &Roster) 
         }
     }
     let forks = forks(&found);
-    let best = found.into_values().max_by_key(|(head, holders)| {
-        (head.head.sequence, head.by_present_box, holders.len(), std::cmp::Reverse(head.hash()))
-    });
-    let (chosen, held_by) = best.map_or((None, Vec::new()), |(head, holders)| (Some(head), holders));
+    let mut sound: Vec<(VerifiedHead, Vec<MemberId>)> = found.into_values().collect();
+    sound.sort_by_cached_key(|(head, holders)| (Reverse((head.rank(), holders.len())), head.hash()));
+    let mut sound = sound.into_iter();
+    let (chosen, held_by) = sound.next().map_or((None, Vec::new()), |(head, holders)| (Some(head), holders));
+    let others = sound.map(|(head, _)| head).collect();
     let top = chosen.as_ref().map_or(0, |head| head.head.sequence);
     let behind = highest.into_iter().filter(|(_, sequence)| *sequence < top).collect();
-    Choice { chosen, held_by, behind, forks, refused }
+    Choice { chosen, others, held_by, behind, forks, refused }
 }
 
 fn forks(found: &BTreeMap<(u64, HeadHash), (VerifiedHead, Vec<MemberId>)>) -> Vec<HeadFork> {
@@ -279,6 +289,7 @@ mod tests {
         let heads = given(&[(&people[1], &first), (&people[2], &second), (&people[3], &second), (&people[3], &first)]);
         let choice = choose(&heads, owner.id(), log.roster());
         assert_eq!(choice.chosen, Some(second));
+        assert_eq!(choice.others, [first]);
         assert_eq!(choice.held_by, vec![people[2].id(), people[3].id()]);
         assert_eq!(choice.behind, vec![(people[1].id(), 0)]);
         assert!(choice.forks.is_empty() && choice.refused.is_empty());
@@ -317,8 +328,12 @@ mod tests {
         let new = make(&log, owner, &new, Some(&last), "new box");
         let heads = given(&[(&people[0], &old), (&people[2], &old), (&people[3], &new)]);
         let choice = choose(&heads, owner.id(), log.roster());
-        assert_eq!(choice.chosen, Some(new));
+        assert_eq!(choice.chosen, Some(new.clone()));
         assert_eq!(choice.forks.len(), 1);
+        // Nor does it help whoever has the old one to count on.
+        let later = make(&log, owner, &owner.device, Some(&old), "old box again");
+        let choice = choose(&given(&[(&people[0], &later), (&people[3], &new)]), owner.id(), log.roster());
+        assert_eq!((choice.chosen, choice.others), (Some(new), vec![later]));
     }
 
     #[test]

@@ -457,7 +457,7 @@ message!(KeepHead => HeadKept, "/v1/peers/head");
 /// It is durable.
 #[derive(Debug, Clone, Copy, Encode, Decode)]
 pub struct HeadKept {
-    /// Of the highest head that is kept.
+    /// Of the head that was brought.
     #[n(0)]
     pub sequence: u64,
 }
@@ -468,10 +468,14 @@ pub struct ListHeads {
     /// How many, at most 16.
     #[n(0)]
     pub limit: u8,
+    /// Only those that came before the one of this sequence; `None`: from the newest on. Boxes of before know no such field and give
+    /// the newest.
+    #[n(1)]
+    pub before: Option<u64>,
 }
 message!(ListHeads => HeadPage, "/v1/peers/heads", 2 << 20);
 
-/// Heads as they were signed, the newest first.
+/// Heads as they were signed, that which came last first.
 #[derive(Debug, Clone, Encode, Decode)]
 pub struct HeadPage {
     /// The heads.

@@ -18,6 +18,9 @@ use crate::catalog::{CatalogError, hosting};
 const HEADS_KEPT: u32 = 64;
 /// Heads of one owner within a day. A box that was taken over could otherwise fill the disk with what may not be removed.
 const HEADS_A_DAY: u64 = 144;
+/// A head's number is at most so much above the last one. No box makes as many in ten years, however long this one was away; and
+/// whoever has a box's key cannot use up the numbers.
+const HEADS_JUMP_MAX: u64 = 1 << 20;
 /// The most heads in an answer.
 const HEADS_LISTED_MAX: u8 = 16;
 
@@ -112,7 +115,8 @@ pub fn renew_lease(site: &Site, peer: &Peer, message: &RenewLease) -> Result<Lea
 ///
 /// # Errors
 /// [`RefusalCode::BadSignature`] when it is not the member's, or not signed by its present box; [`RefusalCode::Malformed`] when
-/// a later one, or another one of this number, is here; [`RefusalCode::Busy`] when too many came today; [`Refusal`].
+/// a later one of this box, or another one of this number, is here, or when it is too far above the last one;
+/// [`RefusalCode::Busy`] when too many came today; [`Refusal`].
 pub fn keep_head(site: &Site, peer: &Peer, message: &KeepHead) -> Result<HeadKept, Refusal> {
     try_keep_head(site, peer, message).map_err(|failure| site.refusal(failure))
 }
@@ -132,20 +136,18 @@ fn try_keep_head(site: &Site, peer: &Peer, message: &KeepHead) -> Result<HeadKep
         return Err(Failure::refuse(RefusalCode::Malformed, "the number of the head is too large"));
     }
     let (content, window) = (verified.signed().encode(), community.roster().window());
+    let is_of_present_box = |bytes: &[u8]| Head::verify(bytes, community.roster(), SignedBy::PresentBox).is_ok();
     site.with_owner(peer.member, |owner| {
         let now = site.counted_now();
         if let Some(row) = owner.row {
             let (newest, today) = site.catalog.reader().read(|tx| {
-                let newest = hosting::heads(tx, row, 1)?.pop();
+                let newest = hosting::heads(tx, row, None, 1)?.pop();
                 Ok::<_, CatalogError>((newest, hosting::count_heads_after(tx, row, now.minus(Seconds::DAY))?))
             })?;
             match newest {
                 Some((known, bytes)) if known == sequence && bytes == content => return Ok(HeadKept { sequence }),
-                Some((known, _)) if known >= sequence => {
-                    let sentence = format!("head {known} of this member is here already, so {sequence} is not taken");
-                    return Err(Failure::refuse(RefusalCode::Malformed, sentence));
-                }
-                Some(_) | None => {}
+                Some((known, bytes)) => check_follows(sequence, known, is_of_present_box(&bytes))?,
+                None => {}
             }
             if today >= HEADS_A_DAY {
                 let sentence = format!("{HEADS_A_DAY} heads of this member came within a day; later ones wait");
@@ -160,7 +162,22 @@ fn try_keep_head(site: &Site, peer: &Peer, message: &KeepHead) -> Result<HeadKep
     })
 }
 
-/// The newest heads that are kept for the asking member, the newest first.
+/// Refuses a head that cannot come after number `known`. A box that has taken the place of another one goes on after a head of its
+/// choice: what the former one signed last may be the work of whoever took it over.
+fn check_follows(sequence: u64, known: u64, known_is_of_this_box: bool) -> Result<(), Failure> {
+    let sentence = if known_is_of_this_box && known >= sequence {
+        format!("head {known} of this member is here already, so {sequence} is not taken")
+    } else if sequence > known.saturating_add(HEADS_JUMP_MAX) {
+        format!(
+            "head {sequence} is more than {HEADS_JUMP_MAX} above {known}, the last one of this member, and is not taken"
+        )
+    } else {
+        return Ok(());
+    };
+    Err(Failure::refuse(RefusalCode::Malformed, sentence))
+}
+
+/// The heads that are kept for the asking member, that which came last first.
 ///
 /// # Errors
 /// [`Refusal`].
@@ -168,7 +185,7 @@ pub fn list_heads(site: &Site, peer: &Peer, message: &ListHeads) -> Result<HeadP
     let limit = message.limit.min(HEADS_LISTED_MAX);
     let listed = site.with_owner(peer.member, |owner| {
         let Some(row) = owner.row else { return Ok(HeadPage { heads: Vec::new() }) };
-        let heads = site.catalog.reader().read(|tx| hosting::heads(tx, row, limit))?;
+        let heads = site.catalog.reader().read(|tx| hosting::heads(tx, row, message.before, limit))?;
         Ok(HeadPage { heads: heads.into_iter().map(|(_, bytes)| bytes.into()).collect() })
     });
     listed.map_err(|failure| site.refusal(failure))

@@ -7,7 +7,7 @@ use datis_engine::community::entry::Change;
 use datis_engine::community::head::{Head, SignedBy, VerifiedHead};
 use datis_engine::erasure::answer::Answer;
 use datis_engine::erasure::proof;
-use datis_engine::ids::ShardId;
+use datis_engine::ids::{HeadHash, ShardId};
 use datis_engine::keys::SigningKey;
 use datis_engine::life::hosting::list_hash;
 use datis_engine::units::UnixMillis;
@@ -412,13 +412,13 @@ fn heads_grow_and_the_newest_are_given_back() {
     site.hosted.clock.pass_days(40);
     last = head(&circle, Some(&last), "much later");
     give(site, &peer, &last).expect("kept");
-    let page = list_heads(site, &peer, &ListHeads { limit: 200 }).expect("list");
+    let page = list_heads(site, &peer, &ListHeads { limit: 200, before: None }).expect("list");
     assert_eq!(page.heads.len(), 16);
     assert_eq!(page.heads[0].as_slice(), last.signed().encode());
-    assert!(list_heads(site, &stranger, &ListHeads { limit: 9 }).expect("list").heads.is_empty());
+    assert!(list_heads(site, &stranger, &ListHeads { limit: 9, before: None }).expect("list").heads.is_empty());
     let left = site.catalog.reader().read(|tx| {
         let (row, _) = hosting::owner(tx, &circle.one.id())?.expect("owner");
-        hosting::heads(tx, row, u8::MAX)
+        hosting::heads(tx, row, None, u8::MAX)
     });
     assert_eq!(left.expect("read").len(), 64, "the newest of those whose window is over stay");
 }
@@ -616,4 +616,64 @@ fn a_new_member_that_says_it_gives_everything_gets_no_more_than_a_quarter_of_a_p
         let answer = offer(site, &peer, shard(10, 1).0, 200_000);
         assert!(matches!(answer, ShardOffer::OverQuota { left: found } if found == left), "{said}: {answer:?}");
     }
+}
+
+#[test]
+fn a_box_that_was_taken_over_cannot_hide_its_heads_nor_use_up_their_numbers() {
+    let (test, mut circle) = started();
+    let site = test.site();
+    let owner = circle.one.id();
+    let signed = |circle: &Circle, device: &SigningKey, sequence: u64| {
+        let head = Head {
+            version: datis_engine::format::VERSION,
+            community: circle.log.community(),
+            member: owner,
+            sequence,
+            previous: HeadHash::from_bytes([0; HeadHash::LEN]),
+            made_at: UnixMillis(1),
+            catalog: b"noise".to_vec(),
+        };
+        head.sign(device).encode()
+    };
+    let give = |peer: &Peer, head: &[u8]| keep_head(site, peer, &KeepHead { head: head.to_vec().into() });
+    let peer = circle.one.peer(site);
+    let good = signed(&circle, &circle.one.device, 7);
+    give(&peer, &good).expect("kept");
+    let too_far = signed(&circle, &circle.one.device, i64::MAX as u64);
+    assert_eq!(give(&peer, &too_far).expect_err("far above").code, RefusalCode::Malformed);
+    for sequence in 8..48 {
+        give(&peer, &signed(&circle, &circle.one.device, sequence * 1_000)).expect("kept");
+    }
+    // Page by page, all that is kept is given.
+    let sequence_of =
+        |bytes: &[u8]| Head::verify(bytes, circle.log.roster(), SignedBy::AnyBox).expect("head").head().sequence;
+    let (mut before, mut found) = (None, Vec::new());
+    loop {
+        let page = list_heads(site, &peer, &ListHeads { limit: 16, before }).expect("list").heads;
+        let Some(last) = page.last() else { break };
+        before = Some(sequence_of(last));
+        found.extend(page.iter().map(|head| head.to_vec()));
+    }
+    assert_eq!((found.len(), found.last()), (41, Some(&good)));
+
+    // The box that takes the place goes on after the one that it chose, also where a number was used.
+    let new = new_key();
+    circle.say_for_one(site, Change::Rebind { member: owner, device: new.public_key() }, &new);
+    let peer = Peer { may_write: true, ..peer_by_key(site, &new.public_key()).expect("the new box") };
+    for sequence in [8_000, 8_001] {
+        give(&peer, &signed(&circle, &new, sequence)).expect("kept");
+    }
+    assert_eq!(give(&peer, &signed(&circle, &new, 8_000)).expect_err("its own").code, RefusalCode::Malformed);
+    let page = list_heads(site, &peer, &ListHeads { limit: 3, before: None }).expect("list").heads;
+    let numbers: Vec<u64> = page
+        .iter()
+        .map(|head| Head::verify(head, circle.log.roster(), SignedBy::AnyBox).expect("head").head().sequence)
+        .collect();
+    assert_eq!(numbers, [8_001, 8_000, 47_000]);
+    let choice = datis_engine::community::head::choose(
+        &page.iter().map(|head| (circle.me, head.to_vec())).collect::<Vec<_>>(),
+        owner,
+        circle.log.roster(),
+    );
+    assert_eq!(choice.chosen.map(|head| head.head().sequence), Some(8_001));
 }
