@@ -219,6 +219,8 @@ mod tests {
             let rounded = spread::round(pair.owner.site(), &circle, &pair.lines(), 30, &|_| ()).expect("round");
             assert!(rounded.receipts >= 12 && rounded.silent.is_empty(), "{rounded:?}");
             hosting_step(pair.host.site()).expect("step");
+            // What is new is not condemned by anybody.
+            [&pair.host, &pair.owner].into_iter().for_each(|test| pass_days(test.site(), 31));
             pair
         }
 
@@ -340,7 +342,7 @@ mod tests {
         // So much more that the brake would not hold the first one back.
         let (more, bytes) = shard(100_000, 10);
         keep(pair.host.site(), &pair.peer(), more, &bytes);
-        pass_days(pair.owner.site(), 3);
+        [&pair.host, &pair.owner].into_iter().for_each(|test| pass_days(test.site(), 31));
         pair.compare();
         assert_eq!(pair.held().len(), 2, "it may have lost its disk");
         assert!(!dispersal::condemnable(pair.owner.site()).expect("looked"));

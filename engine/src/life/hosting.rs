@@ -31,6 +31,9 @@ pub const BRAKE_LOOKS_BACK: Seconds = Seconds(7 * 86_400);
 pub const FREEZE: Seconds = Seconds(14 * 86_400);
 /// Condemning more than this share of an owner's bytes within [`BRAKE_LOOKS_BACK`] pulls the brake.
 pub const BRAKE_PERCENT: u64 = 10;
+/// Of these bytes those count that have been here for so long: else whoever took an owner's box over could send junk first, and condemn
+/// all that is worth something as a small share of it. Nothing younger than that can be deleted anyway ([`Window::MIN`]).
+pub const BRAKE_COUNTS_AFTER: Seconds = Seconds(30 * 86_400);
 /// An owner that renewed no lease for so long is a question for people.
 pub const SILENCE_MAX: Seconds = Seconds(180 * 86_400);
 /// People are asked again after so long.
@@ -365,7 +368,14 @@ impl Hosting {
         if self.waived_until.is_some_and(|until| now < until) {
             return u64::MAX;
         }
-        (self.held_bytes / 100 * BRAKE_PERCENT).saturating_sub(self.recently_condemned(now))
+        self.brake_bytes(now).saturating_sub(self.recently_condemned(now))
+    }
+
+    /// What may be condemned within [`BRAKE_LOOKS_BACK`].
+    fn brake_bytes(&self, now: UnixMillis) -> u64 {
+        let long_here = now.minus(BRAKE_COUNTS_AFTER);
+        let counted = self.shards.values().filter(|shard| shard.received_at <= long_here);
+        counted.map(|shard| u64::from(shard.len)).sum::<u64>() / 100 * BRAKE_PERCENT
     }
 
     /// Condemns what a signed list names (the signature was checked before), or pulls the brake.
@@ -382,7 +392,7 @@ impl Hosting {
         let waived = self.waived_until.is_some_and(|until| now < until);
         #[cfg(feature = "plant")]
         let waived = waived || super::planted("no-brake");
-        if !waived && bytes > 0 && condemned_bytes > self.held_bytes / 100 * BRAKE_PERCENT {
+        if !waived && bytes > 0 && condemned_bytes > self.brake_bytes(now) {
             return self.pull_brake(now, condemned_bytes);
         }
         for id in &fresh {
@@ -555,7 +565,7 @@ pub fn list_hash(shards: impl Iterator<Item = (ShardId, u32)>) -> [u8; 32] {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{days, hours, member, shard};
+    use super::super::testing::{days, member, shard};
     use super::*;
     use proptest::prelude::*;
 
@@ -577,14 +587,14 @@ mod tests {
     #[test]
     fn what_was_saved_goes_on_as_if_nothing_had_happened() {
         let mut before = hosting(100);
-        before.condemn(days(1), &all(5));
-        assert!(matches!(before.condemn(days(2), &all(50)), Condemned::BrakePulled { .. }));
-        before.renew_lease(days(3), [0; 32]);
+        before.condemn(days(31), &all(5));
+        assert!(matches!(before.condemn(days(32), &all(50)), Condemned::BrakePulled { .. }));
+        before.renew_lease(days(33), [0; 32]);
         let shards: Vec<_> = before.inventory(None, usize::MAX).map(|(id, shard)| (*id, *shard)).collect();
         let mut after = Hosting::from_saved(before.owner(), 1 << 40, before.state(), shards);
         assert_eq!((after.held_bytes(), after.count()), (before.held_bytes(), 100));
         assert_eq!(after.left_bytes(), before.left_bytes());
-        for day in 4..400 {
+        for day in 34..400 {
             assert_eq!(after.tick(days(day)), before.tick(days(day)), "day {day}");
             assert_eq!(after.state(), before.state());
         }
@@ -592,7 +602,7 @@ mod tests {
 
     #[test]
     fn a_condemned_shard_goes_after_window_and_delay_by_way_of_the_trash() {
-        for (condemned_on, trashed_on) in [(1, 90), (60, 90), (80, 94), (200, 214)] {
+        for (condemned_on, trashed_on) in [(30, 90), (60, 90), (80, 94), (200, 214)] {
             let mut hosting = hosting(100);
             let taken = hosting.condemn(days(condemned_on), &[shard(7), shard(999)]);
             assert_eq!(taken, Condemned::Taken { shards: 1, others: 1 });
@@ -613,7 +623,7 @@ mod tests {
         assert_eq!(hosting.extend(&all(2), Window::of_days(365)), 2);
         assert_eq!(hosting.extend(&all(2), Window::of_days(0)), 0);
         hosting.store(days(1), shard(0), MIB, Window::MIN);
-        hosting.condemn(days(1), &[shard(0)]);
+        hosting.condemn(days(31), &[shard(0)]);
         assert_eq!(hosting.tick(days(179)), []);
         let trashes = |effects: Vec<Effect>| effects.contains(&Effect::Trash(shard(0)));
         assert!(!trashes(hosting.tick(days(364))));
@@ -642,14 +652,30 @@ mod tests {
     #[test]
     fn the_brake_adds_up_what_comes_in_small_lists() {
         let mut hosting = hosting(100);
-        let lists = (0..100).map(|number| hosting.condemn(hours(u64::from(number)), &[shard(number)]));
+        let at = |hour: u32| days(30).plus(Seconds(u64::from(hour) * 3_600));
+        let lists = (0..100).map(|number| hosting.condemn(at(number), &[shard(number)]));
         let taken = lists.take_while(|list| matches!(list, Condemned::Taken { .. })).count();
         assert_eq!(taken, 10);
         let mut slow = super::tests::hosting(1_000);
         for number in 0..300 {
-            slow.condemn(hours(2 * u64::from(number)), &[shard(number)]);
+            slow.condemn(at(2 * number), &[shard(number)]);
         }
         assert!(slow.recent.len() <= 7 * 24);
+    }
+
+    #[test]
+    fn junk_that_came_lately_makes_no_room_for_condemning_what_is_old() {
+        let mut hosting = hosting(100);
+        for number in 1_000..11_000 {
+            hosting.store(days(60), shard(number), MIB, Window::MIN);
+        }
+        assert_eq!(hosting.condemnable_bytes(days(61)), 10 << 20, "a tenth of what is old");
+        assert!(matches!(hosting.condemn(days(61), &all(100)), Condemned::BrakePulled { .. }));
+        // An honest owner whose data is new waits, and loses no time by it: nothing new is deleted anyway.
+        let mut new = super::tests::hosting(100);
+        assert_eq!((new.fitting(days(29), &all(5)), new.fitting(days(30), &all(5))), (0, 5));
+        assert!(matches!(new.condemn(days(30), &all(5)), Condemned::Taken { shards: 5, .. }));
+        assert_eq!(new.tick(days(90)).len(), 5);
     }
 
     #[test]
@@ -666,7 +692,7 @@ mod tests {
     #[test]
     fn what_is_spared_or_stored_again_stays() {
         let mut hosting = hosting(100);
-        hosting.condemn(days(0), &all(3));
+        hosting.condemn(days(30), &all(3));
         assert_eq!(hosting.tick(days(90)).len(), 3);
         assert_eq!(hosting.spare(&[shard(0), shard(50)]), 1);
         assert_eq!(hosting.store(days(91), shard(1), MIB, Window::MIN), Stored::Spared);

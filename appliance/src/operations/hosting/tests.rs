@@ -290,9 +290,13 @@ fn a_condemned_shard_stays_for_its_window_and_goes_by_way_of_the_trash() {
         renew_lease(site, &peer, &RenewLease { list_hash: list_hash.into() }).expect("lease")
     };
     assert_eq!(lease(test.site(), &sorted), LeaseAnswer::Same);
+    let within = Condemn { shards: ids.clone(), wish: Wish::DeleteWithinBrake };
+    let early = condemn(test.site(), &peer, &within).expect("condemn");
+    assert_eq!((early.noted, early.taken, early.frozen_until), (0, 0, None), "what is new waits");
+    test.site().hosted.clock.pass_days(30);
     assert_eq!(condemn_all(test.site(), &peer, &[ids[0]], false).noted, 1);
     assert_eq!(lease(test.site(), &sorted), LeaseAnswer::Differs);
-    test.site().hosted.clock.pass_days(29);
+    test.site().hosted.clock.pass_days(13);
     assert_eq!(hosting_step(test.site()).expect("step"), HostingReport::default());
     restart(&mut test, &circle);
     let site = test.site();
@@ -318,6 +322,7 @@ fn a_box_that_was_taken_over_cannot_remove_much_and_the_brake_outlives_a_restart
         keep(test.site(), &peer, *id, bytes);
     }
     let ids: Vec<ShardId> = shards.iter().map(|(id, _)| *id).collect();
+    test.site().hosted.clock.pass_days(30);
     assert_eq!(condemn_all(test.site(), &peer, &ids[..1], false).noted, 1);
     // An owner that asks for no more than is usual gets so much, and pulls nothing.
     let message = Condemn { shards: ids.clone(), wish: Wish::DeleteWithinBrake };
