@@ -168,3 +168,33 @@ async fn blocking_at<T: Send + 'static>(
     })
     .await
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::operations::testing::{TestBox, new_key};
+
+    #[actix_web::test]
+    async fn work_keeps_its_place_when_nobody_waits_for_it_any_more() {
+        let test = TestBox::start();
+        let peers = Arc::new(Peers::of_nobody(test.site()));
+        let peering = web::Data::from(Peering::new(Arc::clone(test.site()), Meters::new(), peers));
+        let key = new_key().public_key();
+        let place = peering.audits.enter(key).await.expect("a place");
+        let ((end, ended), (begin, begun)) = (std::sync::mpsc::channel::<()>(), tokio::sync::oneshot::channel());
+        let work = blocking_at(&peering, place, move |_| {
+            let _ = begin.send(());
+            let _ = ended.recv();
+            Ok(())
+        });
+        tokio::select! {
+            _ = work => panic!("it is not over"),
+            begun = begun => begun.expect("it has begun"),
+        }
+        // Whoever asked is gone, and the thread is not.
+        let again = || peering.audits.enter(key);
+        assert!(tokio::time::timeout(Duration::from_millis(50), again()).await.is_err());
+        drop(end);
+        assert!(tokio::time::timeout(Duration::from_secs(20), again()).await.is_ok());
+    }
+}

@@ -16,7 +16,7 @@ use datis_engine::wire::{Refusal, RefusalCode};
 use super::super::error::{Failure, OperationError, full};
 use super::super::site::{Site, lock};
 use super::folder::{check_writable, on_disk};
-use super::{Coming, Owner, Peer};
+use super::{Coming, Owner, Peer, unreadable};
 
 /// Shards of one owner that are offered and not here yet.
 const COMING_MAX: usize = 4_096;
@@ -70,7 +70,17 @@ impl Owner {
             return Err(Failure::refuse(RefusalCode::Busy, "a piece of this shard is coming in"));
         }
         // What is held was perhaps put just before a crash, or has rotted since and is offered again.
-        if let Some(found) = sound_len(store, member, shard)? {
+        let found = match sound_len(store, member, shard) {
+            Ok(found) => found,
+            // What the disk does not give is no fault of the box that is said again with each offer.
+            Err(error @ StoreError::Io { .. }) => {
+                site.hosted.folder.store(site)?;
+                site.hosted.note_unreadable(member, shard, &error);
+                return Err(unreadable().into());
+            }
+            Err(error) => return Err(on_disk(error).into()),
+        };
+        if let Some(found) = found {
             if found != u64::from(len) {
                 let sentence = format!("shard {shard} has {found} bytes, not {len}");
                 return Err(Failure::refuse(RefusalCode::Corrupt, sentence));
@@ -152,18 +162,18 @@ impl Owner {
 }
 
 /// The length of the whole shard, if it is in the store; what is damaged is taken out of the way, so that it can come again.
-fn sound_len(store: &FolderStore, member: MemberId, shard: ShardId) -> Result<Option<u64>, Failure> {
+fn sound_len(store: &FolderStore, member: MemberId, shard: ShardId) -> Result<Option<u64>, StoreError> {
     let name = ObjectName::Shard(member, shard);
     let found = match store.size(name) {
         Err(StoreError::Absent { .. }) => return Ok(None),
         found => found?,
     };
     // Its name vouches for its bytes; what the owner says of it does not.
-    if hash(store.reader(name)?).map_err(unread)? == shard {
+    if hash_of(store, name)? == shard {
         return Ok(Some(found));
     }
     tracing::warn!(%member, %shard, "A shard that is kept for another member is damaged; it may be sent again");
-    store.delete(name).map_err(on_disk)?;
+    store.delete(name)?;
     Ok(None)
 }
 
@@ -178,7 +188,13 @@ fn put(store: &FolderStore, member: MemberId, shard: ShardId, staged: Staged) ->
     Ok(store.put_new(name, staged).map_err(on_disk)?)
 }
 
-pub(super) fn hash(mut bytes: impl Read) -> io::Result<ShardId> {
+/// The hash of a shard's file.
+pub(super) fn hash_of(store: &FolderStore, name: ObjectName) -> Result<ShardId, StoreError> {
+    let failed = |source| StoreError::Io { step: "read", path: name.to_string().into(), source };
+    hash(store.reader(name)?).map_err(failed)
+}
+
+fn hash(mut bytes: impl Read) -> io::Result<ShardId> {
     let mut hasher = blake3::Hasher::new();
     let mut piece = vec![0; PIECE];
     loop {

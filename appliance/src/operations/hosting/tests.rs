@@ -453,6 +453,8 @@ fn what_is_here_is_entered_whatever_the_quota_and_one_bad_file_stops_none_of_the
     assert_eq!(listed(site, &peer).len(), 3);
     assert!(matches!(ask(site, &peer, &[range(bad, 0, 16_384)], false), Audited::Unavailable), "no verdict");
     assert_eq!(read_shard(site, &peer, bad, 0..10).expect_err("unread").code, RefusalCode::Fault);
+    let offered = offer_shard(site, &peer, &OfferShard { shard: bad, len: 40_000, window_days: 1 });
+    assert!(offered.expect_err("unread").sentence.contains("no loss"));
     let (gone, _) = shard(10, 8);
     assert!(matches!(ask(site, &peer, &[range(gone, 0, 10)], false), Audited::NotFound(ids) if ids == [gone]));
 }

@@ -13,7 +13,7 @@ use super::super::OperationError;
 use super::super::error::Failure;
 use super::super::site::{Site, lock};
 use super::folder::on_disk;
-use super::receiving::hash;
+use super::receiving::hash_of;
 use super::{Owner, PART_KEPT};
 use crate::catalog::hosting;
 
@@ -151,11 +151,7 @@ fn enter_unknown(site: &Site, store: &FolderStore, window: Window) -> Result<u64
 fn durable_len(store: &FolderStore, member: MemberId, shard: ShardId) -> Result<Option<u32>, StoreError> {
     let name = ObjectName::Shard(member, shard);
     let len = u32::try_from(store.size(name)?).unwrap_or(0);
-    let found = hash(store.reader(name)?).map_err(|source| StoreError::Io {
-        step: "read",
-        path: name.to_string().into(),
-        source,
-    })?;
+    let found = hash_of(store, name)?;
     if len == 0 || found != shard {
         tracing::warn!(%member, %shard, "A damaged shard that nobody knows of is left alone");
         return Ok(None);
