@@ -64,6 +64,12 @@ pub enum OperationError {
     /// A part of the map or a head cannot be sealed or read.
     #[error("what is outside cannot be written down")]
     Outside(#[from] datis_engine::outside::OutsideError),
+    /// The map has more parts than a head can name.
+    #[error(
+        "the map of what is outside has become too long for a head: packs still go out, but what is new cannot be found with the \
+         recovery kit; delete backups that are not needed, or report this"
+    )]
+    MapTooLong,
     /// The secret that seals shards is not the one that sealed those that peers hold.
     #[error(
         "keys/dispersal.key is not the key that sealed what peers hold; put it back from a copy of the box's folder"
@@ -205,6 +211,7 @@ impl OperationError {
             | Self::NotToBePutBack(_)
             | Self::DamagedPack { .. }
             | Self::Outside(_)
+            | Self::MapTooLong
             | Self::OtherDispersalSecret
             | Self::OtherBox { .. }
             | Self::Node(_)

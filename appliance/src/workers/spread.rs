@@ -51,6 +51,8 @@ pub(super) struct Rounded {
     pub(super) silent: BTreeMap<MemberId, String>,
     /// Whether there is more to do at once.
     pub(super) more: bool,
+    /// What keeps the next head back, for people.
+    pub(super) no_head: Option<String>,
 }
 
 /// One step of the worker.
@@ -64,6 +66,9 @@ pub(super) fn step<L: Lines>(
     let rounded = round(site, &circle, lines, window_days, working)?;
     if rounded.more && rounded.receipts > 0 {
         return Ok(Done::Part);
+    }
+    if let Some(why) = rounded.no_head {
+        return Ok(Done::Failed(why));
     }
     match rounded.silent.first_key_value() {
         Some((_, why)) if rounded.silent.len() == circle.fellows.len() => {
@@ -348,8 +353,12 @@ impl Round<'_> {
     /// Gives the head to everybody who does not have it; once in a round.
     fn give_head(&mut self, patience: Duration) -> Result<(), OperationError> {
         let device = &self.site.vault.device_key;
-        if let Some(sequence) = dispersal::next_head(self.site, self.circle, device)? {
-            tracing::info!(sequence, "A new head says what is outside");
+        match dispersal::next_head(self.site, self.circle, device) {
+            Ok(Some(sequence)) => tracing::info!(sequence, "A new head says what is outside"),
+            Ok(None) => {}
+            // Packs go out all the same.
+            Err(error @ OperationError::MapTooLong) => self.done.no_head = Some(error.to_string()),
+            Err(error) => return Err(error),
         }
         let until = Instant::now() + patience;
         for member in self.available() {

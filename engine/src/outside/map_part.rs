@@ -105,11 +105,29 @@ impl MapPart {
     /// About how many bytes it takes, sealed: what is in it, without looking at how it shrinks.
     #[must_use]
     pub fn weight(&self) -> usize {
-        let stripes = self.stripes.values().map(|stripe| 48 + 34 * stripe.shards.len());
+        let stripes = self.stripes.values().map(Self::weight_of_stripe);
         let directories = self.directories.values().map(|directory| 40 + directory.len());
-        let snapshots = self.snapshots.values().map(|snapshot| 40 + snapshot.len());
-        let gone = 34 * (self.gone_packs.len() + self.gone_snapshots.len());
-        stripes.chain(directories).chain(snapshots).sum::<usize>() + gone + 512
+        let snapshots = self.snapshots.values().map(|snapshot| Self::weight_of_snapshot(snapshot));
+        let gone = Self::WEIGHT_OF_GONE * (self.gone_packs.len() + self.gone_snapshots.len());
+        stripes.chain(directories).chain(snapshots).sum::<usize>() + gone + Self::WEIGHT_OF_NOTHING
+    }
+
+    /// What an empty part weighs, members and keys included.
+    pub const WEIGHT_OF_NOTHING: usize = 512;
+
+    /// What a pack or a snapshot adds that is gone.
+    pub const WEIGHT_OF_GONE: usize = 34;
+
+    /// What a stripe adds.
+    #[must_use]
+    pub fn weight_of_stripe(stripe: &StripeRef) -> usize {
+        48 + 34 * stripe.shards.len()
+    }
+
+    /// What a snapshot file adds.
+    #[must_use]
+    pub fn weight_of_snapshot(file: &[u8]) -> usize {
+        40 + file.len()
     }
 
     /// Seals it for the vault's recipients. Each time gives other bytes, and another name.

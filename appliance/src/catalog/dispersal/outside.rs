@@ -24,7 +24,7 @@ pub struct Part {
     pub number: i64,
     /// Its name.
     pub id: PackId,
-    /// Length of the sealed part, in bytes.
+    /// How long it is at most before it is sealed, in bytes.
     pub weight: u64,
     /// Whether a later part says the same.
     pub is_replaced: bool,
@@ -61,14 +61,14 @@ pub fn part_content(c: &Connection, id: &PackId) -> Result<Option<Vec<u8>>, Cata
     Ok(c.prepare_cached(sql)?.query_row([id.as_bytes()], |row| row.get(0)).optional()?)
 }
 
-/// Adds a part that says the same as those with the numbers from `replaces` on, and more.
+/// Adds a part, by its name, its sealed bytes and its weight, that says the same as those with the numbers from `replaces` on, and
+/// more.
 ///
 /// # Errors
 /// [`CatalogError`].
 pub fn add_part(
     tx: &Transaction<'_>,
-    id: &PackId,
-    content: &[u8],
+    (id, content, weight): (&PackId, &[u8], u64),
     replaces: Option<i64>,
     at: UnixMillis,
 ) -> Result<(), CatalogError> {
@@ -77,7 +77,7 @@ pub fn add_part(
     }
     tx.execute(
         "INSERT INTO map_part (pack_id, content, weight, made_at, replaced) VALUES (?1, ?2, ?3, ?4, 0)",
-        params![id.as_bytes(), content, column_size(content.len() as u64), at.0],
+        params![id.as_bytes(), content, column_size(weight), at.0],
     )?;
     Ok(())
 }

@@ -5,6 +5,7 @@ use datis_engine::community::signed::Signed;
 use datis_engine::format::{VERSION, decode_all};
 use datis_engine::ids::{HeadHash, MemberId};
 use datis_engine::keys::SigningKey;
+use datis_engine::outside::OutsideError;
 use datis_engine::outside::head_content::HeadContent;
 use datis_engine::outside::stripes::StripeRef;
 use datis_engine::units::UnixMillis;
@@ -19,7 +20,7 @@ use crate::operations::{OperationError, Site};
 /// `None`: the last one still holds, or the map is not safe outside yet.
 ///
 /// # Errors
-/// [`OperationError`].
+/// [`OperationError::MapTooLong`]; [`OperationError`].
 pub fn next_head(site: &Site, circle: &Circle, device: &SigningKey) -> Result<Option<u64>, OperationError> {
     let (last, parts) =
         site.catalog.reader().read(|tx| Ok::<_, CatalogError>((outside::last_head(tx)?, parts(tx)?)))?;
@@ -39,7 +40,10 @@ pub fn next_head(site: &Site, circle: &Circle, device: &SigningKey) -> Result<Op
     let (sequence, previous) = after(last.as_ref(), circle)?;
     let made_at = site.clock.stamp();
     let (community, member) = (circle.community, circle.me);
-    let catalog = content.seal(&site.vault.recipients)?;
+    let catalog = content.seal(&site.vault.recipients).map_err(|error| match error {
+        OutsideError::TooLong { .. } => OperationError::MapTooLong,
+        other => other.into(),
+    })?;
     let head = Head { version: VERSION, community, member, sequence, previous, made_at, catalog };
     let new = LastHead { sequence, signed: head.sign(device).encode(), parts: names, made_at };
     let written = site.catalog.writer().write(|tx| outside::set_head(tx, &new));

@@ -12,10 +12,10 @@ use super::{Place, PlacedStripe, ShardState};
 use crate::catalog::dispersal::outside::{self, Part, ReadySnapshot};
 use crate::catalog::dispersal::stripes;
 use crate::catalog::{CatalogError, StripeRow};
-use crate::operations::verify::read_directory;
 use crate::operations::{OperationError, Site};
 
-/// A part is not made longer than about this, in bytes; what does not fit is in the next one.
+/// A part is not made longer than about this, in bytes before it is sealed; what does not fit is in the next one. The longest
+/// snapshot file may come on top of it.
 const PART_TARGET: usize = 48 << 20;
 
 /// A part takes in the one before it unless that is so many times as long: so there are few, and each is rewritten seldom.
@@ -73,6 +73,7 @@ pub fn next_map_part(site: &Site) -> Result<Option<PackId>, OperationError> {
     let taken = taken_in(&present, news.part.weight());
     let (kept, taken) = present.split_at(present.len() - taken);
     let mut part = MapPart::default();
+    // Older parts weigh at most as much together as they do one by one.
     for old in taken {
         let content = site.catalog.reader().read(|tx| outside::part_content(tx, &old.id))?;
         let content = content.ok_or(OperationError::Stopped)?;
@@ -85,7 +86,8 @@ pub fn next_map_part(site: &Site) -> Result<Option<PackId>, OperationError> {
     let sealed = part.seal(&site.vault.recipients)?;
     let at = site.clock.stamp();
     let written = site.catalog.writer().write(|tx| {
-        outside::add_part(tx, &sealed.id, &sealed.bytes, taken.first().map(|part| part.number), at)?;
+        let weight = part.weight() as u64;
+        outside::add_part(tx, (&sealed.id, &sealed.bytes, weight), taken.first().map(|part| part.number), at)?;
         news.stripes.iter().try_for_each(|stripe| outside::set_mapped(tx, *stripe))?;
         news.snapshots.iter().try_for_each(|snapshot| outside::add_snapshot(tx, snapshot, at))?;
         news.gone_snapshots.iter().try_for_each(|snapshot| outside::forget_snapshot(tx, snapshot))?;
@@ -120,20 +122,18 @@ fn news(site: &Site) -> Result<Option<News>, OperationError> {
         Ok::<_, CatalogError>((changed, outside::ready_snapshots(tx)?, outside::gone_snapshots(tx)?))
     })?;
     let (mut part, mut stripes, mut is_whole) = (MapPart::default(), Vec::new(), true);
+    let mut weight = MapPart::WEIGHT_OF_NOTHING + MapPart::WEIGHT_OF_GONE * gone_snapshots.len();
     for (stripe, is_gone, places) in changed {
-        if part.weight() > PART_TARGET {
+        if weight > PART_TARGET {
             is_whole = false;
             break;
         }
         if is_gone {
+            weight += MapPart::WEIGHT_OF_GONE;
             part.gone_packs.insert(stripe.pack);
         } else if let Some(found) = place_of(&stripe, &places) {
-            // What is damaged here is whole outside, with its directory at its end.
-            match read_directory(site, &stripe.pack) {
-                Ok(directory) => drop(part.directories.insert(stripe.pack, directory.encode())),
-                Err(OperationError::DamagedPack { .. }) => {}
-                Err(error) => return Err(site.noted(error)),
-            }
+            weight += MapPart::weight_of_stripe(&found);
+            // Without its directory, which stands at the end of the pack (decision 0033).
             part.stripes.insert(stripe.pack, found);
         }
         stripes.push(stripe.row);
@@ -141,8 +141,14 @@ fn news(site: &Site) -> Result<Option<News>, OperationError> {
     let mut snapshots = Vec::new();
     // A snapshot comes after its packs.
     for snapshot in if is_whole { ready } else { Vec::new() } {
+        if weight > PART_TARGET {
+            break;
+        }
         match site.store.read_all(ObjectName::Snapshot(snapshot.id), SNAPSHOT_FILE_MAX) {
-            Ok(file) => drop(part.snapshots.insert(snapshot.id, file)),
+            Ok(file) => {
+                weight += MapPart::weight_of_snapshot(&file);
+                part.snapshots.insert(snapshot.id, file);
+            }
             // Expired meanwhile.
             Err(StoreError::Absent { .. }) => continue,
             Err(error) => return Err(site.noted(error.into())),
@@ -156,6 +162,11 @@ fn news(site: &Site) -> Result<Option<News>, OperationError> {
 
 #[cfg(test)]
 mod tests {
+    use datis_engine::erasure::layout::Layout;
+    use datis_engine::erasure::scheme::Scheme;
+    use datis_engine::ids::{MemberId, ShardId};
+    use datis_engine::outside::head_content::HEAD_CONTENT_MAX;
+
     use super::*;
 
     fn part(number: i64, weight: u64) -> Part {
@@ -175,6 +186,24 @@ mod tests {
         }
         assert!(written < 30 * 10_000 * 4_000, "{written}");
     }
+
+    #[test]
+    fn a_head_names_the_map_of_sixteen_terabytes_whatever_the_scheme() {
+        for scheme in Scheme::all() {
+            let shards =
+                vec![(MemberId::from_bytes([1; 32]), ShardId::from_bytes([2; 32])); usize::from(scheme.width())];
+            let layout = Layout::new(scheme, 32 << 20).expect("layout");
+            let stripe = StripeRef { pack: PackId::from_bytes([3; 32]), layout, shards };
+            // Members, secrets and keys besides, and as many short parts as are not put together yet.
+            let room = HEAD_CONTENT_MAX - 32 * usize::from(scheme.width()) - (4 << 10);
+            let parts = room / MapPart::weight_of_stripe(&stripe) - MAP_PARTS_MAX;
+            let packs = parts * (PART_TARGET / MapPart::weight_of_stripe(&stripe));
+            assert!(packs as u64 * (32 << 20) >= HEAD_COVERS, "{scheme}: {parts} parts of {packs} packs");
+        }
+    }
+
+    /// In bytes of packs, in full parts; that is at 30+15, narrower schemes have room for more.
+    const HEAD_COVERS: u64 = 16_000_000_000_000;
 
     #[test]
     fn no_part_becomes_longer_than_a_pack() {
