@@ -347,7 +347,7 @@ pub struct SavedCommunity {
 pub(super) fn read_saved(c: &Connection) -> Result<Option<SavedCommunity>, CatalogError> {
     let Some(membership) = membership(c)? else { return Ok(None) };
     let (entries, records) = (entries(c)?, records(c)?);
-    // What it named is written down anew: the next head only has to come after it.
+    // It is given to nobody again: where what it names is, is taken over, and the next head says that.
     let head = outside::last_head(c)?.map(|head| LastHead { parts: Vec::new(), ..head });
     Ok(Some(SavedCommunity { membership, entries, records, head }))
 }

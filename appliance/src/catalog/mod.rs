@@ -233,6 +233,18 @@ impl Catalog {
         Ok(hosting::marker(&connection)?.into_iter().collect())
     }
 
+    /// The sealed parts of the map of what is outside that the catalog at `path` still gives.
+    ///
+    /// # Errors
+    /// [`CatalogError`].
+    pub fn salvage_map(path: &Path, vault: VaultId) -> Result<Vec<Vec<u8>>, CatalogError> {
+        let connection = open::open_old(path, vault)?;
+        if !open::has_table(&connection, "map_part")? {
+            return Ok(Vec::new());
+        }
+        dispersal::outside::part_contents(&connection)
+    }
+
     /// Every change.
     #[must_use]
     pub fn writer(&self) -> &Writer {

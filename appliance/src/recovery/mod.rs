@@ -40,7 +40,7 @@ use crate::links::peers::{AllowPrivate, DialError, Dialler, Identity, PeerLinkEr
 use crate::operations::Site;
 use crate::operations::awaited::{self, AwaitedError, Fetch, FetchError};
 use crate::operations::community::{self, CommunityError};
-use crate::operations::dispersal::{self, AdoptHeadError};
+use crate::operations::dispersal::{self, AdoptHeadError, TakeOverError};
 use crate::vault::{self, VaultError};
 
 /// Where the entry is kept that gives the member this box, until it is told.
@@ -109,6 +109,9 @@ pub(crate) enum RecoveryError {
     /// It has a later head than the one that it found.
     #[error(transparent)]
     Head(#[from] AdoptHeadError),
+    /// A newer head has come up since the map was fetched.
+    #[error("what is outside cannot be taken over; begin the recovery again")]
+    TakeOver(#[from] TakeOverError),
     /// The box's new keys.
     #[error(transparent)]
     Vault(#[from] VaultError),
@@ -251,8 +254,8 @@ impl<'r> Recovery<'r> {
         Ok(Outside { content, fetch, map: merge(parts?), sealed_map })
     }
 
-    /// Once the catalog is made: this box takes the place of the lost one in its community, and goes on after its last head. Whoever
-    /// answers is told now, the others hear it from them. Gives how many were told.
+    /// Once the catalog is made: this box takes the place of the lost one in its community, and goes on after its last head, with
+    /// the map that it names. Whoever answers is told now, the others hear it from them. Gives how many were told.
     ///
     /// # Errors
     /// [`RecoveryError`].
@@ -281,6 +284,7 @@ impl<'r> Recovery<'r> {
             Err(AdoptHeadError::NotLater { ours, theirs }) if ours == theirs => {}
             adopted => adopted?,
         }
+        dispersal::take_over_map(site, &awaited::written_down(self.dir)?)?;
         files::remove_if_there(&self.dir.root().join(REBINDING))?;
         files::remove_if_there(&self.dir.recovery_mark())?;
         Ok(told)

@@ -190,6 +190,52 @@ pub fn add_snapshot(tx: &Transaction<'_>, ready: &ReadySnapshot, at: UnixMillis)
     )?
     .execute(params![ready.id.as_bytes(), ready.machine, ready.source, ready.received_at.0, at.0])?;
     Ok(())
+/// Notes that a map that was taken over has a snapshot, if the box has it.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn adopt_snapshot(tx: &Transaction<'_>, id: &SnapshotId, at: UnixMillis) -> Result<(), CatalogError> {
+    tx.prepare_cached(
+        "INSERT OR IGNORE INTO snapshot_outside (snapshot_id, machine, source, received_at, mapped_at)
+         SELECT snapshot_id, machine, source, received_at, ?2 FROM snapshot WHERE snapshot_id = ?1",
+    )?
+    .execute(params![id.as_bytes(), at.0])?;
+    Ok(())
+}
+
+/// Whether every stored pack is off-site safe, and the map tells of every snapshot that it may tell of.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn is_all_in_the_map(c: &Connection) -> Result<bool, CatalogError> {
+    let sql = "SELECT NOT EXISTS (SELECT 1 FROM pack WHERE state = 'stored'
+                   AND NOT EXISTS (SELECT 1 FROM stripe WHERE stripe.pack_id = pack.pack_id
+                                     AND stripe.gone_at IS NULL AND stripe.safe_at IS NOT NULL AND stripe.mapped = 1))";
+    let is_safe: bool = c.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
+    Ok(is_safe && ready_snapshots(c)?.is_empty())
+}
+
+/// Whether a pack is damaged here and not known to be off-site safe.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn is_damaged_unsafe(c: &Connection) -> Result<bool, CatalogError> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM pack WHERE state = 'damaged'
+                   AND NOT EXISTS (SELECT 1 FROM stripe WHERE stripe.pack_id = pack.pack_id
+                                     AND stripe.gone_at IS NULL AND stripe.safe_at IS NOT NULL))";
+    Ok(c.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
+}
+
+/// The sealed parts of the map that a catalog has.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn part_contents(c: &Connection) -> Result<Vec<Vec<u8>>, CatalogError> {
+    let sql = "SELECT content FROM map_part ORDER BY number";
+    let found = c.prepare_cached(sql)?.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    Ok(found)
+}
+
 }
 
 /// Snapshots of the map that the box does not have any more.

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use datis_engine::erasure::layout::Layout;
 use datis_engine::erasure::scheme::Scheme;
 use datis_engine::ids::{MemberId, PackId, ShardId};
+use datis_engine::outside::stripes::StripeRef;
 use datis_engine::units::UnixMillis;
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
@@ -168,7 +169,20 @@ pub fn insert(tx: &Transaction<'_>, new: &NewStripe<'_>, at: UnixMillis) -> Resu
     Ok(row)
 }
 
-/// Wants a shard at a member, also one that the member had lost.
+/// Enters a stripe that was brought out by an earlier box or under an earlier catalog, as the map says that it is.
+///
+/// # Errors
+/// [`CatalogError`], also when there is one of this pack.
+pub fn adopt(tx: &Transaction<'_>, found: &StripeRef, kind: StripeKind, at: UnixMillis) -> Result<(), CatalogError> {
+    // No epoch of this box has chosen the members.
+    let new = NewStripe { pack: found.pack, kind, epoch: 0, layout: found.layout, shards: &found.shards };
+    let row = insert(tx, &new, at)?;
+    tx.prepare_cached("UPDATE shard SET state = 'durable' WHERE stripe = ?1")?.execute([row])?;
+    tx.prepare_cached("UPDATE stripe SET mapped = 1 WHERE id = ?1")?.execute([row])?;
+    by_row(tx, row)?.map_or(Ok(()), |stripe| note_reached(tx, &stripe, at))
+}
+
+/// Wants a shard at a member, also one that the member had lost. What it has signed for it has.
 ///
 /// # Errors
 /// [`CatalogError`].

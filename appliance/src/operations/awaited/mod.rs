@@ -144,6 +144,18 @@ pub(crate) fn write_down(dir: &DataDir, parts: &[Vec<u8>]) -> Result<(), Awaited
     Ok(())
 }
 
+/// The parts that were written down.
+///
+/// # Errors
+/// [`AwaitedError`].
+pub(crate) fn written_down(dir: &DataDir) -> Result<Vec<Vec<u8>>, AwaitedError> {
+    let mut parts = Vec::new();
+    while let Some(bytes) = files::read_if_there(&part_file(&dir.awaited_dir(), parts.len()), PACK_LEN_MAX as u64)? {
+        parts.push(bytes);
+    }
+    Ok(parts)
+}
+
 /// Keeps the directory of such a pack, so that the catalog can be made without the pack.
 ///
 /// # Errors
@@ -172,12 +184,10 @@ impl Awaited {
     /// [`AwaitedError`].
     pub(super) fn open(dir: &DataDir, identity: &VaultIdentity, store: &FolderStore) -> Result<Self, AwaitedError> {
         let folder = dir.awaited_dir();
-        let mut parts = Vec::new();
-        while let Some(bytes) = files::read_if_there(&part_file(&folder, parts.len()), PACK_LEN_MAX as u64)? {
-            parts.push(MapPart::open(&bytes, identity)?);
-        }
+        let parts: Result<Vec<MapPart>, OutsideError> =
+            written_down(dir)?.iter().map(|bytes| MapPart::open(bytes, identity)).collect();
         let mut packs: BTreeMap<PackId, Arc<StripeRef>> =
-            merge(parts).stripes.into_iter().map(|(pack, stripe)| (pack, Arc::new(stripe))).collect();
+            merge(parts?).stripes.into_iter().map(|(pack, stripe)| (pack, Arc::new(stripe))).collect();
         let all = (packs.len(), bytes_of(&packs));
         if !packs.is_empty() {
             for name in store.list(ObjectKind::Pack)? {

@@ -10,14 +10,14 @@ use datis_engine::outside::head_content::HeadContent;
 use datis_engine::outside::stripes::StripeRef;
 use datis_engine::units::UnixMillis;
 
-use super::{Circle, map};
+use super::{Circle, adopted, map};
 use crate::catalog::CatalogError;
 use crate::catalog::dispersal::outside::LastHead;
 use crate::catalog::dispersal::{holders, outside, stripes};
 use crate::operations::{OperationError, Site};
 
 /// Makes the next head when there is something new to say, and writes it down before anybody is told. Returns its sequence;
-/// `None`: the last one still holds, or the map is not safe outside yet.
+/// `None`: the last one still holds, or the map is not safe outside yet, or would say less than the last one.
 ///
 /// # Errors
 /// [`OperationError::MapTooLong`]; [`OperationError`].
@@ -26,7 +26,7 @@ pub fn next_head(site: &Site, circle: &Circle, device: &SigningKey) -> Result<Op
         site.catalog.reader().read(|tx| Ok::<_, CatalogError>((outside::last_head(tx)?, parts(tx)?)))?;
     let Some(parts) = parts.filter(|parts| !parts.is_empty()) else { return Ok(None) };
     let names = fingerprint(circle, &parts);
-    if last.as_ref().is_some_and(|last| last.parts == names) {
+    if last.as_ref().is_some_and(|last| last.parts == names) || !adopted::may_go_on(site, last.as_ref())? {
         return Ok(None);
     }
     let content = HeadContent {
@@ -82,12 +82,18 @@ fn fingerprint(circle: &Circle, parts: &[StripeRef]) -> Vec<u8> {
 fn after(last: Option<&LastHead>, circle: &Circle) -> Result<(u64, HeadHash), OperationError> {
     let first = (0, HeadHash::from_bytes([0; HeadHash::LEN]));
     let Some(last) = last else { return Ok(first) };
-    let signed = Signed::decode("last head", &last.signed, HEAD_MAX)?;
-    let head: Head = decode_all("last head", &signed.body)?;
+    let (signed, head) = opened(last)?;
     if (head.community, head.member) != (circle.community, circle.me) {
         return Ok(first);
     }
     Ok((head.sequence.saturating_add(1), HeadHash::from_bytes(signed.body_hash())))
+}
+
+/// The last head as it was signed, and what it says to everybody.
+pub(super) fn opened(last: &LastHead) -> Result<(Signed, Head), OperationError> {
+    let signed = Signed::decode("last head", &last.signed, HEAD_MAX)?;
+    let head = decode_all("last head", &signed.body)?;
+    Ok((signed, head))
 }
 
 /// Why a head that peers keep was not taken as one's own last one.
@@ -106,7 +112,8 @@ pub enum AdoptHeadError {
     Operation(#[from] OperationError),
 }
 
-/// Goes on after a head of an earlier box of this member, on a box that was recovered: its own ones are chained to it.
+/// Goes on after a head of an earlier box of this member, on a box that was recovered: its own ones are chained to it,
+/// and come once they say no less: see [`super::take_over_map`].
 ///
 /// # Errors
 /// [`AdoptHeadError`].

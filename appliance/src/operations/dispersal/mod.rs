@@ -4,6 +4,7 @@
 //! [`condemned_for`]), do it, and say what came of it ([`note_receipts`], [`note_lost`], [`note_head_kept`]). A shard is written
 //! down before it is sent, and counts once its member's signed receipt is here. Decision 0030.
 
+mod adopted;
 mod books;
 mod group;
 mod heads;
@@ -13,6 +14,7 @@ mod spreading;
 mod standing;
 mod status;
 
+pub use adopted::{TakeOverError, take_over_map};
 pub use books::{
     Difference, StatementRefusal, condemnable, differences, leases_due, note_leased, note_statement, statement_for,
 };

@@ -62,6 +62,7 @@ pub(crate) fn rebuild(
         defaults: salvaged("defaults", Catalog::salvage_defaults(&dir.catalog_file(), vault.id)),
         community: salvaged("community", Catalog::salvage_community(&dir.catalog_file(), vault.id)),
         hosted_marker: salvaged("hosted folder", Catalog::salvage_hosted_marker(&dir.catalog_file(), vault.id)),
+        map: salvaged("map of what is outside", Catalog::salvage_map(&dir.catalog_file(), vault.id)),
     };
     let new = dir.root().join(NEW);
     remove_if_there(&new)?;
@@ -89,6 +90,8 @@ struct Old {
     community: Vec<SavedCommunity>,
     /// At most one. With it, a disk that is away while the catalog is made anew is missed, and not made anew in its place.
     hosted_marker: Vec<[u8; 16]>,
+    /// The sealed parts.
+    map: Vec<Vec<u8>>,
 }
 
 /// As much as the old catalog still gives; a damaged one gives less, and that is said.

@@ -9,6 +9,8 @@ use datis_engine::wire::SnapshotState;
 
 use super::super::OperationError;
 use super::super::check::{OpenedSnapshot, open_snapshot};
+use super::super::dispersal::{self, TakeOverError};
+use super::super::error::chain;
 use super::super::marks::ChunkIndex;
 use super::super::pace::Pace;
 use super::super::site::Site;
@@ -51,7 +53,20 @@ pub(super) fn fill(site: &Site, old: Old, progress: &mut dyn FnMut(Progress)) ->
     }
     progress(Progress { phase: "snapshots", done: total, total });
     assign(site, &packs, &index, reach)?;
+    take_over_map(site, &old.map)?;
     Ok(report)
+}
+
+/// What is outside stays there. Where the map is not whole any more, all is brought out again, and the last head stays until then.
+fn take_over_map(site: &Site, parts: &[Vec<u8>]) -> Result<(), OperationError> {
+    match dispersal::take_over_map(site, parts) {
+        Ok(()) => Ok(()),
+        Err(TakeOverError::Operation(error)) => Err(error),
+        Err(error) => {
+            tracing::warn!(error = %chain(&error), "The map of what is outside cannot be taken over");
+            Ok(())
+        }
+    }
 }
 
 /// Snapshots whose records can be read, in the order in which they came, and the machines that they tell of.

@@ -1,5 +1,7 @@
 //! Packs go to boxes in memory, get lost there, and come back with the kit alone.
 
+mod outside_again;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
