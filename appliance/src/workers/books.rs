@@ -333,6 +333,30 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_condemned_while_a_damaged_pack_is_nowhere_else_or_no_own_head_is_kept() {
+        let pair = Pair::start();
+        let site = pair.owner.site();
+        let condemnable = || dispersal::condemnable(site).expect("looked");
+        assert!(condemnable());
+        Client::enrol(site, "bob").back_up(site, &files(2, 99));
+        assert!(!condemnable(), "it is not outside yet");
+        let write = |sql: &str| {
+            let changed = site.catalog.writer().write(|tx| Ok::<_, crate::catalog::CatalogError>(tx.execute(sql, [])?));
+            assert!(changed.expect("changed") > 0);
+        };
+        write("UPDATE pack SET state = 'damaged' WHERE id = (SELECT max(id) FROM pack)");
+        assert!(!condemnable(), "what the host has may be the last good copy");
+        write("UPDATE pack SET state = 'stored'");
+        spread::round(site, &pair.circle(), &pair.lines(), 30, &|_| ()).expect("round");
+        assert!(condemnable());
+        write("UPDATE holder SET head = head - 1");
+        assert!(!condemnable());
+        write("UPDATE holder SET head = head + 1");
+        write("UPDATE head SET parts = x''");
+        assert!(!condemnable(), "the head is that of another box");
+    }
+
+    #[test]
     fn a_box_with_nothing_of_its_own_condemns_nothing_of_what_others_keep_for_it() {
         let (host, owner) = (TestBox::start(), TestBox::start());
         let (_, owner_kit) = join_two(host.site(), owner.site());

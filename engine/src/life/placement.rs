@@ -148,12 +148,21 @@ impl Group {
     pub fn next(&self, candidates: &[Candidate], redundancy: Redundancy) -> Result<Option<Self>, PlacementError> {
         let has_room = |member: &MemberId| candidates.iter().any(|one| one.member == *member && one.room_bytes > 0);
         let stays = redundancy == self.redundancy && self.members.iter().all(has_room);
-        if stays && self.relaxed.is_empty() {
+        // By what the members share now: that may have changed since they were chosen.
+        let relaxed = self.relaxed_by(candidates);
+        if stays && relaxed.is_empty() {
             return Ok(None);
         }
         let next = Self::choose(self.epoch.saturating_add(1), candidates, redundancy, &self.members)?;
-        let is_better = !stays || next.relaxed.len() < self.relaxed.len();
+        let is_better = !stays || next.relaxed.len() < relaxed.len();
         Ok(is_better.then_some(next))
+    }
+
+    /// The rules that its members break, by what `candidates` share.
+    fn relaxed_by(&self, candidates: &[Candidate]) -> Vec<Relaxed> {
+        let taken = candidates.iter().filter(|one| self.members.contains(&one.member)).collect();
+        let (allowed, needed) = (self.redundancy.parity().max(1), self.redundancy.width());
+        Choice { taken, allowed, needed }.relaxed()
     }
 
     fn choose(
@@ -367,6 +376,22 @@ mod tests {
         candidates.iter_mut().filter(|one| one.member == full).for_each(|one| one.room_bytes = 0);
         let third = second.next(&candidates, redundancy(6, 4)).expect("enough").expect("a member is full");
         assert!(!third.members.contains(&full));
+    }
+
+    #[test]
+    fn a_rule_that_could_not_be_kept_is_kept_once_somebody_comes_who_allows_it() {
+        let mut candidates: Vec<_> = (0..5).map(candidate).collect();
+        candidates[0].domains.customer = named("Bistro");
+        candidates[1].domains.customer = named("Bistro");
+        let mut group = Group::found(&candidates, redundancy(3, 2)).expect("enough");
+        assert_eq!(group.relaxed.len(), 1);
+        // As it comes back from where it is kept.
+        group.relaxed.clear();
+        assert_eq!(group.next(&candidates, redundancy(3, 2)), Ok(None), "nobody else is there");
+        candidates.push(candidate(9));
+        let better = group.next(&candidates, redundancy(3, 2)).expect("enough").expect("a better one");
+        assert_eq!((better.relaxed.len(), better.epoch), (0, 2));
+        assert!(better.members.contains(&member(9)));
     }
 
     proptest! {

@@ -196,7 +196,7 @@ pub fn want(
 ) -> Result<(), CatalogError> {
     tx.prepare_cached(
         "INSERT INTO shard (stripe, shard_index, holder, shard_id, state, at) VALUES (?1, ?2, ?3, ?4, 'wanted', ?5)
-         ON CONFLICT DO UPDATE SET state = 'wanted', at = ?5",
+         ON CONFLICT DO UPDATE SET state = 'wanted', at = ?5 WHERE state <> 'durable'",
     )?
     .execute(params![stripe, index, holder, shard.as_bytes(), at.0])?;
     Ok(())
@@ -265,15 +265,16 @@ pub fn by_row(c: &Connection, row: StripeRow) -> Result<Option<Stripe>, CatalogE
     Ok(c.prepare_cached(&sql)?.query_row([row], stripe_from).optional()?)
 }
 
-/// What a member has and is to get is given up; which stripes are concerned.
+/// What a member has and is to get is given up; which shards of which stripes that are.
 ///
 /// # Errors
 /// [`CatalogError`].
-pub fn lose_all(tx: &Transaction<'_>, holder: HolderRow, at: UnixMillis) -> Result<Vec<StripeRow>, CatalogError> {
-    let sql = "UPDATE shard SET state = 'lost', at = ?2 WHERE holder = ?1 AND state IN ('wanted', 'durable') RETURNING stripe";
-    let found =
-        tx.prepare_cached(sql)?.query_map(params![holder, at.0], |row| row.get(0))?.collect::<Result<_, _>>()?;
-    Ok(found)
+pub fn lose_all(tx: &Transaction<'_>, holder: HolderRow, at: UnixMillis) -> Result<Vec<(StripeRow, u8)>, CatalogError> {
+    let sql = "UPDATE shard SET state = 'lost', at = ?2 WHERE holder = ?1 AND state IN ('wanted', 'durable')
+               RETURNING stripe, shard_index";
+    let mut statement = tx.prepare_cached(sql)?;
+    let found = statement.query_map(params![holder, at.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(found.collect::<Result<_, _>>()?)
 }
 
 /// What a member is to get, and will not take, is lost there, so that another one gets it.
@@ -320,6 +321,16 @@ pub fn wanting(c: &Connection, holders: &[HolderRow], limit: usize) -> Result<Ve
          ORDER BY (SELECT count(DISTINCT shard_index) FROM shard WHERE stripe = stripe.id AND state = 'durable')
                   >= data + (parity + 1) / 2, id
          LIMIT ?1"
+/// The same where a member does not have a shard any more that another one has: the map may name the wrong one of them.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn unmap_if_elsewhere(tx: &Transaction<'_>, stripe: StripeRow, index: u8) -> Result<(), CatalogError> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM shard WHERE stripe = ?1 AND shard_index = ?2 AND state = 'durable')";
+    let is_elsewhere = tx.prepare_cached(sql)?.query_row(params![stripe, index], |row| row.get(0))?;
+    if is_elsewhere { unmap(tx, stripe) } else { Ok(()) }
+}
+
     );
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let found = c.prepare(&sql)?.query_map([limit], stripe_from)?.collect::<Result<_, _>>()?;
@@ -409,13 +420,13 @@ pub fn condemn_one(
     Ok(())
 }
 
-/// Shards that a member is to be told of, at most `limit`. Those of packs that the map still names are not among them.
+/// Shards that a member is to be told of, at most `limit`. Those that the map may still name are not among them.
 ///
 /// # Errors
 /// [`CatalogError`].
 pub fn condemned(c: &Connection, holder: HolderRow, limit: usize) -> Result<Vec<ShardId>, CatalogError> {
     let sql = "SELECT shard_id FROM shard JOIN stripe ON stripe.id = shard.stripe
-               WHERE state = 'condemned' AND holder = ?1 AND (gone_at IS NULL OR mapped = 1) LIMIT ?2";
+               WHERE state = 'condemned' AND holder = ?1 AND mapped = 1 LIMIT ?2";
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let mut statement = c.prepare_cached(sql)?;
     let found = statement.query_map(params![holder, limit], |row| bytes_at(row, 0))?;
@@ -444,7 +455,7 @@ pub fn forget_empty(tx: &Transaction<'_>) -> Result<(), CatalogError> {
              AND NOT EXISTS (SELECT 1 FROM shard WHERE shard.stripe = stripe.id)",
         [],
     )?;
-    Ok(())
+    unmap_if_elsewhere(tx, stripe, index)
 }
 
 /// A shard that a member signed for, with what is needed to know its bytes.

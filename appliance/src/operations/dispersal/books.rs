@@ -10,9 +10,9 @@ use datis_engine::units::Seconds;
 use datis_engine::wire::peers::ListedShard;
 
 use super::standing::Shelves;
-use super::{Circle, dispersal_status};
+use super::{Circle, dispersal_status, heads};
 use crate::catalog::CatalogError;
-use crate::catalog::dispersal::{holders, stripes};
+use crate::catalog::dispersal::{holders, outside, stripes};
 use crate::catalog::statements::{self, StatementRow};
 use crate::operations::hosting::day_of;
 use crate::operations::{OperationError, Site};
@@ -104,16 +104,19 @@ pub fn differences(
     Ok(Difference { missing: needed.difference(&there).copied().collect(), condemned: condemned.collect(), unknown })
 }
 
-/// Whether what nothing needs may be condemned: only while the box has all that it knows, and all of that is off-site safe. After
-/// its catalog was made anew it knows nothing of what is outside until it has sent it again, and one with nothing at all may have
-/// lost its disk.
+/// Whether what nothing needs may be condemned: only while the box has all that it knows, all of that is off-site safe, and its
+/// own last head, which enough members keep, says so. After its catalog was made anew it may know nothing of what is outside until it
+/// has sent it again, one with nothing at all may have lost its disk, and of a damaged pack what it does not know of may be the
+/// last good copy.
 ///
 /// # Errors
 /// [`OperationError`].
 pub fn condemnable(site: &Site) -> Result<bool, OperationError> {
+    let Some(circle) = Circle::of(site)? else { return Ok(false) };
     let status = dispersal_status(site)?;
     let has_some = status.machines.iter().any(|machine| machine.packs_in_place > 0);
-    Ok(has_some && status.oldest_missing.is_none() && site.awaited.is_empty())
+    let is_whole = site.awaited.is_empty() && !site.catalog.reader().read(|tx| outside::is_damaged_unsafe(tx))?;
+    Ok(has_some && status.oldest_missing.is_none() && is_whole && heads::is_last_kept(site, &circle)?)
 }
 
 /// Why a member's statement does not count.

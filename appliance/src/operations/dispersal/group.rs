@@ -98,14 +98,15 @@ pub(in crate::operations) fn forget_holders(tx: &Transaction<'_>, at: UnixMillis
 }
 
 fn give_up(tx: &Transaction<'_>, left: &[Holder], at: UnixMillis) -> Result<usize, CatalogError> {
-    let mut all: Vec<StripeRow> = Vec::new();
+    let mut all: Vec<(StripeRow, u8)> = Vec::new();
     for holder in left {
         all.extend(stripes::lose_all(tx, holder.row, at)?);
     }
-    for row in &all {
+    for (row, index) in &all {
         if let Some(stripe) = stripes::by_row(tx, *row)? {
             stripes::note_reached(tx, &stripe, at)?;
         }
     }
     Ok(all.len())
 }
+        stripes::unmap_if_elsewhere(tx, *row, *index)?;

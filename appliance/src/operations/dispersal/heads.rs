@@ -5,6 +5,7 @@ use datis_engine::community::signed::Signed;
 use datis_engine::format::{VERSION, decode_all};
 use datis_engine::ids::{HeadHash, MemberId};
 use datis_engine::keys::SigningKey;
+use datis_engine::life::placement::Group;
 use datis_engine::outside::OutsideError;
 use datis_engine::outside::head_content::HeadContent;
 use datis_engine::outside::stripes::StripeRef;
@@ -12,6 +13,7 @@ use datis_engine::units::UnixMillis;
 
 use super::{Circle, adopted, map};
 use crate::catalog::CatalogError;
+use crate::catalog::dispersal::holders::Holder;
 use crate::catalog::dispersal::outside::LastHead;
 use crate::catalog::dispersal::{holders, outside, stripes};
 use crate::operations::{OperationError, Site};
@@ -87,13 +89,13 @@ fn after(last: Option<&LastHead>, circle: &Circle) -> Result<(u64, HeadHash), Op
         return Ok(first);
     }
     Ok((head.sequence.saturating_add(1), HeadHash::from_bytes(signed.body_hash())))
-}
-
 /// The last head as it was signed, and what it says to everybody.
 pub(super) fn opened(last: &LastHead) -> Result<(Signed, Head), OperationError> {
     let signed = Signed::decode("last head", &last.signed, HEAD_MAX)?;
     let head = decode_all("last head", &signed.body)?;
     Ok((signed, head))
+}
+
 }
 
 /// Why a head that peers keep was not taken as one's own last one.
@@ -181,13 +183,9 @@ pub fn settle_head(site: &Site, circle: &Circle) -> Result<HeadSettled, Operatio
         Ok::<_, CatalogError>((outside::last_head(tx)?, holders::group(tx)?, holders::all(tx)?, names))
     })?;
     let (Some(last), Some(group)) = (last, group) else { return Ok(HeadSettled::default()) };
-    let keeps = |member: &MemberId| {
-        circle.fellow(member).is_some()
-            && all.iter().any(|holder| holder.member == *member && holder.head == Some(last.sequence))
-    };
+    let keeps = |member: &MemberId| keeps(circle, &all, last.sequence, member);
     let kept_by = circle.fellows.iter().filter(|fellow| keeps(&fellow.member)).count();
-    let needed = (group.redundancy.parity().div_ceil(2) + 1).min(circle.fellows.len());
-    if kept_by == 0 || kept_by < needed {
+    if !is_enough(circle, &group, kept_by) {
         return Ok(HeadSettled { kept_by, ..HeadSettled::default() });
     }
     let is_full = group.members.iter().all(keeps);
@@ -203,6 +201,29 @@ pub fn settle_head(site: &Site, circle: &Circle) -> Result<HeadSettled, Operatio
 }
 
 /// When the last head was made; for pages.
+/// Whether a member keeps a head.
+fn keeps(circle: &Circle, all: &[Holder], sequence: u64, member: &MemberId) -> bool {
+    circle.fellow(member).is_some()
+        && all.iter().any(|holder| holder.member == *member && holder.head == Some(sequence))
+}
+
+/// A head is there for sure with as many members as may be lost, and one more.
+fn is_enough(circle: &Circle, group: &Group, kept_by: usize) -> bool {
+    let needed = (group.redundancy.parity().div_ceil(2) + 1).min(circle.fellows.len());
+    kept_by > 0 && kept_by >= needed
+}
+
+/// Whether the last head is one of this box that enough members keep.
+pub(super) fn is_last_kept(site: &Site, circle: &Circle) -> Result<bool, OperationError> {
+    let (last, group, all) = site
+        .catalog
+        .reader()
+        .read(|tx| Ok::<_, CatalogError>((outside::last_head(tx)?, holders::group(tx)?, holders::all(tx)?)))?;
+    let (Some(last), Some(group)) = (last, group) else { return Ok(false) };
+    let keep = circle.fellows.iter().filter(|fellow| keeps(circle, &all, last.sequence, &fellow.member));
+    Ok(!last.parts.is_empty() && is_enough(circle, &group, keep.count()))
+}
+
 pub(super) fn last_made_at(tx: &rusqlite::Transaction<'_>) -> Result<Option<UnixMillis>, CatalogError> {
     Ok(outside::last_head(tx)?.map(|head| head.made_at))
 }

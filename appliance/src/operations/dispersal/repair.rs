@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use datis_engine::ids::{MemberId, PackId, ShardId};
 use datis_engine::life::Redundancy;
-use datis_engine::life::repair::THIN_AFTER;
+use datis_engine::life::repair::{Stuck, THIN_AFTER};
 use datis_engine::life::stripe::StripeMap;
 use datis_engine::units::Seconds;
 
@@ -44,8 +44,15 @@ pub fn order_repairs(site: &Site, circle: &Circle, limit: usize) -> Result<usize
     }
     let slow: BTreeSet<MemberId> = overdue.iter().map(|(_, member)| *member).collect();
     let takes = |member: &&MemberId| !full.contains(member) && !slow.contains(member);
-    let targets: Vec<MemberId> = group.members.iter().chain(&group.spares).filter(takes).copied().collect();
+    // Also members that came after the group was chosen.
+    let others = circle.fellows.iter().filter(|fellow| !fellow.leaves).map(|fellow| &fellow.member);
+    let others = others.filter(|member| !group.members.contains(member));
+    let targets: Vec<MemberId> = group.members.iter().chain(others).filter(takes).copied().collect();
     let plan = map.plan_repairs(&presences, &targets, limit);
+    let no_member = plan.stuck.iter().filter(|(_, why)| *why == Stuck::NoMember).count();
+    if no_member > 0 {
+        tracing::warn!(packs = no_member, "Lost shards wait for a member that holds none of their pack yet");
+    }
     if plan.orders.is_empty() {
         return Ok(0);
     }
@@ -76,7 +83,16 @@ fn name_of(places: &[Place], index: u8) -> Option<ShardId> {
 fn enter(map: &mut StripeMap, stripe: &PlacedStripe, places: &[Place], is_overdue: impl Fn(&Place) -> bool) {
     let scheme = stripe.layout.scheme();
     let Some(redundancy) = Redundancy::new(scheme.data(), scheme.parity()) else { return };
-    for place in places.iter().filter(|place| place.state != ShardState::Condemned) {
+    // The map has one shard of a pack for each member: the one that it has counts, before one that it is to get, before one
+    // that it has lost.
+    let rank = |place: &&Place| match place.state {
+        ShardState::Durable => 0,
+        ShardState::Wanted => 1,
+        ShardState::Lost | ShardState::Condemned => 2,
+    };
+    let mut known: Vec<&Place> = places.iter().filter(|place| place.state != ShardState::Condemned).collect();
+    known.sort_by_key(rank);
+    for place in known {
         let index = usize::from(place.index);
         // The map takes what is wanted only for stripes that it knows, and again only for what was lost.
         let entered = map.adopt(stripe.pack, redundancy, index, place.member);

@@ -315,6 +315,7 @@ pub fn note_lost(site: &Site, member: &MemberId, shards: &[ShardId]) -> Result<u
             if let Some(stripe) = stripes::by_row(tx, row)? {
                 stripes::note_reached(tx, &stripe, now)?;
             }
+            stripes::unmap_if_elsewhere(tx, row, index)?;
         }
         Ok(lost)
     });

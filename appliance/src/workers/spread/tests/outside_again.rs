@@ -6,18 +6,21 @@ use datis_engine::community::head::{HEAD_MAX, Head};
 use datis_engine::community::signed::Signed;
 use datis_engine::format::decode_all;
 use datis_engine::format::directory::Directory;
-use datis_engine::ids::PackId;
+use datis_engine::ids::{MemberId, PackId};
 use datis_engine::outside::head_content::HeadContent;
 use datis_engine::outside::map_part::{MapPart, merge};
 use datis_engine::units::Seconds;
 use rusqlite::Transaction;
 
 use super::{Boxes, back_up, kit, packs, status};
+use crate::catalog::HolderRow;
 use crate::catalog::community::{Membership, append, enter};
-use crate::catalog::dispersal::outside;
+use crate::catalog::dispersal::{holders, outside, stripes};
 use crate::catalog::packs::{self as pack_rows, NewPack};
 use crate::catalog::{CatalogError, machines};
-use crate::operations::dispersal::{Circle, MachineDispersal};
+use crate::operations::dispersal::{
+    Circle, MachineDispersal, Place, PlacedStripe, ShardState, note_lost, order_repairs,
+};
 use crate::operations::hosting::testing::join_two;
 use crate::operations::rebuild;
 use crate::operations::testing::TestBox;
@@ -84,6 +87,31 @@ impl Member {
         (all.iter().map(|one| one.packs_in_place).sum(), all.iter().map(|one| one.packs_needed).sum())
     }
 
+    fn write<T>(&self, change: impl FnOnce(&Transaction<'_>) -> Result<T, CatalogError>) -> T {
+        self.test.site().catalog.writer().write(change).expect("written")
+    }
+
+    fn orders(&self) -> usize {
+        order_repairs(self.test.site(), &self.circle, 1_000).expect("orders")
+    }
+
+    /// The stripe of one of the packs, and where its shards are.
+    fn stripe(&self) -> (PlacedStripe, Vec<Place>) {
+        let pack = *packs(&self.test).keys().next().expect("a pack");
+        let found = self.test.site().catalog.reader().read(|tx| {
+            let stripe = stripes::by_pack(tx, &pack)?.expect("a stripe");
+            let places = stripes::places(tx, stripe.row)?;
+            Ok::<_, CatalogError>((stripe, places))
+        });
+        found.expect("read")
+    }
+
+    /// A member that has nothing of the stripe.
+    fn free(&self, places: &[Place]) -> MemberId {
+        let is_free = |member: &MemberId| places.iter().all(|place| place.member != *member);
+        self.circle.fellows.iter().map(|fellow| fellow.member).find(is_free).expect("a spare")
+    }
+
     fn is_all_there(&self, map: &MapPart) -> bool {
         map.stripes.keys().eq(packs(&self.test).keys()) && map.snapshots.len() == 3
     }
@@ -146,4 +174,71 @@ fn without_the_old_map_the_last_head_stays_until_everything_is_outside_again() {
     let (next, map) = member.newest();
     assert_eq!(next, last + 1);
     assert!(member.is_all_there(&map));
+}
+
+fn row(tx: &Transaction<'_>, member: &MemberId) -> HolderRow {
+    holders::number(tx, member).expect("a number")
+}
+
+#[test]
+fn the_map_names_the_member_that_has_a_shard_after_another_one_has_lost_it() {
+    let member = Member::start(7);
+    back_up(&member.test, 0..1);
+    member.round();
+    let (stripe, places) = member.stripe();
+    let (first, spare) = (places[1], member.free(&places));
+    let now = member.test.site().clock.now();
+    // It was away for long, and another one has it as well.
+    member.write(|tx| stripes::want(tx, stripe.row, first.index, row(tx, &spare), &first.shard, now));
+    member.round();
+    let named = || member.newest().1.stripes[&stripe.pack].shards[usize::from(first.index)];
+    assert_eq!(named(), (spare, first.shard));
+    assert_eq!(note_lost(member.test.site(), &spare, &[first.shard]).expect("noted"), 1);
+    member.round();
+    assert_eq!(named(), (first.member, first.shard));
+}
+
+#[test]
+fn what_a_member_has_counts_though_it_has_lost_another_shard_of_the_pack() {
+    let member = Member::start(7);
+    back_up(&member.test, 0..1);
+    member.round();
+    let (stripe, places) = member.stripe();
+    let (lost, moved, spare) = (places[0], places[3], member.free(&places));
+    let now = member.test.site().clock.now();
+    member.write(|tx| {
+        let (loser, spare) = (row(tx, &lost.member), row(tx, &spare));
+        stripes::turn(tx, stripe.row, lost.index, loser, ShardState::Lost, now)?;
+        stripes::turn(tx, stripe.row, moved.index, row(tx, &moved.member), ShardState::Lost, now)?;
+        for (index, holder, shard) in [(lost.index, spare, lost.shard), (moved.index, loser, moved.shard)] {
+            stripes::want(tx, stripe.row, index, holder, &shard, now)?;
+            assert!(stripes::turn(tx, stripe.row, index, holder, ShardState::Durable, now)?);
+            // Whoever wants it once more changes nothing.
+            stripes::want(tx, stripe.row, index, holder, &shard, now)?;
+        }
+        Ok(())
+    });
+    assert_eq!(member.orders(), 0, "all five are there");
+    let durable = member.test.site().catalog.reader().read(|tx| stripes::count_durable(tx, stripe.row));
+    assert_eq!(durable.expect("read"), 5);
+}
+
+#[test]
+fn a_member_that_came_after_the_group_was_chosen_takes_over_what_is_lost() {
+    let mut member = Member::start(7);
+    let newcomer = member.circle.fellows.pop().expect("seven");
+    back_up(&member.test, 0..1);
+    member.round();
+    member.circle.fellows.push(newcomer.clone());
+    let (stripe, places) = member.stripe();
+    // One of five goes to the spare, the other one to whoever came later.
+    for place in &places[..2] {
+        let leaver = member.circle.fellows.iter_mut().find(|fellow| fellow.member == place.member).expect("in");
+        (leaver.leaves, leaver.room_bytes) = (true, 0);
+    }
+    assert!(member.orders() >= 2);
+    let places = member.test.site().catalog.reader().read(|tx| stripes::places(tx, stripe.row)).expect("places");
+    let wanted = |place: &&Place| place.state == ShardState::Wanted;
+    assert_eq!(places.iter().filter(wanted).count(), 2);
+    assert!(places.iter().any(|place| place.member == newcomer.member));
 }
