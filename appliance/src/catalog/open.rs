@@ -33,6 +33,7 @@ pub const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0020_proposals.sql"),
     include_str!("../../migrations/0021_ledger.sql"),
     include_str!("../../migrations/0022_heads.sql"),
+    include_str!("../../migrations/0024_former_stripes.sql"),
     include_str!("../../migrations/0026_bandwidth.sql"),
 ];
 
@@ -251,6 +252,33 @@ mod tests {
         assert_eq!(told(post), "10");
         now.execute("DELETE FROM alert WHERE id = 10", []).expect("deleted");
         assert_eq!(told("SELECT coalesce(max(alert), 0) || '' FROM webhook_post"), "3");
+    }
+
+    #[test]
+    fn what_was_outside_before_there_were_former_stripes_stays_known() {
+        let (_folder, path, vault) = of_version(21);
+        let old = Connection::open(&path).expect("database");
+        old.execute_batch(
+            "INSERT INTO holder (id, member) VALUES (2, zeroblob(32));
+             INSERT INTO stripe (id, pack_id, kind, epoch, data, parity, pack_len, placed_at, safe_at, mapped)
+                 VALUES (4, zeroblob(32), 'pack', 1, 2, 2, 1000, 5, 6, 1), (7, randomblob(32), 'map', 1, 2, 2, 1000, 5, 6, 1);
+             INSERT INTO shard (stripe, shard_index, holder, shard_id, state, at) VALUES (4, 3, 2, zeroblob(32), 'durable', 6);
+             DELETE FROM stripe WHERE id = 7;",
+        )
+        .expect("stripes");
+        drop(old);
+        Catalog::open(&path, vault).expect("migrated");
+        let now = Connection::open(&path).expect("database");
+        now.pragma_update(None, "foreign_keys", true).expect("keys");
+        let told = |sql: &str| now.query_row(sql, [], |row| row.get::<_, String>(0)).expect("a row");
+        assert_eq!(told("SELECT id || kind || safe_at || mapped || former FROM stripe"), "4pack610");
+        assert_eq!(told("SELECT stripe || ' ' || shard_index || ' ' || holder || state FROM shard"), "4 3 2durable");
+        now.execute("DELETE FROM stripe WHERE id = 4", []).expect_err("a shard is left");
+        let again = "INSERT INTO stripe (pack_id, kind, epoch, data, parity, pack_len, placed_at, mapped)
+                     VALUES (zeroblob(32), 'pack', 2, 1, 1, 1000, 8, 0) RETURNING id || ''";
+        now.query_row(again, [], |row| row.get::<_, String>(0)).expect_err("one is enough");
+        now.execute("UPDATE stripe SET former = 1", []).expect("former");
+        assert_eq!(told(again), "8");
     }
 
     #[test]

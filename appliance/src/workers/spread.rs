@@ -89,6 +89,7 @@ pub(super) fn round<L: Lines>(
     dispersal::forget_leavers(site, circle)?;
     dispersal::packs_gone(site)?;
     let Some(group) = dispersal::choose_group(site, circle)? else { return Ok(Rounded::default()) };
+    dispersal::place_wide_again(site, circle, &group)?;
     let stop = AtomicBool::new(false);
     let (told, outcomes) = channel::<Told>();
     std::thread::scope(|scope| {

@@ -89,9 +89,7 @@ pub fn add_part(
 pub fn drop_replaced(tx: &Transaction<'_>, at: UnixMillis) -> Result<usize, CatalogError> {
     let replaced: Vec<Part> = parts(tx)?.into_iter().filter(|part| part.is_replaced).collect();
     for part in &replaced {
-        if let Some(stripe) = stripes::by_pack(tx, &part.id)? {
-            stripes::condemn(tx, stripe.row, at)?;
-        }
+        stripes::condemn_part(tx, &part.id, at)?;
     }
     tx.execute("DELETE FROM map_part WHERE replaced = 1", [])?;
     Ok(replaced.len())
@@ -117,12 +115,12 @@ pub fn unplaced_parts(c: &Connection) -> Result<Vec<Part>, CatalogError> {
 /// # Errors
 /// [`CatalogError`].
 pub fn unmapped(c: &Connection) -> Result<Vec<(Stripe, bool)>, CatalogError> {
-    let sql = "SELECT pack_id FROM stripe WHERE mapped = 0 AND (safe_at IS NOT NULL OR gone_at IS NOT NULL)
+    let sql = "SELECT id FROM stripe WHERE mapped = 0 AND (gone_at IS NOT NULL OR (safe_at IS NOT NULL AND former = 0))
                ORDER BY gone_at IS NOT NULL, id";
-    let packs: Vec<PackId> = c.prepare_cached(sql)?.query_map([], |row| bytes_at(row, 0))?.collect::<Result<_, _>>()?;
+    let rows: Vec<StripeRow> = c.prepare_cached(sql)?.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
     let mut found = Vec::new();
-    for pack in packs {
-        if let Some(stripe) = stripes::by_pack(c, &pack)? {
+    for row in rows {
+        if let Some(stripe) = stripes::by_row(c, row)? {
             let is_gone = stripe.gone_at.is_some();
             found.push((stripe, is_gone));
         }
@@ -190,6 +188,8 @@ pub fn add_snapshot(tx: &Transaction<'_>, ready: &ReadySnapshot, at: UnixMillis)
     )?
     .execute(params![ready.id.as_bytes(), ready.machine, ready.source, ready.received_at.0, at.0])?;
     Ok(())
+}
+
 /// Notes that a map that was taken over has a snapshot, if the box has it.
 ///
 /// # Errors
@@ -234,8 +234,6 @@ pub fn part_contents(c: &Connection) -> Result<Vec<Vec<u8>>, CatalogError> {
     let sql = "SELECT content FROM map_part ORDER BY number";
     let found = c.prepare_cached(sql)?.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
     Ok(found)
-}
-
 }
 
 /// Snapshots of the map that the box does not have any more.
@@ -362,11 +360,12 @@ pub fn of_machine(c: &Connection, machine: MachineRow) -> Result<MachineOutside,
                FROM snapshot_outside WHERE machine = ?1";
     let dates = |row: &Row<'_>| Ok((optional_time_at(row, 0)?, optional_time_at(row, 1)?));
     let (last_safe, last_full) = c.prepare_cached(sql)?.query_row([machine], dates)?;
-    let sql = "SELECT count(*), coalesce(sum(bytes), 0), count(safe_at),
-                      coalesce(sum(bytes) FILTER (WHERE safe_at IS NOT NULL), 0),
-                      min(received_at) FILTER (WHERE safe_at IS NULL)
-               FROM pack LEFT JOIN stripe ON stripe.pack_id = pack.pack_id AND gone_at IS NULL
-               WHERE machine = ?1 AND state = 'stored'";
+    let sql = "SELECT count(*), coalesce(sum(bytes), 0), coalesce(sum(is_safe), 0),
+                      coalesce(sum(bytes) FILTER (WHERE is_safe), 0), min(received_at) FILTER (WHERE NOT is_safe)
+               FROM (SELECT bytes, received_at,
+                            EXISTS (SELECT 1 FROM stripe WHERE stripe.pack_id = pack.pack_id
+                                      AND stripe.gone_at IS NULL AND stripe.safe_at IS NOT NULL) AS is_safe
+                     FROM pack WHERE machine = ?1 AND state = 'stored')";
     let all = |row: &Row<'_>| {
         Ok(MachineOutside {
             last_safe,
@@ -426,7 +425,7 @@ pub fn thinned(c: &Connection, counting: &[HolderRow]) -> Result<Thinned, Catalo
                    SELECT stripe.data, stripe.parity,
                           (SELECT count(DISTINCT shard_index) FROM shard WHERE shard.stripe = stripe.id AND state = 'durable'
                                AND holder IN (SELECT value FROM json_each(?1))) AS there
-                   FROM stripe WHERE kind = 'pack' AND gone_at IS NULL AND safe_at IS NOT NULL)
+                   FROM stripe WHERE kind = 'pack' AND gone_at IS NULL AND safe_at IS NOT NULL AND former = 0)
                WHERE there < data + (parity + 1) / 2";
     let read = |row: &Row<'_>| Ok(Thinned { thin: size_at(row, 0)?, beyond_reach: size_at(row, 1)? });
     Ok(c.prepare_cached(sql)?.query_row([&rows], read)?)

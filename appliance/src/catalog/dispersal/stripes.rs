@@ -95,21 +95,34 @@ fn place_from(row: &Row<'_>) -> rusqlite::Result<Place> {
     Ok(Place { index: row.get(0)?, member: bytes_at(row, 1)?, shard: bytes_at(row, 2)?, state: word_at(row, 3)? })
 }
 
-/// The stripe of a pack.
+/// The stripe of a pack: of several the one that was placed last.
 ///
 /// # Errors
 /// [`CatalogError`].
 pub fn by_pack(c: &Connection, pack: &PackId) -> Result<Option<Stripe>, CatalogError> {
-    let sql = format!("SELECT {COLUMNS} FROM stripe WHERE pack_id = ?1");
+    let sql = format!("SELECT {COLUMNS} FROM stripe WHERE pack_id = ?1 AND former = 0");
     Ok(c.prepare_cached(&sql)?.query_row([pack.as_bytes()], stripe_from).optional()?)
 }
 
-/// All stripes that are needed, in the order in which they were placed.
+/// The stripe of a pack that it can be had from: the one that was placed last, or while that is not off-site safe a former one that
+/// is.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn safe_of(c: &Connection, pack: &PackId) -> Result<Option<Stripe>, CatalogError> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM stripe WHERE pack_id = ?1 AND gone_at IS NULL AND safe_at IS NOT NULL
+         ORDER BY former, id DESC LIMIT 1"
+    );
+    Ok(c.prepare_cached(&sql)?.query_row([pack.as_bytes()], stripe_from).optional()?)
+}
+
+/// All stripes that are needed, without former ones, in the order in which they were placed.
 ///
 /// # Errors
 /// [`CatalogError`].
 pub fn all_needed(c: &Connection) -> Result<Vec<Stripe>, CatalogError> {
-    let sql = format!("SELECT {COLUMNS} FROM stripe WHERE gone_at IS NULL ORDER BY id");
+    let sql = format!("SELECT {COLUMNS} FROM stripe WHERE gone_at IS NULL AND former = 0 ORDER BY id");
     let found = c.prepare_cached(&sql)?.query_map([], stripe_from)?.collect::<Result<_, _>>()?;
     Ok(found)
 }
@@ -143,7 +156,7 @@ pub struct NewStripe<'s> {
 /// Adds a stripe, all its shards wanted.
 ///
 /// # Errors
-/// [`CatalogError`], also when there is one of this pack.
+/// [`CatalogError`], also when there is one of this pack that is not a former one.
 pub fn insert(tx: &Transaction<'_>, new: &NewStripe<'_>, at: UnixMillis) -> Result<StripeRow, CatalogError> {
     let scheme = new.layout.scheme();
     // A part of the map is named by heads, not by the map.
@@ -308,6 +321,16 @@ pub fn unmap(tx: &Transaction<'_>, stripe: StripeRow) -> Result<(), CatalogError
     Ok(())
 }
 
+/// The same where a member does not have a shard any more that another one has: the map may name the wrong one of them.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn unmap_if_elsewhere(tx: &Transaction<'_>, stripe: StripeRow, index: u8) -> Result<(), CatalogError> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM shard WHERE stripe = ?1 AND shard_index = ?2 AND state = 'durable')";
+    let is_elsewhere = tx.prepare_cached(sql)?.query_row(params![stripe, index], |row| row.get(0))?;
+    if is_elsewhere { unmap(tx, stripe) } else { Ok(()) }
+}
+
 /// Needed stripes that want shards at one of `holders`: those with fewest durable shards beyond what reading needs first,
 /// then the oldest.
 ///
@@ -321,16 +344,6 @@ pub fn wanting(c: &Connection, holders: &[HolderRow], limit: usize) -> Result<Ve
          ORDER BY (SELECT count(DISTINCT shard_index) FROM shard WHERE stripe = stripe.id AND state = 'durable')
                   >= data + (parity + 1) / 2, id
          LIMIT ?1"
-/// The same where a member does not have a shard any more that another one has: the map may name the wrong one of them.
-///
-/// # Errors
-/// [`CatalogError`].
-pub fn unmap_if_elsewhere(tx: &Transaction<'_>, stripe: StripeRow, index: u8) -> Result<(), CatalogError> {
-    let sql = "SELECT EXISTS (SELECT 1 FROM shard WHERE stripe = ?1 AND shard_index = ?2 AND state = 'durable')";
-    let is_elsewhere = tx.prepare_cached(sql)?.query_row(params![stripe, index], |row| row.get(0))?;
-    if is_elsewhere { unmap(tx, stripe) } else { Ok(()) }
-}
-
     );
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let found = c.prepare(&sql)?.query_map([limit], stripe_from)?.collect::<Result<_, _>>()?;
@@ -353,14 +366,15 @@ pub struct Unplaced {
     pub received_at: UnixMillis,
 }
 
-/// Stored packs without a stripe, the oldest first, that some snapshot came after or that came before `before`: packs of
+/// Stored packs without a stripe, or with former ones only, the oldest first, that some snapshot came after or that came before `before`: packs of
 /// backups that are under way may still turn out to be needed by nobody.
 ///
 /// # Errors
 /// [`CatalogError`].
 pub fn unplaced(c: &Connection, before: UnixMillis, limit: usize) -> Result<Vec<Unplaced>, CatalogError> {
     let sql = "SELECT pack_id, max(bytes), min(received_at), min(id) AS first FROM pack
-               WHERE state = 'stored' AND NOT EXISTS (SELECT 1 FROM stripe WHERE stripe.pack_id = pack.pack_id)
+               WHERE state = 'stored'
+                 AND NOT EXISTS (SELECT 1 FROM stripe WHERE stripe.pack_id = pack.pack_id AND stripe.former = 0)
                  AND (received_at < ?1 OR EXISTS (SELECT 1 FROM snapshot WHERE snapshot.machine = pack.machine
                                                   AND snapshot.received_at >= pack.received_at))
                GROUP BY pack_id ORDER BY first LIMIT ?2";
@@ -391,6 +405,64 @@ pub fn condemn_gone(tx: &Transaction<'_>, at: UnixMillis, limit: usize) -> Resul
     Ok(gone.len())
 }
 
+/// What is too wide for so many members, and can be placed again.
+const IS_WIDE: &str = "gone_at IS NULL AND former = 0 AND data + parity > ?1
+    AND (kind = 'map' OR EXISTS (SELECT 1 FROM pack WHERE pack.pack_id = stripe.pack_id AND pack.state = 'stored'))";
+
+/// Whether there are stripes that are cut for more than `members`.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn has_wide(c: &Connection, members: usize) -> Result<bool, CatalogError> {
+    let sql = format!("SELECT EXISTS (SELECT 1 FROM stripe WHERE {IS_WIDE})");
+    Ok(c.prepare_cached(&sql)?.query_row([i64::try_from(members).unwrap_or(i64::MAX)], |row| row.get(0))?)
+}
+
+/// Stripes that are cut for more than `members` become former ones: their packs, and parts of the map, are placed again. How many.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn supersede_wide(tx: &Transaction<'_>, members: usize, at: UnixMillis) -> Result<usize, CatalogError> {
+    let sql = format!("UPDATE stripe SET former = 1 WHERE {IS_WIDE} RETURNING id");
+    let members = i64::try_from(members).unwrap_or(i64::MAX);
+    let wide: Vec<StripeRow> =
+        tx.prepare_cached(&sql)?.query_map([members], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    // What is not there yet does not go there any more.
+    let sql = "UPDATE shard SET state = 'lost', at = ?2 WHERE stripe = ?1 AND state = 'wanted'";
+    for stripe in &wide {
+        tx.prepare_cached(sql)?.execute(params![stripe, at.0])?;
+    }
+    Ok(wide.len())
+}
+
+/// Condemns former stripes whose packs and parts are off-site safe in another one, which the map, or the head, names. How many.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn condemn_former(tx: &Transaction<'_>, at: UnixMillis) -> Result<usize, CatalogError> {
+    let sql = "SELECT id FROM stripe AS old WHERE former = 1 AND gone_at IS NULL
+                 AND EXISTS (SELECT 1 FROM stripe AS new WHERE new.pack_id = old.pack_id AND new.former = 0
+                               AND new.gone_at IS NULL AND new.safe_at IS NOT NULL AND new.mapped = 1)";
+    let former: Vec<StripeRow> = tx.prepare_cached(sql)?.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    for stripe in &former {
+        condemn(tx, *stripe, at)?;
+        // The map says where the pack is, and not that it is gone.
+        tx.prepare_cached("UPDATE stripe SET mapped = 1 WHERE id = ?1")?.execute([stripe])?;
+    }
+    Ok(former.len())
+}
+
+/// Condemns all stripes of a part of the map.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn condemn_part(tx: &Transaction<'_>, part: &PackId, at: UnixMillis) -> Result<(), CatalogError> {
+    let sql = "SELECT id FROM stripe WHERE pack_id = ?1 AND gone_at IS NULL";
+    let all: Vec<StripeRow> =
+        tx.prepare_cached(sql)?.query_map([part.as_bytes()], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    all.iter().try_for_each(|stripe| condemn(tx, *stripe, at))
+}
+
 /// Nobody needs a stripe any more: whoever has, or may have, a shard of it is to be told.
 ///
 /// # Errors
@@ -417,7 +489,7 @@ pub fn condemn_one(
 ) -> Result<(), CatalogError> {
     let sql = "UPDATE shard SET state = 'condemned', at = ?4 WHERE stripe = ?1 AND shard_index = ?2 AND holder = ?3";
     tx.prepare_cached(sql)?.execute(params![stripe, index, holder, at.0])?;
-    Ok(())
+    unmap_if_elsewhere(tx, stripe, index)
 }
 
 /// Shards that a member is to be told of, at most `limit`. Those that the map may still name are not among them.
@@ -455,7 +527,7 @@ pub fn forget_empty(tx: &Transaction<'_>) -> Result<(), CatalogError> {
              AND NOT EXISTS (SELECT 1 FROM shard WHERE shard.stripe = stripe.id)",
         [],
     )?;
-    unmap_if_elsewhere(tx, stripe, index)
+    Ok(())
 }
 
 /// A shard that a member signed for, with what is needed to know its bytes.

@@ -3,7 +3,7 @@
 use datis_engine::erasure::scheme::Scheme;
 use datis_engine::ids::MemberId;
 use datis_engine::life::Redundancy;
-use datis_engine::life::peer::Standing;
+use datis_engine::life::peer::{Presence, Standing};
 use datis_engine::life::placement::{Candidate, Group, independent};
 use datis_engine::units::{Seconds, UnixMillis};
 use rusqlite::Transaction;
@@ -60,6 +60,27 @@ pub fn choose_group(site: &Site, circle: &Circle) -> Result<Option<Group>, Opera
     Ok(Some(next))
 }
 
+/// Has packs and parts of the map placed again that were cut for more members than there are now: no repair makes them whole
+/// any more. What they have outside stays until they are safe there. How many those are.
+///
+/// # Errors
+/// [`OperationError`].
+pub fn place_wide_again(site: &Site, circle: &Circle, group: &Group) -> Result<usize, OperationError> {
+    let presences = standing::presences(site, circle)?;
+    let is_gone = |member| presences.get(member).is_some_and(|peer: &Presence| peer.standing == Standing::Gone);
+    let stay = circle.fellows.iter().filter(|fellow| !fellow.leaves && !is_gone(&fellow.member)).count();
+    if group.redundancy.width() > stay || !site.catalog.reader().read(|tx| stripes::has_wide(tx, stay))? {
+        return Ok(0);
+    }
+    let at = site.clock.now();
+    let wide = site.catalog.writer().write(|tx| stripes::supersede_wide(tx, stay, at));
+    let wide = wide.map_err(|e: CatalogError| site.noted(e.into()))?;
+    if wide > 0 {
+        tracing::info!(stripes = wide, members = stay, "What was cut for more members than there are is placed again");
+    }
+    Ok(wide)
+}
+
 /// Whether a member has said lately that it takes no more.
 pub(super) fn is_full(holder: &Holder, now: UnixMillis) -> bool {
     holder.full_at.is_some_and(|at| at.plus(FULL_REST) > now)
@@ -106,7 +127,7 @@ fn give_up(tx: &Transaction<'_>, left: &[Holder], at: UnixMillis) -> Result<usiz
         if let Some(stripe) = stripes::by_row(tx, *row)? {
             stripes::note_reached(tx, &stripe, at)?;
         }
+        stripes::unmap_if_elsewhere(tx, *row, *index)?;
     }
     Ok(all.len())
 }
-        stripes::unmap_if_elsewhere(tx, *row, *index)?;

@@ -57,9 +57,7 @@ pub fn next_head(site: &Site, circle: &Circle, device: &SigningKey) -> Result<Op
 fn parts(tx: &rusqlite::Transaction<'_>) -> Result<Option<Vec<StripeRef>>, CatalogError> {
     let mut found = Vec::new();
     for part in outside::parts(tx)?.into_iter().filter(|part| !part.is_replaced) {
-        let Some(stripe) = stripes::by_pack(tx, &part.id)?.filter(|stripe| stripe.safe_at.is_some()) else {
-            return Ok(None);
-        };
+        let Some(stripe) = stripes::safe_of(tx, &part.id)? else { return Ok(None) };
         let places = stripes::places(tx, stripe.row)?;
         let Some(place) = map::place_of(&stripe, &places) else { return Ok(None) };
         found.push(place);
@@ -89,13 +87,13 @@ fn after(last: Option<&LastHead>, circle: &Circle) -> Result<(u64, HeadHash), Op
         return Ok(first);
     }
     Ok((head.sequence.saturating_add(1), HeadHash::from_bytes(signed.body_hash())))
+}
+
 /// The last head as it was signed, and what it says to everybody.
 pub(super) fn opened(last: &LastHead) -> Result<(Signed, Head), OperationError> {
     let signed = Signed::decode("last head", &last.signed, HEAD_MAX)?;
     let head = decode_all("last head", &signed.body)?;
     Ok((signed, head))
-}
-
 }
 
 /// Why a head that peers keep was not taken as one's own last one.
@@ -195,12 +193,14 @@ pub fn settle_head(site: &Site, circle: &Circle) -> Result<HeadSettled, Operatio
     let settled = site.catalog.writer().write(|tx| {
         let safe_snapshots = outside::note_safe(tx, last.made_at, is_full, at)?;
         let dropped_parts = if is_present { outside::drop_replaced(tx, at)? } else { 0 };
+        if is_present {
+            stripes::condemn_former(tx, at)?;
+        }
         Ok(HeadSettled { kept_by, safe_snapshots, dropped_parts })
     });
     settled.map_err(|e: CatalogError| site.noted(e.into()))
 }
 
-/// When the last head was made; for pages.
 /// Whether a member keeps a head.
 fn keeps(circle: &Circle, all: &[Holder], sequence: u64, member: &MemberId) -> bool {
     circle.fellow(member).is_some()
@@ -224,6 +224,7 @@ pub(super) fn is_last_kept(site: &Site, circle: &Circle) -> Result<bool, Operati
     Ok(!last.parts.is_empty() && is_enough(circle, &group, keep.count()))
 }
 
+/// When the last head was made; for pages.
 pub(super) fn last_made_at(tx: &rusqlite::Transaction<'_>) -> Result<Option<UnixMillis>, CatalogError> {
     Ok(outside::last_head(tx)?.map(|head| head.made_at))
 }

@@ -19,7 +19,7 @@ pub use books::{
     Difference, StatementRefusal, condemnable, differences, leases_due, note_leased, note_statement, statement_for,
 };
 pub(in crate::operations) use group::forget_holders;
-pub use group::{choose_group, forget_leavers};
+pub use group::{choose_group, forget_leavers, place_wide_again};
 pub use heads::{AdoptHeadError, HeadSettled, adopt_head, head_for, next_head, note_head_kept, settle_head};
 pub use map::{is_map_due, next_map_part, place_of};
 pub use repair::order_repairs;

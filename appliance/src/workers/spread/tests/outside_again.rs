@@ -6,7 +6,7 @@ use datis_engine::community::head::{HEAD_MAX, Head};
 use datis_engine::community::signed::Signed;
 use datis_engine::format::decode_all;
 use datis_engine::format::directory::Directory;
-use datis_engine::ids::{MemberId, PackId};
+use datis_engine::ids::{MemberId, PackId, ShardId};
 use datis_engine::outside::head_content::HeadContent;
 use datis_engine::outside::map_part::{MapPart, merge};
 use datis_engine::units::Seconds;
@@ -241,4 +241,50 @@ fn a_member_that_came_after_the_group_was_chosen_takes_over_what_is_lost() {
     let wanted = |place: &&Place| place.state == ShardState::Wanted;
     assert_eq!(places.iter().filter(wanted).count(), 2);
     assert!(places.iter().any(|place| place.member == newcomer.member));
+}
+
+#[test]
+fn what_was_cut_for_more_members_than_there_are_is_placed_again_and_the_old_shards_go_last() {
+    let mut member = Member::start(4);
+    back_up(&member.test, 0..3);
+    member.round();
+    let (last, map) = member.newest();
+    assert!(map.stripes.values().all(|stripe| stripe.shards.len() == 4));
+    let old: Vec<(MemberId, ShardId)> = map.stripes.values().flat_map(|stripe| stripe.shards.clone()).collect();
+    // Two leave, and a backup comes after that.
+    member.circle.fellows.truncate(2);
+    back_up_more(&member);
+    // One of the two that are left takes nothing for now: the old stripes are what there is.
+    let left: Vec<MemberId> = member.circle.fellows.iter().map(|fellow| fellow.member).collect();
+    let host = |member: &Member, id: &MemberId| -> usize { super::lock(&member.boxes.hosts[id]).condemned.len() };
+    super::lock(&member.boxes.hosts[&left[0]]).is_away = true;
+    member.round();
+    assert_eq!(member.newest().0, last);
+    assert!(left.iter().all(|id| host(&member, id) == 0), "they are all that there is");
+    super::lock(&member.boxes.hosts[&left[0]]).is_away = false;
+    member.round();
+    member.round();
+    let (next, map) = member.newest();
+    assert!(next > last);
+    assert!(map.stripes.keys().eq(packs(&member.test).keys()) && map.snapshots.len() == 4);
+    assert!(
+        map.stripes.values().all(|stripe| stripe
+            .shards
+            .iter()
+            .map(|(member, _)| *member)
+            .all(|one| left.contains(&one)))
+    );
+    let (in_place, needed) = member.packs_in_place();
+    assert_eq!(in_place, needed);
+    assert!(status(&member.test).machines.iter().all(|machine| machine.oldest_missing.is_none()));
+    for (holder, shard) in old.iter().filter(|(holder, _)| left.contains(holder)) {
+        assert!(super::lock(&member.boxes.hosts[holder]).condemned.contains(shard));
+    }
+    // Any of the two gives all back.
+    for number in 1..=4_u8 {
+        if left.contains(&MemberId::from_bytes([number; 32])) {
+            assert_eq!(member.boxes.recover(&kit(&member.test), &[number]), packs(&member.test));
+        }
+    }
+    assert_eq!(member.round().receipts, 0, "once is enough");
 }
