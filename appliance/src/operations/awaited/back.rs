@@ -24,7 +24,7 @@ pub(crate) struct Brought {
     pub(crate) packs: usize,
     /// Packs of which too few shards are left; they are marked as damaged.
     pub(crate) lost: usize,
-    /// Packs that cannot be had while boxes do not answer.
+    /// Packs that could not be had when they were asked for last, since boxes do not answer.
     pub(crate) unanswered: usize,
     /// Whether all is done.
     pub(crate) is_over: bool,
@@ -44,9 +44,9 @@ pub(crate) fn bring_back(site: &Site, working: &dyn Fn(Option<String>)) -> Resul
     let Some(fetch) = awaited.fetch.get() else { return Ok(Brought::default()) };
     say(awaited, working);
     order_once(site)?;
-    let turns = Turns { awaited, until: Instant::now() + STEP_MAX, taken: Mutex::default() };
+    let turns = Turns::new(awaited);
     let (told, outcomes) = channel();
-    let (mut brought, mut unanswered) = (Brought::default(), Vec::new());
+    let mut brought = Brought::default();
     let ended = std::thread::scope(|scope| {
         for _ in 0..AT_A_TIME {
             let (told, turns) = (told.clone(), &turns);
@@ -66,15 +66,19 @@ pub(crate) fn bring_back(site: &Site, working: &dyn Fn(Option<String>)) -> Resul
             match outcome {
                 Ok(Came::Here) => brought.packs += 1,
                 Ok(Came::Lost) => brought.lost += 1,
-                Ok(Came::NotNow) => unanswered.push(pack),
+                // To the end of those that wait.
+                Ok(Came::NotNow) => {
+                    let mut unanswered = lock(&awaited.unanswered);
+                    unanswered.retain(|known| *known != pack);
+                    unanswered.push(pack);
+                }
                 Err(error) => failed = failed.and(Err(error)),
             }
             say(awaited, working);
         }
         failed
     });
-    brought.unanswered = unanswered.len();
-    *lock(&awaited.unanswered) = unanswered;
+    brought.unanswered = lock(&awaited.unanswered).len();
     ended.map_err(|error| site.noted(error))?;
     brought.is_over = awaited.is_empty();
     if brought.is_over {
@@ -112,24 +116,34 @@ fn order_once(site: &Site) -> Result<(), OperationError> {
     Ok(())
 }
 
-/// Which pack is next.
+/// Which pack is next. Those that could not be had when they were asked for last come after all others, or a few that take long to
+/// fail would fill each step and keep everything else away.
 struct Turns<'t> {
     awaited: &'t Awaited,
     until: Instant,
     taken: Mutex<HashSet<PackId>>,
+    /// What could not be had before, what was asked for longest ago at the start.
+    late: Vec<PackId>,
 }
 
-impl Turns<'_> {
+impl<'t> Turns<'t> {
+    fn new(awaited: &'t Awaited) -> Self {
+        let late = lock(&awaited.unanswered).clone();
+        Self { awaited, until: Instant::now() + STEP_MAX, taken: Mutex::default(), late }
+    }
+
     fn next(&self) -> Option<PackId> {
         if Instant::now() > self.until {
             return None;
         }
         let mut taken = lock(&self.taken);
         let is_free = |pack: &PackId| !taken.contains(pack) && self.awaited.has(pack);
-        let asked = lock(&self.awaited.asked_for).iter().rev().copied().find(is_free);
-        let ordered = || lock(&self.awaited.order).iter().flatten().copied().find(is_free);
-        let any = || self.awaited.names().into_iter().find(is_free);
-        let next = asked.or_else(ordered).or_else(any)?;
+        let is_hopeful = |pack: &PackId| is_free(pack) && !self.late.contains(pack);
+        let asked = lock(&self.awaited.asked_for).iter().rev().copied().find(is_hopeful);
+        let ordered = || lock(&self.awaited.order).iter().flatten().copied().find(is_hopeful);
+        let any = || self.awaited.names().into_iter().find(is_hopeful);
+        let late = || self.late.iter().copied().find(is_free);
+        let next = asked.or_else(ordered).or_else(any).or_else(late)?;
         taken.insert(next);
         Some(next)
     }
@@ -177,6 +191,6 @@ fn bring(site: &Site, fetch: &dyn Fetch, pack: &PackId) -> Result<Came, Operatio
 /// All packs in the order in which they would be brought.
 #[cfg(test)]
 pub(super) fn turns_for_tests(awaited: &Awaited) -> Vec<PackId> {
-    let turns = Turns { awaited, until: Instant::now() + STEP_MAX, taken: Mutex::default() };
+    let turns = Turns::new(awaited);
     std::iter::from_fn(|| turns.next()).collect()
 }

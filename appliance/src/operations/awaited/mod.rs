@@ -120,6 +120,7 @@ pub(crate) struct Awaited {
     asked_for: Mutex<Vec<PackId>>,
     /// In which order they come back; found out once.
     order: Mutex<Option<Vec<PackId>>>,
+    /// What could not be had when it was asked for last, the latest at the end.
     unanswered: Mutex<Vec<PackId>>,
 }
 
@@ -257,6 +258,7 @@ impl Awaited {
     /// It is on the disk, or will never be.
     fn settle(&self, pack: &PackId) {
         self.packs.write().unwrap_or_else(PoisonError::into_inner).remove(pack);
+        lock(&self.unanswered).retain(|waiting| waiting != pack);
         lock(&self.pieces).retain(|(of, ..)| of != pack);
     }
 

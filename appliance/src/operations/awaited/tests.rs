@@ -208,3 +208,24 @@ fn the_newest_backup_comes_first_and_before_it_what_somebody_reads() {
     let turns = back::turns_for_tests(&lost.site().awaited);
     assert_eq!((turns[0], turns[1], turns.len()), (wanted, newest, 6));
 }
+
+#[test]
+fn what_cannot_be_had_comes_after_all_that_can() {
+    let (lost, ()) = Lost::after(|site| {
+        let alice = Client::enrol(site, "alice");
+        (0..6).for_each(|seed| drop(alice.back_up(site, &[("file", noise(9_000, seed))])));
+    });
+    let first = back::turns_for_tests(&lost.site().awaited);
+    // The two that would come first are with boxes that do not answer.
+    lock(&lost.others.silent).extend(&first[..2]);
+    *lock(&lost.site().awaited.unanswered) = vec![first[1], first[0]];
+    let turns = back::turns_for_tests(&lost.site().awaited);
+    assert_eq!((&turns[..4], &turns[4..]), (&first[2..], &[first[1], first[0]][..]));
+    // As after a step that had no time for them: they are not forgotten, and what came back is waited for no more.
+    let brought = lost.bring_back();
+    assert_eq!((brought.packs, brought.unanswered), (4, 2));
+    lock(&lost.others.silent).remove(&first[0]);
+    let brought = lost.bring_back();
+    assert_eq!((brought.packs, brought.unanswered), (1, 1));
+    assert_eq!(lost.site().awaited.standing().expect("not whole").unanswered, [first[1].to_string()]);
+}
