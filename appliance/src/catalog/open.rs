@@ -34,6 +34,7 @@ pub const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0021_ledger.sql"),
     include_str!("../../migrations/0022_heads.sql"),
     include_str!("../../migrations/0024_former_stripes.sql"),
+    include_str!("../../migrations/0025_holder_check.sql"),
     include_str!("../../migrations/0026_bandwidth.sql"),
 ];
 

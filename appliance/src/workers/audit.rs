@@ -1,21 +1,23 @@
 //! Asks the other boxes for proofs that they still have what they signed for, and orders anew what they have lost.
 //!
 //! A round asks each member for a few ranges that it cannot guess; the right answer is made of the box's own packs. What an
-//! answer means is for `engine::life` to say. Source: mutual-backup 4.5, 4.6.
+//! answer means is for `engine::life` to say. Members are asked side by side, and none has more than a limited time: what a slow
+//! one leaves undone goes on in the next round, and nobody else waits for it. Source: mutual-backup 4.5, 4.6.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-use datis_engine::ids::{MemberId, ShardId};
+use datis_engine::ids::{MemberId, PackId, ShardId};
 use datis_engine::keys::random_bytes;
-use datis_engine::life::audit::{Answer, Finding, RANGES_A_ROUND, ROUND, Range, Round, TRIES};
-use datis_engine::life::peer::{Check, Effect, Event};
+use datis_engine::life::audit::{ANSWER_WITHIN, Answer, Finding, RANGES_A_ROUND, ROUND, Range, Round, TRIES};
+use datis_engine::life::peer::{Check, Event};
 use datis_engine::wire::peers::{Audit, AuditRange, Audited};
 
-use super::books;
 use super::lines::{Line, LineError, Lines};
 use super::steps::Done;
-use crate::operations::dispersal::{self, Circle, Shelves};
+use super::{abreast, books};
+use crate::operations::dispersal::{self, Circle, HeldShard, Shelves, SoFar};
 use crate::operations::{OperationError, Site};
 
 /// From one round to the next.
@@ -26,6 +28,12 @@ const REPAIRS_AT_ONCE: usize = 4_096;
 
 /// Ranges that are asked for in one question; a wrong answer to several is taken apart.
 const RANGES_AT_ONCE: usize = RANGES_A_ROUND;
+
+/// For the few ranges of a round, of one member.
+const ROUND_WITHIN: Duration = Duration::from_secs(120);
+
+/// For all close looks of one step together: half of what lies between two rounds.
+const LOOKS_WITHIN: Duration = Duration::from_secs(ROUND.0 / 2);
 
 /// One round with everybody.
 pub(super) fn step<L: Lines>(
@@ -39,37 +47,56 @@ pub(super) fn step<L: Lines>(
     Ok(Done::Everything)
 }
 
-/// Asks everybody once, and orders what is lost; then looks closely at whom that is due for, which may take long.
+/// Asks everybody once, and orders what is lost; then looks closely at whom that is due for.
 pub(super) fn round<L: Lines>(
     site: &Site,
     circle: &Circle,
     lines: &L,
     working: &dyn Fn(Option<String>),
 ) -> Result<usize, OperationError> {
-    let mut checks = Vec::new();
-    for fellow in &circle.fellows {
-        site.check_running()?;
-        working(Some("asking the other boxes for proofs".to_owned()));
-        let shelves = dispersal::shelf_of(site, &fellow.member)?;
-        let found = if shelves.held.is_empty() {
-            Some(greet(lines, fellow.member))
-        } else {
-            let seed: [u8; 32] = random_bytes()?;
-            let ranges = shelves.shelf.draw(&seed, RANGES_A_ROUND);
-            examine(site, lines, fellow.member, &shelves, &ranges)?
-        };
-        let Some(found) = found else { continue };
-        let (effects, _) = dispersal::note_peer(site, &fellow.member, Event::Round(found))?;
-        checks.extend(check_of(&effects).map(|check| (fellow.member, check)));
-    }
+    working(Some("asking the other boxes for proofs".to_owned()));
+    let own = OwnSide::new(site);
+    let members = circle.fellows.iter().map(|fellow| fellow.member).collect();
+    let due = abreast::each(members, |member| ask_some(&own, lines, member))?;
     let mut ordered = dispersal::order_repairs(site, circle, REPAIRS_AT_ONCE)?;
-    if !checks.is_empty() {
-        for (member, check) in checks {
-            look(site, lines, member, check)?;
-        }
+    let mut due: Vec<(MemberId, Check)> = due.into_iter().flatten().collect();
+    if !due.is_empty() {
+        working(Some(format!("looking closely at {} of the other boxes", due.len())));
+        // When there are more than can be looked at in time, it is not always the same ones that wait.
+        let first: [u8; 1] = random_bytes()?;
+        let first = usize::from(first[0]) % due.len();
+        due.rotate_left(first);
+        let until = Instant::now() + LOOKS_WITHIN;
+        abreast::each(due, |(member, check)| look(&own, lines, member, check, until))?;
         ordered += dispersal::order_repairs(site, circle, REPAIRS_AT_ONCE)?;
     }
     Ok(ordered)
+}
+
+/// A round with one member. The check that is due then, if it answers.
+fn ask_some<L: Lines>(
+    own: &OwnSide<'_>,
+    lines: &L,
+    member: MemberId,
+) -> Result<Option<(MemberId, Check)>, OperationError> {
+    own.site.check_running()?;
+    let shelves = dispersal::shelf_of(own.site, &member)?;
+    let found = if shelves.held.is_empty() {
+        greet(lines, member)
+    } else {
+        let seed: [u8; 32] = random_bytes()?;
+        let ranges = shelves.checkable(shelves.shelf.draw(&seed, RANGES_A_ROUND));
+        let until = Instant::now() + ROUND_WITHIN;
+        examine(own, lines, (member, &shelves), &ranges, until, |_| false)?.all_of(&ranges)
+    };
+    if found == Round::default() {
+        // The box could not say itself what the answer to any of them is, so nothing was asked.
+        return Ok(None);
+    }
+    let check = dispersal::note_peer(own.site, &member, Event::Round(found))?;
+    // Whoever does not answer is not asked for hundreds of ranges more.
+    let answers = found.good > 0 || found.lost > 0;
+    Ok(check.filter(|_| answers).map(|check| (member, check)))
 }
 
 /// Whether a member that holds nothing is there at all.
@@ -80,76 +107,169 @@ fn greet<L: Lines>(lines: &L, member: MemberId) -> Round {
     }
 }
 
-/// Asks for these shards, which the member has said that it does not have, and looks closely when that is so.
+/// Asks for these shards, which the member has said that it does not have. When that is so, the next round looks closely at it.
 pub(super) fn confirm<L: Lines>(
     site: &Site,
     lines: &L,
-    member: MemberId,
-    shelves: &Shelves,
+    (member, shelves): (MemberId, &Shelves),
     doubted: &BTreeSet<ShardId>,
+    until: Instant,
 ) -> Result<(), OperationError> {
     let seed: [u8; 32] = random_bytes()?;
     let is_doubted = |range: &Range| shelves.held.get(range.shard).is_some_and(|held| doubted.contains(&held.shard));
     let ranges: Vec<Range> = shelves.shelf.draw_each(&seed).into_iter().filter(is_doubted).collect();
-    let Some(found) = examine(site, lines, member, shelves, &ranges)? else { return Ok(()) };
-    let (effects, _) = dispersal::note_peer(site, &member, Event::Round(found))?;
-    match check_of(&effects) {
-        Some(check) => look(site, lines, member, check),
-        None => Ok(()),
-    }
-}
-
-/// Looks closely at a member, until there is no more reason to.
-fn look<L: Lines>(site: &Site, lines: &L, member: MemberId, first: Check) -> Result<(), OperationError> {
-    let mut next = Some(first);
-    while let Some(check) = next {
-        let shelves = dispersal::shelf_of(site, &member)?;
-        let found = if shelves.held.is_empty() {
-            Some(greet(lines, member))
-        } else {
-            let seed: [u8; 32] = random_bytes()?;
-            let ranges = match check.ranges() {
-                Some(count) => shelves.shelf.draw(&seed, count as usize),
-                None => shelves.shelf.draw_each(&seed),
-            };
-            examine(site, lines, member, &shelves, &ranges)?
-        };
-        let Some(found) = found else { return Ok(()) };
-        next = check_of(&dispersal::note_peer(site, &member, Event::Checked(check, found))?.0);
+    let ranges = shelves.checkable(ranges);
+    let own = OwnSide::new(site);
+    let found = examine(&own, lines, (member, shelves), &ranges, until, |_| false)?.all_of(&ranges);
+    if found != Round::default() {
+        dispersal::note_peer(site, &member, Event::Round(found))?;
     }
     Ok(())
 }
 
-fn check_of(effects: &[Effect]) -> Option<Check> {
-    effects.iter().find_map(|effect| match effect {
-        Effect::Look(check) => Some(*check),
-        Effect::Changed { .. } => None,
-    })
+/// Goes on with the close look at a member, until there is no more reason to, or until then: the rest follows in the next round.
+pub(super) fn look<L: Lines>(
+    own: &OwnSide<'_>,
+    lines: &L,
+    member: MemberId,
+    first: Check,
+    until: Instant,
+) -> Result<(), OperationError> {
+    let mut next = Some(first);
+    while let Some(check) = next {
+        let shelves = dispersal::shelf_of(own.site, &member)?;
+        let so_far = dispersal::check_so_far(own.site, &member)?;
+        let before = so_far.map_or(Round::default(), |so_far| so_far.found);
+        let found = if shelves.held.is_empty() {
+            sum(before, greet(lines, member))
+        } else {
+            let ranges = what_is_left(&shelves, check, so_far)?;
+            let is_enough = |found: &Round| is_decided(check, found);
+            let examined = examine(own, lines, (member, &shelves), &ranges, until, is_enough)?;
+            let (found, done) = (sum(before, examined.found), ranges.get(..examined.done).unwrap_or_default());
+            if done.len() < ranges.len() && !is_decided(check, &found) {
+                if let Some(last) = done.last().and_then(|range| shelves.held.get(range.shard)) {
+                    let asked = so_far.map_or(0, |so_far| so_far.asked).saturating_add(count(done.len()));
+                    let so_far = SoFar { asked, last: last.shard, found };
+                    dispersal::note_check_so_far(own.site, &member, &so_far)?;
+                }
+                return Ok(());
+            }
+            found
+        };
+        if found == Round::default() {
+            return Ok(());
+        }
+        next = dispersal::note_peer(own.site, &member, Event::Checked(check, found))?;
+    }
+    Ok(())
+}
+
+/// What a check has still to ask for.
+fn what_is_left(shelves: &Shelves, check: Check, so_far: Option<SoFar>) -> Result<Vec<Range>, OperationError> {
+    let seed: [u8; 32] = random_bytes()?;
+    let ranges = match check.ranges() {
+        Some(count) => {
+            let asked = so_far.map_or(0, |so_far| so_far.asked);
+            shelves.shelf.draw(&seed, count.saturating_sub(asked) as usize)
+        }
+        None => {
+            let is_left = |held: &HeldShard| so_far.is_none_or(|so_far| held.shard > so_far.last);
+            let is_left = |range: &Range| shelves.held.get(range.shard).is_some_and(is_left);
+            shelves.shelf.draw_each(&seed).into_iter().filter(is_left).collect()
+        }
+    };
+    Ok(shelves.checkable(ranges))
+}
+
+/// Whether more ranges would change nothing: a sample that has found a loss leads to every shard.
+fn is_decided(check: Check, found: &Round) -> bool {
+    match check {
+        Check::Return | Check::Sweep => found.lost > 0,
+        Check::EveryShard => false,
+    }
+}
+
+fn sum(one: Round, other: Round) -> Round {
+    Round {
+        good: one.good.saturating_add(other.good),
+        lost: one.lost.saturating_add(other.lost),
+        absent: one.absent.saturating_add(other.absent),
+    }
+}
+
+fn count(ranges: usize) -> u32 {
+    u32::try_from(ranges).unwrap_or(u32::MAX)
+}
+
+/// The box's own side of what is compared, for one step.
+pub(super) struct OwnSide<'s> {
+    site: &'s Site,
+    /// Packs that were read as a whole, and whether they were sound.
+    read: Mutex<BTreeMap<PackId, bool>>,
+}
+
+impl<'s> OwnSide<'s> {
+    pub(super) fn new(site: &'s Site) -> Self {
+        Self { site, read: Mutex::default() }
+    }
+
+    /// Whether an answer that is not the expected one may be held against whoever gave it.
+    fn is_sound(&self, held: &HeldShard) -> Result<bool, OperationError> {
+        let read = || self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = read().get(&held.pack) {
+            return Ok(*known);
+        }
+        let is_sound = dispersal::is_sound_here(self.site, held)?;
+        read().insert(held.pack, is_sound);
+        Ok(is_sound)
+    }
+}
+
+/// What came of asking.
+struct Examined {
+    found: Round,
+    /// How many of the ranges that is about; for the others there was no time.
+    done: usize,
+}
+
+impl Examined {
+    /// As what was found of all the `ranges`: those that were not asked for count as not answered.
+    fn all_of(self, ranges: &[Range]) -> Round {
+        let absent = self.found.absent.saturating_add(count(ranges.len().saturating_sub(self.done)));
+        Round { absent, ..self.found }
+    }
 }
 
 /// Asks one member for ranges, and notes what is proven lost after each question. The first one that is not answered is the
-/// last. `None`: the box could not say itself what the answer to any of them is, so nothing was asked.
+/// last: the rest counts as not answered. What there is no time for by `until`, or comes after `is_enough`, is not asked for.
 fn examine<L: Lines>(
-    site: &Site,
+    own: &OwnSide<'_>,
     lines: &L,
-    member: MemberId,
-    shelves: &Shelves,
+    (member, shelves): (MemberId, &Shelves),
     ranges: &[Range],
-) -> Result<Option<Round>, OperationError> {
+    until: Instant,
+    is_enough: impl Fn(&Round) -> bool,
+) -> Result<Examined, OperationError> {
     let (found, lost) = (Round::default(), BTreeSet::new());
-    let mut examination = Examination { site, lines, member, shelves, line: None, found, lost };
-    for (count, some) in ranges.chunks(RANGES_AT_ONCE).enumerate() {
-        site.check_running()?;
+    let mut examination = Examination { own, lines, member, shelves, line: None, found, lost };
+    let mut done = 0;
+    for some in ranges.chunks(RANGES_AT_ONCE) {
+        own.site.check_running()?;
+        if Instant::now() >= until || is_enough(&examination.found) {
+            break;
+        }
         let asked = examination.ask(some)?;
         examination.note_lost()?;
+        done += some.len();
         if asked == Asked::Silent {
-            let rest = ranges.len().saturating_sub((count + 1) * RANGES_AT_ONCE);
             let absent = &mut examination.found.absent;
-            *absent = absent.saturating_add(u32::try_from(rest).unwrap_or(u32::MAX));
+            *absent = absent.saturating_add(count(ranges.len() - done));
+            done = ranges.len();
             break;
         }
     }
-    Ok(Some(examination.found).filter(|found| *found != Round::default()))
+    Ok(Examined { found: examination.found, done })
 }
 
 /// Whether it is worth while to ask on.
@@ -163,7 +283,7 @@ enum Asked {
 
 /// Questions to one member, and what has come of them.
 struct Examination<'e, L: Lines> {
-    site: &'e Site,
+    own: &'e OwnSide<'e>,
     lines: &'e L,
     member: MemberId,
     shelves: &'e Shelves,
@@ -178,7 +298,7 @@ impl<L: Lines> Examination<'_, L> {
     fn ask(&mut self, ranges: &[Range]) -> Result<Asked, OperationError> {
         let nonce: [u8; 32] = random_bytes()?;
         // What the box cannot say itself it does not ask for.
-        let Some(expected) = dispersal::expected_digest(self.site, &nonce, self.shelves, ranges)? else {
+        let Some(expected) = dispersal::expected_digest(self.own.site, &nonce, self.shelves, ranges)? else {
             return match ranges {
                 [] | [_] => Ok(Asked::Answered),
                 several => self.ask_each(several),
@@ -195,7 +315,11 @@ impl<L: Lines> Examination<'_, L> {
                 self.judge_all(ranges, Answer::Served { matches: true });
             }
             Some(Audited::Digest(_) | Audited::Proofs(_)) => match ranges {
-                [range] => self.judge(range, Answer::Served { matches: false }),
+                [range] => {
+                    if self.is_sound_here(range)? {
+                        self.judge(range, Answer::Served { matches: false });
+                    }
+                }
                 several => return self.ask_each(several),
             },
             Some(Audited::NotFound(shards)) => return self.judge_named(ranges, &shards, Answer::NotFound),
@@ -252,9 +376,13 @@ impl<L: Lines> Examination<'_, L> {
         self.shelves.held.get(range.shard).map(|held| held.shard)
     }
 
+    fn is_sound_here(&self, range: &Range) -> Result<bool, OperationError> {
+        self.shelves.held.get(range.shard).map_or(Ok(false), |held| self.own.is_sound(held))
+    }
+
     fn note_lost(&mut self) -> Result<(), OperationError> {
         let lost: Vec<ShardId> = std::mem::take(&mut self.lost).into_iter().collect();
-        if !lost.is_empty() && dispersal::note_lost(self.site, &self.member, &lost)? > 0 {
+        if !lost.is_empty() && dispersal::note_lost(self.own.site, &self.member, &lost)? > 0 {
             tracing::warn!(peer = %self.member, shards = lost.len(), "A peer has lost shards");
         }
         Ok(())
@@ -267,8 +395,10 @@ impl<L: Lines> Examination<'_, L> {
                 Some(line) => Ok(line),
                 None => self.lines.open(self.member),
             };
-            let Ok(mut opened) = opened else { continue };
+            let (Ok(mut opened), asked) = (opened, Instant::now()) else { continue };
             match opened.audit(question) {
+                // Whoever takes longer has the time to get the bytes from elsewhere.
+                Ok(_) if asked.elapsed() > Duration::from_secs(ANSWER_WITHIN.0) => {}
                 Ok(answer) => {
                     self.line = Some(opened);
                     return Some(answer);

@@ -3,19 +3,24 @@
 //! A host that has something else than it signed for is asked for a proof, and what it has and nobody needs is condemned like all
 //! else: by lists that the host's brake guards. Source: mutual-backup 4.7, 4.8.
 
+use std::time::{Duration, Instant};
+
 use datis_engine::community::ledger::Agreement;
 use datis_engine::ids::MemberId;
 use datis_engine::wire::peers::{
     AgreeStatement, Condemn, LeaseAnswer, ListShards, ListedShard, PEER_BATCH_MAX, RenewLease, Wish,
 };
 
-use super::audit;
 use super::lines::{Line, LineError, Lines};
+use super::{abreast, audit};
 use crate::operations::dispersal::{self, Circle, Difference, Shelves, StatementRefusal};
 use crate::operations::{OperationError, Site, chain};
 
 /// Shards of one member that are listed at most: more than any box has. Whoever lists more is not believed.
 const LISTED_MAX: usize = 1 << 20;
+
+/// For one member. Its lease is renewed by the first question; the rest is for the next round then.
+const COMPARED_WITHIN: Duration = Duration::from_secs(300);
 
 /// Why books were not compared.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +31,8 @@ enum BooksError {
     Statement(StatementRefusal),
     #[error("the other box lists no end of shards")]
     Endless,
+    #[error("the other box takes too long for each answer; it is asked again in the next round")]
+    Slow,
     #[error(transparent)]
     Operation(#[from] OperationError),
 }
@@ -46,26 +53,32 @@ pub(super) fn compare<L: Lines>(
     lines: &L,
     working: &dyn Fn(Option<String>),
 ) -> Result<(), OperationError> {
-    for member in dispersal::leases_due(site, circle)? {
+    let due = dispersal::leases_due(site, circle)?;
+    if due.is_empty() {
+        return Ok(());
+    }
+    working(Some("comparing books with the other boxes".to_owned()));
+    abreast::each(due, |member| {
         site.check_running()?;
-        working(Some("comparing books with the other boxes".to_owned()));
         match compare_with(site, circle, lines, member) {
             Ok(()) => dispersal::note_leased(site, &member)?,
             Err(BooksError::Operation(error)) => return Err(error),
             Err(error) => tracing::info!(peer = %member, reason = %chain(&error), "Books are not compared with a peer"),
         }
-    }
-    Ok(())
+        Ok(())
+    })
+    .map(drop)
 }
 
 fn compare_with<L: Lines>(site: &Site, circle: &Circle, lines: &L, member: MemberId) -> Result<(), BooksError> {
+    let until = Instant::now() + COMPARED_WITHIN;
     let mut line = lines.open(member)?;
     let believed = dispersal::shelf_of(site, &member)?;
     let lease = RenewLease { list_hash: believed.list_hash().into() };
     if line.renew_lease(&lease)? == LeaseAnswer::Differs {
-        let listed = inventory(site, &mut line)?;
+        let listed = inventory(site, &mut line, until)?;
         let difference = dispersal::differences(site, &member, &believed, &listed)?;
-        settle(site, lines, &mut line, (member, &believed), &difference)?;
+        settle(site, lines, &mut line, (member, &believed), &difference, until)?;
     }
     let ours = dispersal::statement_for(site, circle, &member, &dispersal::shelf_of(site, &member)?)?;
     let answer = line.agree_statement(&AgreeStatement { statement: ours.encode().into() })?;
@@ -75,10 +88,15 @@ fn compare_with<L: Lines>(site: &Site, circle: &Circle, lines: &L, member: Membe
     Ok(())
 }
 
-fn inventory<L: Line>(site: &Site, line: &mut L) -> Result<Vec<ListedShard>, BooksError> {
+fn check_time(site: &Site, until: Instant) -> Result<(), BooksError> {
+    site.check_running()?;
+    if Instant::now() < until { Ok(()) } else { Err(BooksError::Slow) }
+}
+
+fn inventory<L: Line>(site: &Site, line: &mut L, until: Instant) -> Result<Vec<ListedShard>, BooksError> {
     let mut all: Vec<ListedShard> = Vec::new();
     loop {
-        site.check_running()?;
+        check_time(site, until)?;
         let after = all.last().map(|one| one.shard);
         let page = line.list_shards(&ListShards { after })?.shards;
         let goes_on = page.len() >= PEER_BATCH_MAX;
@@ -100,18 +118,21 @@ fn settle<L: Lines>(
     line: &mut L::Line,
     (member, believed): (MemberId, &Shelves),
     difference: &Difference,
+    until: Instant,
 ) -> Result<(), BooksError> {
     let Difference { missing, condemned, unknown } = difference;
     if !missing.is_empty() {
         tracing::warn!(peer = %member, shards = missing.len(), "A peer does not list what it signed for");
-        audit::confirm(site, lines, member, believed, missing)?;
+        audit::confirm(site, lines, (member, believed), missing, until)?;
     }
     for shards in condemned.chunks(PEER_BATCH_MAX) {
+        check_time(site, until)?;
         line.condemn(&Condemn { shards: shards.to_vec(), wish: Wish::Spare })?;
     }
     if !unknown.is_empty() && dispersal::condemnable(site)? {
         tracing::info!(peer = %member, shards = unknown.len(), "A peer keeps what nothing needs any more; it is condemned");
         for shards in unknown.chunks(PEER_BATCH_MAX) {
+            check_time(site, until)?;
             line.condemn(&Condemn { shards: shards.to_vec(), wish: Wish::DeleteWithinBrake })?;
         }
     }
@@ -132,14 +153,15 @@ mod tests {
     use datis_engine::life::peer::Event;
     use datis_engine::store::ObjectName;
     use datis_engine::wire::peers::{
-        Audit, Audited, Condemned, HeadKept, KeepHead, LiftBrake, OfferShard, ShardOffer, ShardPage, StatementAnswer,
-        lift_message,
+        Audit, Audited, Condemned, HeadKept, HeadPage, KeepHead, LiftBrake, ListHeads, OfferShard, ShardOffer,
+        ShardPage, StatementAnswer, lift_message,
     };
     use datis_engine::wire::{Refusal, RefusalCode};
 
     use super::super::spread;
     use super::*;
-    use crate::catalog::statements;
+    use crate::catalog::dispersal::outside;
+    use crate::catalog::{CatalogError, statements};
     use crate::operations::hosting::testing::{join_two, keep, pass_days, shard};
     use crate::operations::hosting::{self, Peer, hosted_for, hosting_step, peer_by_key};
     use crate::operations::testing::{Client, TestBox, files};
@@ -176,6 +198,10 @@ mod tests {
 
         fn keep_head(&mut self, head: &KeepHead) -> Result<HeadKept, LineError> {
             hosting::keep_head(self.host, &self.peer, head).map_err(told)
+        }
+
+        fn list_heads(&mut self, list: &ListHeads) -> Result<HeadPage, LineError> {
+            hosting::list_heads(self.host, &self.peer, list).map_err(told)
         }
 
         fn condemn(&mut self, condemn: &Condemn) -> Result<Condemned, LineError> {
@@ -282,7 +308,7 @@ mod tests {
         fs::remove_file(path).expect("remove");
         let forgotten = pair.host.site().catalog.writer().write(|tx| {
             tx.execute("DELETE FROM hosted_shard WHERE shard = ?1", [lost.as_bytes()]).map(drop)?;
-            Ok::<_, crate::catalog::CatalogError>(())
+            Ok::<_, CatalogError>(())
         });
         forgotten.expect("forget");
         hosting::testing::forget(pair.host.site());
@@ -370,6 +396,48 @@ mod tests {
         pair.compare();
         assert_eq!(pair.held().len(), 2, "it may have lost its disk");
         assert!(!dispersal::condemnable(pair.owner.site()).expect("looked"));
+    }
+
+    #[test]
+    fn that_another_box_makes_heads_is_believed_by_a_signed_head_only() {
+        let pair = Pair::start();
+        let site = pair.owner.site();
+        let last =
+            |site: &Arc<Site>| site.catalog.reader().read(|tx| outside::last_head(tx)).expect("read").expect("head");
+        let give = || spread::round(site, &pair.circle(), &pair.lines(), 30, &|_| ());
+        let first = last(site);
+        Client::enrol(site, "bob").back_up(site, &files(2, 99));
+        give().expect("round");
+        let there = || {
+            let page = hosting::list_heads(pair.host.site(), &pair.peer(), &ListHeads { limit: 9 }).expect("heads");
+            page.heads.into_iter().map(Vec::from).collect::<Vec<Vec<u8>>>()
+        };
+        let heads = there();
+        let check = |heads: &[Vec<u8>]| dispersal::hear_heads(site, &pair.circle(), heads);
+        assert!(heads.len() > 1 && check(&heads).is_ok(), "they are its own");
+        // As a copy of the box has it that was made before the last head.
+        let before = |tx: &rusqlite::Transaction<'_>| {
+            outside::set_head(tx, &first)?;
+            let kept = i64::try_from(first.sequence).expect("small");
+            Ok::<_, CatalogError>(tx.execute("UPDATE holder SET head = ?1", [kept])?)
+        };
+        site.catalog.writer().write(before).expect("before");
+        assert!(matches!(check(&heads), Err(OperationError::OtherBox { .. })));
+        let mut forged = heads[0].clone();
+        *forged.last_mut().expect("a byte") ^= 1;
+        assert!(check(&[forged, b"number 9 of you".to_vec()]).is_ok(), "a word is no proof");
+        // What the host keeps, the copy hears when it gives it its own next head.
+        let told = give();
+        assert!(matches!(told, Err(OperationError::OtherBox { .. })), "{told:?}");
+        // A box that has lost its catalog has nobody written down who keeps a head of it: it goes on after what is there.
+        let lost = |tx: &rusqlite::Transaction<'_>| {
+            tx.execute("DELETE FROM head", [])?;
+            Ok::<_, CatalogError>(tx.execute("UPDATE holder SET head = NULL", [])?)
+        };
+        site.catalog.writer().write(lost).expect("lost");
+        check(&heads).expect("adopted");
+        assert!(give().expect("round").silent.is_empty());
+        assert!(there().len() > heads.len() && last(site).sequence > first.sequence + 1, "its next one is kept");
     }
 
     #[test]

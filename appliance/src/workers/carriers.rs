@@ -8,13 +8,16 @@ use std::time::Instant;
 use bytes::Bytes;
 use datis_engine::community::signed::Signed;
 use datis_engine::ids::{MemberId, PackId, ShardId};
-use datis_engine::wire::peers::{Condemn, Condemned, KeepHead, OfferShard, ShardOffer, Wish};
+use datis_engine::wire::peers::{Condemn, Condemned, KeepHead, ListHeads, OfferShard, ShardOffer, Wish};
 
 use super::lines::{Line, LineError, Lines};
 use crate::links::portion::Portion;
 use crate::operations::Site;
 use crate::operations::bandwidth::{Traffic, wait_for_turn};
 use crate::operations::dispersal::{Place, Received};
+
+/// Heads that a box is asked for that does not keep the one it was given: the newest tells.
+const HEADS_ASKED: u8 = 2;
 
 /// Something to be carried to a box.
 pub(super) enum Errand {
@@ -30,7 +33,12 @@ pub(super) enum Errand {
         traffic: Traffic,
     },
     /// A head.
-    Head(Vec<u8>),
+    Head {
+        /// Its number.
+        sequence: u64,
+        /// As it was signed.
+        signed: Vec<u8>,
+    },
     /// What is not needed any more.
     Condemn(Vec<ShardId>),
 }
@@ -43,11 +51,15 @@ pub(super) enum Outcome {
     Full(PackId),
     /// The shard was not taken, or there was no time.
     Undone(PackId),
-    /// The box keeps a head of this number.
+    /// The box will not have the shard, and does not say that it has no room.
+    Refused(PackId, String),
+    /// The box keeps the head of this number.
     HeadKept(u64),
+    /// It does not keep the head that it was given; these are what it says that it keeps.
+    OtherHeads(Vec<Vec<u8>>),
     /// It was told, and this is what it does with that.
     Condemned(Vec<ShardId>, Condemned),
-    /// It was not told, or did not take the head.
+    /// It was not told.
     Nothing,
     /// It does not answer: what follows is [`Self::Undone`].
     Silent(String),
@@ -88,13 +100,18 @@ pub(super) fn carry<L: Lines>(
             Ok(outcome) => tell(outcome),
             Err(error) => {
                 // A refusal leaves the connection as it was, but nothing tells here: the next errand opens another.
-                if let LineError::Broken(why) = &error {
-                    is_silent = true;
-                    tell(Outcome::Silent(why.clone()));
-                } else {
-                    tracing::warn!(peer = %member, reason = %error, "A peer refuses");
+                match (error, &errand) {
+                    (LineError::Broken(why), _) => {
+                        is_silent = true;
+                        tell(Outcome::Silent(why));
+                        tell(undone(&errand));
+                    }
+                    (LineError::Refused(why), Errand::Shard { pack, .. }) => tell(Outcome::Refused(*pack, why)),
+                    (LineError::Refused(why), Errand::Head { .. } | Errand::Condemn(_)) => {
+                        tracing::warn!(peer = %member, reason = %why, "A peer refuses");
+                        tell(undone(&errand));
+                    }
                 }
-                tell(undone(&errand));
             }
         }
     }
@@ -103,7 +120,7 @@ pub(super) fn carry<L: Lines>(
 fn undone(errand: &Errand) -> Outcome {
     match errand {
         Errand::Shard { pack, .. } => Outcome::Undone(*pack),
-        Errand::Head(_) | Errand::Condemn(_) => Outcome::Nothing,
+        Errand::Head { .. } | Errand::Condemn(_) => Outcome::Nothing,
     }
 }
 
@@ -125,9 +142,16 @@ fn run(
                 Delivered::Stopped => Outcome::Undone(*pack),
             })
         }
-        Errand::Head(head) => {
-            let kept = line.keep_head(&KeepHead { head: head.clone().into() })?;
-            Ok(Outcome::HeadKept(kept.sequence))
+        Errand::Head { sequence, signed } => {
+            match line.keep_head(&KeepHead { head: signed.clone().into() }) {
+                Ok(kept) if kept.sequence == *sequence => return Ok(Outcome::HeadKept(*sequence)),
+                // A number is only a word: what counts is a signed head.
+                Ok(_) => {}
+                Err(LineError::Refused(why)) => tracing::info!(reason = %why, "A peer does not take the head"),
+                Err(broken) => return Err(broken),
+            }
+            let kept = line.list_heads(&ListHeads { limit: HEADS_ASKED })?;
+            Ok(Outcome::OtherHeads(kept.heads.into_iter().take(HEADS_ASKED.into()).map(Vec::from).collect()))
         }
         Errand::Condemn(shards) => {
             let wish = Wish::DeleteWithinBrake;

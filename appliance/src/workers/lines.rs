@@ -4,8 +4,8 @@ use bytes::Bytes;
 use datis_engine::community::signed::Signed;
 use datis_engine::ids::{MemberId, ShardId};
 use datis_engine::wire::peers::{
-    AgreeStatement, Audit, Audited, Condemn, Condemned, HeadKept, KeepHead, LeaseAnswer, ListShards, OfferShard,
-    RenewLease, ShardOffer, ShardPage, StatementAnswer,
+    AgreeStatement, Audit, Audited, Condemn, Condemned, HeadKept, HeadPage, KeepHead, LeaseAnswer, ListHeads,
+    ListShards, OfferShard, RenewLease, ShardOffer, ShardPage, StatementAnswer,
 };
 
 use crate::links::peers::{PeerLink, PeerLinkError};
@@ -40,6 +40,8 @@ pub(super) trait Line {
     fn put(&mut self, shard: ShardId, from: u32, total: u32, bytes: Bytes) -> Result<Option<Signed>, LineError>;
     /// Gives a head to keep.
     fn keep_head(&mut self, head: &KeepHead) -> Result<HeadKept, LineError>;
+    /// Asks for the newest heads that are there.
+    fn list_heads(&mut self, list: &ListHeads) -> Result<HeadPage, LineError>;
     /// Tells what is not needed.
     fn condemn(&mut self, condemn: &Condemn) -> Result<Condemned, LineError>;
     /// Asks for a proof.
@@ -78,6 +80,10 @@ impl Line for PeerLink {
 
     fn keep_head(&mut self, head: &KeepHead) -> Result<HeadKept, LineError> {
         self.ask(head).map_err(told)
+    }
+
+    fn list_heads(&mut self, list: &ListHeads) -> Result<HeadPage, LineError> {
+        self.ask(list).map_err(told)
     }
 
     fn condemn(&mut self, condemn: &Condemn) -> Result<Condemned, LineError> {

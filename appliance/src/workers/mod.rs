@@ -4,6 +4,7 @@
 //! Backups have the right of way: workers run at the lowest priority, and begin a step only when no backup has asked
 //! for anything for a second, or when they have waited long enough.
 
+mod abreast;
 mod audit;
 mod board;
 mod books;

@@ -20,7 +20,7 @@ use super::carriers::{Errand, Outcome, Told, carry};
 use super::lines::Lines;
 use super::steps::Done;
 use crate::operations::bandwidth::Traffic;
-use crate::operations::dispersal::{self, Circle, Place, Received, StripeKind, Task};
+use crate::operations::dispersal::{self, Circle, Place, ReceiptRefusal, Received, StripeKind, Task};
 use crate::operations::{OperationError, Site};
 
 /// Packs that are on their way together: while one is coded, the others are sent.
@@ -39,6 +39,8 @@ const LOOK: Duration = Duration::from_millis(200);
 const CONDEMN_AT_ONCE: usize = 1_000;
 /// Receipts that are written down together.
 const RECEIPTS_AT_ONCE: usize = 256;
+/// A member that has refused so many shards in a round is given no more in it.
+const REFUSALS_MAX: usize = 4;
 /// Memory of shards that is kept for the next ones, in bytes.
 const SPARE_BYTES_MAX: usize = 256 << 20;
 
@@ -110,6 +112,7 @@ pub(super) fn round<L: Lines>(
             pending: HashMap::new(),
             errands: 0,
             tried: HashSet::new(),
+            refusals: HashMap::new(),
             heads: HashMap::new(),
             memory: Vec::new(),
             done: Rounded::default(),
@@ -133,6 +136,8 @@ struct Round<'a> {
     /// Everything that is on its way.
     errands: usize,
     tried: HashSet<PackId>,
+    /// How often members would not have a shard, or signed for another one.
+    refusals: HashMap<MemberId, usize>,
     /// Which head members were given in this round.
     heads: HashMap<MemberId, u64>,
     memory: Vec<Vec<u8>>,
@@ -146,7 +151,7 @@ impl Round<'_> {
         self.give_head(Duration::ZERO)?;
         loop {
             self.site.check_running()?;
-            let available = self.available();
+            let available = self.takers();
             if available.is_empty() {
                 break;
             }
@@ -191,6 +196,12 @@ impl Round<'_> {
     fn available(&self) -> Vec<MemberId> {
         let is_there = |member: &MemberId| !self.done.silent.contains_key(member);
         self.circle.fellows.iter().map(|fellow| fellow.member).filter(is_there).collect()
+    }
+
+    /// Those that may be given shards.
+    fn takers(&self) -> Vec<MemberId> {
+        let is_willing = |member: &MemberId| self.refusals.get(member).is_none_or(|count| *count < REFUSALS_MAX);
+        self.available().into_iter().filter(is_willing).collect()
     }
 
     fn begin(&mut self, task: Task) -> Result<(), OperationError> {
@@ -295,9 +306,23 @@ impl Round<'_> {
             for (at, why) in refused {
                 let member = receipts[at].place.member;
                 tracing::warn!(peer = %member, reason = %why, "A receipt of a peer does not count");
+                // What is not wanted any more was meant for it a moment ago.
+                if !matches!(why, ReceiptRefusal::NotWanted(_)) {
+                    self.note_refusal(member)?;
+                }
             }
         }
         Ok(true)
+    }
+
+    /// A member that goes on refusing gets no more shards in this round, and none for a day when it has done so for long.
+    fn note_refusal(&mut self, member: MemberId) -> Result<(), OperationError> {
+        let count = self.refusals.entry(member).or_default();
+        *count += 1;
+        if *count == REFUSALS_MAX && dispersal::note_refused(self.site, &member)? {
+            tracing::warn!(peer = %member, "A peer has taken nothing for long; others get what it was to get");
+        }
+        Ok(())
     }
 
     fn hear(&mut self, member: MemberId, outcome: Outcome, receipts: &mut Vec<Received>) -> Result<(), OperationError> {
@@ -328,9 +353,19 @@ impl Round<'_> {
                 dispersal::note_full(self.site, &member)?;
             }
             Outcome::Undone(pack) => over(self, &pack),
+            Outcome::Refused(pack, why) => {
+                over(self, &pack);
+                tracing::warn!(peer = %member, reason = %why, "A peer refuses a shard");
+                self.note_refusal(member)?;
+            }
             Outcome::HeadKept(sequence) => {
                 self.errands = self.errands.saturating_sub(1);
                 dispersal::note_head_kept(self.site, &member, sequence)?;
+            }
+            Outcome::OtherHeads(heads) => {
+                self.errands = self.errands.saturating_sub(1);
+                dispersal::hear_heads(self.site, self.circle, &heads)?;
+                tracing::warn!(peer = %member, "A peer does not keep the head that it was given; it is asked again");
             }
             Outcome::Condemned(shards, answer) => {
                 self.errands = self.errands.saturating_sub(1);
@@ -367,7 +402,8 @@ impl Round<'_> {
             let Some((sequence, head)) = head.filter(|(sequence, _)| self.heads.get(&member) != Some(sequence)) else {
                 continue;
             };
-            if self.hand_over(member, Errand::Head(head), Some(until))? {
+            let errand = Errand::Head { sequence, signed: head };
+            if self.hand_over(member, errand, Some(until))? {
                 self.heads.insert(member, sequence);
             }
         }

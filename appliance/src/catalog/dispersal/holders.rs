@@ -1,6 +1,6 @@
 //! Members that hold shards, what happened with them, and the groups that packs are placed in.
 
-use datis_engine::ids::MemberId;
+use datis_engine::ids::{MemberId, ShardId};
 use datis_engine::life::Redundancy;
 use datis_engine::life::audit::Round;
 use datis_engine::life::peer::{Check, Event};
@@ -231,6 +231,52 @@ pub fn add_event(tx: &Transaction<'_>, holder: HolderRow, at: UnixMillis, event:
 pub fn forget_events(tx: &Transaction<'_>, holder: HolderRow, at: UnixMillis) -> Result<(), CatalogError> {
     tx.prepare_cached("DELETE FROM holder_event WHERE holder = ?1")?.execute([holder])?;
     tx.prepare_cached("UPDATE holder SET met_at = ?2 WHERE id = ?1")?.execute(params![holder, at.0])?;
+    Ok(())
+}
+
+/// How far the check of a member is that is under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SoFar {
+    /// Ranges that were asked for.
+    pub asked: u32,
+    /// The last shard among them.
+    pub last: ShardId,
+    /// What was found.
+    pub found: Round,
+}
+
+/// How far the check of a member is; `None`: at its beginning.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn check_so_far(c: &Connection, holder: HolderRow) -> Result<Option<SoFar>, CatalogError> {
+    let sql = "SELECT asked, last, good, lost, absent FROM holder_check WHERE holder = ?1";
+    let so_far = |row: &Row<'_>| {
+        let found = Round { good: row.get(2)?, lost: row.get(3)?, absent: row.get(4)? };
+        Ok(SoFar { asked: row.get(0)?, last: bytes_at(row, 1)?, found })
+    };
+    Ok(c.prepare_cached(sql)?.query_row([holder], so_far).optional()?)
+}
+
+/// Notes how far the check of a member is.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn set_check_so_far(tx: &Transaction<'_>, holder: HolderRow, so_far: &SoFar) -> Result<(), CatalogError> {
+    let SoFar { asked, last, found } = so_far;
+    tx.prepare_cached(
+        "INSERT OR REPLACE INTO holder_check (holder, asked, last, good, lost, absent) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    )?
+    .execute(params![holder, asked, last.as_bytes(), found.good, found.lost, found.absent])?;
+    Ok(())
+}
+
+/// The check of a member is over, or begins anew.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn forget_check(tx: &Transaction<'_>, holder: HolderRow) -> Result<(), CatalogError> {
+    tx.prepare_cached("DELETE FROM holder_check WHERE holder = ?1")?.execute([holder])?;
     Ok(())
 }
 

@@ -74,6 +74,9 @@ pub struct Place {
 
 const COLUMNS: &str = "id, pack_id, kind, data, parity, pack_len, placed_at, safe_at, full_at, gone_at";
 
+/// Whether the box's own copy is damaged, so that nothing can be coded or computed of it.
+const IS_DAMAGED: &str = "EXISTS (SELECT 1 FROM pack WHERE pack.pack_id = stripe.pack_id AND pack.state = 'damaged' AND stripe.kind = 'pack')";
+
 fn stripe_from(row: &Row<'_>) -> rusqlite::Result<Stripe> {
     let (data, parity): (u8, u8) = (row.get(3)?, row.get(4)?);
     let len = usize::try_from(size_at(row, 5)?).ok();
@@ -117,12 +120,12 @@ pub fn safe_of(c: &Connection, pack: &PackId) -> Result<Option<Stripe>, CatalogE
     Ok(c.prepare_cached(&sql)?.query_row([pack.as_bytes()], stripe_from).optional()?)
 }
 
-/// All stripes that are needed, without former ones, in the order in which they were placed.
+/// All stripes that are needed and whose shards can be made here, without former ones, in the order in which they were placed.
 ///
 /// # Errors
 /// [`CatalogError`].
-pub fn all_needed(c: &Connection) -> Result<Vec<Stripe>, CatalogError> {
-    let sql = format!("SELECT {COLUMNS} FROM stripe WHERE gone_at IS NULL AND former = 0 ORDER BY id");
+pub fn all_codable(c: &Connection) -> Result<Vec<Stripe>, CatalogError> {
+    let sql = format!("SELECT {COLUMNS} FROM stripe WHERE gone_at IS NULL AND former = 0 AND NOT {IS_DAMAGED} ORDER BY id");
     let found = c.prepare_cached(&sql)?.query_map([], stripe_from)?.collect::<Result<_, _>>()?;
     Ok(found)
 }
@@ -299,14 +302,17 @@ pub fn withdraw(tx: &Transaction<'_>, holder: HolderRow, at: UnixMillis) -> Resu
     Ok(tx.prepare_cached(sql)?.execute(params![holder, at.0])?)
 }
 
-/// What members are to get since before `before`, and have not taken.
+/// What members are to get since before `before`, and have not taken, though it can be made here.
 ///
 /// # Errors
 /// [`CatalogError`].
 pub fn wanted_before(c: &Connection, before: UnixMillis) -> Result<BTreeSet<(StripeRow, MemberId)>, CatalogError> {
-    let sql = "SELECT stripe, holder.member FROM shard JOIN holder ON holder.id = shard.holder
-               WHERE state = 'wanted' AND at < ?1";
-    let mut statement = c.prepare_cached(sql)?;
+    let sql = format!(
+        "SELECT shard.stripe, holder.member FROM shard JOIN holder ON holder.id = shard.holder
+             JOIN stripe ON stripe.id = shard.stripe
+         WHERE shard.state = 'wanted' AND at < ?1 AND NOT {IS_DAMAGED}"
+    );
+    let mut statement = c.prepare_cached(&sql)?;
     let found = statement.query_map([before.0], |row| Ok((row.get(0)?, bytes_at(row, 1)?)))?;
     Ok(found.collect::<Result<_, _>>()?)
 }
@@ -331,7 +337,8 @@ pub fn unmap_if_elsewhere(tx: &Transaction<'_>, stripe: StripeRow, index: u8) ->
     if is_elsewhere { unmap(tx, stripe) } else { Ok(()) }
 }
 
-/// Needed stripes that want shards at one of `holders`: those with fewest durable shards beyond what reading needs first,
+/// Needed stripes that want shards at one of `holders`, and whose shards can be made here: those with fewest durable shards beyond
+/// what reading needs first,
 /// then the oldest.
 ///
 /// # Errors
@@ -339,7 +346,7 @@ pub fn unmap_if_elsewhere(tx: &Transaction<'_>, stripe: StripeRow, index: u8) ->
 pub fn wanting(c: &Connection, holders: &[HolderRow], limit: usize) -> Result<Vec<Stripe>, CatalogError> {
     let numbers = numbers(holders);
     let sql = format!(
-        "SELECT {COLUMNS} FROM stripe WHERE gone_at IS NULL
+        "SELECT {COLUMNS} FROM stripe WHERE gone_at IS NULL AND NOT {IS_DAMAGED}
              AND id IN (SELECT DISTINCT stripe FROM shard WHERE state = 'wanted' AND holder IN ({numbers}))
          ORDER BY (SELECT count(DISTINCT shard_index) FROM shard WHERE stripe = stripe.id AND state = 'durable')
                   >= data + (parity + 1) / 2, id
@@ -543,6 +550,8 @@ pub struct HeldShard {
     pub kind: StripeKind,
     /// How it is coded, and how long it is.
     pub layout: Layout,
+    /// Whether the box's own copy is damaged: then it cannot say what the bytes of the shard are.
+    pub is_damaged_here: bool,
 }
 
 /// What a member holds and is needed, by name.
@@ -551,14 +560,15 @@ pub struct HeldShard {
 /// [`CatalogError`].
 pub fn held_by(c: &Connection, holder: HolderRow) -> Result<Vec<HeldShard>, CatalogError> {
     let sql = format!(
-        "SELECT {}, shard.shard_id, shard.shard_index FROM shard JOIN stripe ON stripe.id = shard.stripe
-         WHERE holder = ?1 AND state = 'durable' AND gone_at IS NULL ORDER BY shard.shard_id",
+        "SELECT {}, shard.shard_id, shard.shard_index, {IS_DAMAGED} FROM shard JOIN stripe ON stripe.id = shard.stripe
+         WHERE holder = ?1 AND shard.state = 'durable' AND gone_at IS NULL ORDER BY shard.shard_id",
         COLUMNS.split(", ").map(|column| format!("stripe.{column}")).collect::<Vec<_>>().join(", ")
     );
     let held = |row: &Row<'_>| {
         let stripe = stripe_from(row)?;
         let (shard, index) = (bytes_at(row, 10)?, row.get(11)?);
-        Ok(HeldShard { shard, index, pack: stripe.pack, kind: stripe.kind, layout: stripe.layout })
+        let (pack, kind, layout) = (stripe.pack, stripe.kind, stripe.layout);
+        Ok(HeldShard { shard, index, pack, kind, layout, is_damaged_here: row.get(12)? })
     };
     let found = c.prepare_cached(&sql)?.query_map([holder], held)?.collect::<Result<_, _>>()?;
     Ok(found)

@@ -1,6 +1,6 @@
 //! The head: where the map is, kept whole by every member.
 
-use datis_engine::community::head::{HEAD_MAX, Head, VerifiedHead};
+use datis_engine::community::head::{HEAD_MAX, Head, SignedBy, VerifiedHead};
 use datis_engine::community::signed::Signed;
 use datis_engine::format::{VERSION, decode_all};
 use datis_engine::ids::{HeadHash, MemberId};
@@ -144,20 +144,47 @@ pub fn head_for(site: &Site, member: &MemberId) -> Result<Option<(u64, Vec<u8>)>
     Ok(head)
 }
 
-/// Notes which head a member keeps now.
+/// Notes that a member keeps a head of this box now, by its number.
 ///
 /// # Errors
-/// [`OperationError::OtherBox`] when it keeps a later one than this box has ever made; [`OperationError`].
+/// [`OperationError`].
 pub fn note_head_kept(site: &Site, member: &MemberId, sequence: u64) -> Result<(), OperationError> {
-    let last = site.catalog.reader().read(|tx| outside::last_head(tx))?.map_or(0, |last| last.sequence);
-    if sequence > last {
-        return Err(OperationError::OtherBox { ours: last, theirs: sequence });
-    }
     let noted = site.catalog.writer().write(|tx| {
         let holder = holders::number(tx, member)?;
         holders::set_head(tx, holder, sequence)
     });
     noted.map_err(|e: CatalogError| site.noted(e.into()))
+}
+
+/// Hears which heads a member keeps that did not take the one it was given. A later one that this box's key has signed is not a
+/// member's word but a proof: a copy of the box runs somewhere. A box that nobody keeps a head of has lost its catalog, and goes on
+/// after that one.
+///
+/// # Errors
+/// [`OperationError::OtherBox`]; [`OperationError`].
+pub fn hear_heads(site: &Site, circle: &Circle, heads: &[Vec<u8>]) -> Result<(), OperationError> {
+    let Some(known) = site.community() else { return Ok(()) };
+    let (last, is_kept) = site.catalog.reader().read(|tx| {
+        let is_kept = holders::all(tx)?.iter().any(|holder| holder.head.is_some());
+        Ok::<_, CatalogError>((outside::last_head(tx)?, is_kept))
+    })?;
+    let verified = heads.iter().filter_map(|head| Head::verify(head, known.roster(), SignedBy::PresentBox).ok());
+    let own = verified.filter(|verified| verified.head().member == circle.me);
+    let Some(newest) = own.max_by_key(|verified| verified.head().sequence) else { return Ok(()) };
+    let theirs = newest.head().sequence;
+    let is_later = last.as_ref().is_none_or(|last| theirs > last.sequence);
+    let is_twin = last.as_ref().is_some_and(|last| theirs == last.sequence && newest.signed().encode() != last.signed);
+    if !is_later && !is_twin {
+        return Ok(());
+    }
+    if is_kept {
+        return Err(OperationError::OtherBox { ours: last.map_or(0, |last| last.sequence), theirs });
+    }
+    match adopt_head(site, &newest) {
+        // One of the same number is passed by the next one.
+        Ok(()) | Err(AdoptHeadError::NotLater { .. }) => Ok(()),
+        Err(AdoptHeadError::Operation(error)) => Err(error),
+    }
 }
 
 /// What became true by members keeping the head.

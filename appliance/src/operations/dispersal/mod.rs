@@ -20,17 +20,22 @@ pub use books::{
 };
 pub(in crate::operations) use group::forget_holders;
 pub use group::{choose_group, forget_leavers, place_wide_again};
-pub use heads::{AdoptHeadError, HeadSettled, adopt_head, head_for, next_head, note_head_kept, settle_head};
+pub use heads::{
+    AdoptHeadError, HeadSettled, adopt_head, head_for, hear_heads, next_head, note_head_kept, settle_head,
+};
 pub use map::{is_map_due, next_map_part, place_of};
 pub use repair::order_repairs;
 pub use spreading::{
     ReceiptRefusal, Received, Task, condemned_for, encode, encode_some, next_to_spread, note_condemned, note_full,
-    note_lost, note_receipts, packs_gone, place, read_source,
+    note_lost, note_receipts, note_refused, packs_gone, place, read_source,
 };
-pub use standing::{Shelves, expected_digest, note_peer, presences, shelf_of};
+pub use standing::{
+    Shelves, check_so_far, expected_digest, is_sound_here, note_check_so_far, note_peer, presences, shelf_of,
+};
 pub use status::{DispersalStatus, MachineDispersal, dispersal_status};
 
-pub use crate::catalog::dispersal::stripes::{Place, ShardState, Stripe as PlacedStripe, StripeKind};
+pub use crate::catalog::dispersal::holders::SoFar;
+pub use crate::catalog::dispersal::stripes::{HeldShard, Place, ShardState, Stripe as PlacedStripe, StripeKind};
 
 use datis_engine::community::dial::{AllowPrivate, Dial};
 use datis_engine::community::roster::{Member, Rights};

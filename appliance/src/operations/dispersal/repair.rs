@@ -14,7 +14,7 @@ use crate::catalog::dispersal::{holders, stripes};
 use crate::operations::{OperationError, Site};
 
 /// Whoever has not taken a shard for so long does not keep others from getting it.
-const TAKEN_WITHIN: Seconds = THIN_AFTER;
+pub(super) const TAKEN_WITHIN: Seconds = THIN_AFTER;
 
 /// Plans what is to be made again by the rules of [`datis_engine::life::repair`], and wants it at the members that were
 /// chosen: it is sent like everything else then. What a member has not taken within [`TAKEN_WITHIN`] counts as lost there, and that
@@ -27,7 +27,7 @@ pub fn order_repairs(site: &Site, circle: &Circle, limit: usize) -> Result<usize
     let now = site.clock.now();
     let (group, full, overdue, all) = site.catalog.reader().read(|tx| {
         let mut all = Vec::new();
-        for stripe in stripes::all_needed(tx)? {
+        for stripe in stripes::all_codable(tx)? {
             let places = stripes::places(tx, stripe.row)?;
             all.push((stripe, places));
         }
@@ -105,6 +105,6 @@ fn enter(map: &mut StripeMap, stripe: &PlacedStripe, places: &[Place], is_overdu
             let _ = map.begin(stripe.pack, index, place.member);
         }
     }
-    // A pack that is known here is here, unless it is damaged; then the sender finds that out.
+    // A pack that is known here is here; those that are known to be damaged are not among these.
     let _ = map.set_local(stripe.pack, true);
 }

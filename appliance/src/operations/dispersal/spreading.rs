@@ -12,6 +12,7 @@ use datis_engine::life::placement::Group;
 use datis_engine::store::ObjectName;
 use datis_engine::wire::peers::{ReceiptError, ShardReceipt};
 
+use super::repair::TAKEN_WITHIN;
 use super::{Circle, Place, PlacedStripe, ShardState, StripeKind, standing};
 use crate::catalog::dispersal::{holders, outside, stripes};
 use crate::catalog::{CatalogError, HolderRow, packs};
@@ -56,8 +57,10 @@ impl Task {
     }
 }
 
-/// What is to be sent next, at most `limit`, to members that are `available`: first what is not off-site safe, then what is
-/// new in the order in which it came, then what is not fully protected. Without what does not go out in this hour.
+/// What is to be sent next, at most `limit`, to members that are `available`: first what is not off-site safe, taking turns with what
+/// is new in the order in which it came, then what is not fully protected. Neither of the first two holds up the other: what is not
+/// safe may wait for one member for long.
+/// What does not go out in this hour is left out.
 ///
 /// # Errors
 /// [`OperationError`].
@@ -86,11 +89,9 @@ pub fn next_to_spread(
         }
         let parts = outside::unplaced_parts(tx)?.into_iter().map(|part| (part.id, StripeKind::Map));
         let packs = stripes::unplaced(tx, before, limit)?.into_iter().map(|one| (one.pack, StripeKind::Pack));
-        urgent.extend(parts.chain(packs).map(|(pack, kind)| Task::New { pack, kind }));
-        urgent.extend(rest);
-        urgent.retain(|task| may_go(site, task.traffic()));
-        urgent.truncate(limit);
-        Ok::<_, CatalogError>(urgent)
+        let new = parts.chain(packs).map(|(pack, kind)| Task::New { pack, kind });
+        let tasks = in_turn(urgent, new).chain(rest).filter(|task| may_go(site, task.traffic()));
+        Ok::<_, CatalogError>(tasks.take(limit).collect())
     })?;
     Ok(tasks)
 }
@@ -112,6 +113,17 @@ fn traffic_of(stripe: &PlacedStripe, places: &[Place], counting: &BTreeSet<Membe
         true if healthy.len() <= usize::from(stripe.layout.scheme().data()) + 1 => Traffic::UrgentRepair,
         true => Traffic::Repair,
     }
+}
+
+/// One of each in turn, and what is left of the longer one.
+fn in_turn<T>(one: impl IntoIterator<Item = T>, other: impl IntoIterator<Item = T>) -> impl Iterator<Item = T> {
+    let (mut one, mut other) = (one.into_iter(), other.into_iter());
+    std::iter::from_fn(move || {
+        let next = [one.next(), other.next()];
+        next.iter().any(Option::is_some).then_some(next)
+    })
+    .flatten()
+    .flatten()
 }
 
 /// The bytes of a pack, or of a part of the map. Whether they are right is for the coder to check.
@@ -154,6 +166,18 @@ pub fn encode_some(site: &Site, stripe: &PlacedStripe, indexes: &[u8]) -> Result
         [_, _, _, ..] => coder.encode().into_iter().filter(wanted).collect(),
         few => few.iter().filter_map(|index| coder.encode_one(*index).ok()).collect(),
     })
+}
+
+/// Whether the bytes of a pack, or of a part of the map, are what its name says. Damage is noted as by [`encode`].
+///
+/// # Errors
+/// [`OperationError`].
+pub(super) fn has_sound_source(
+    site: &Site,
+    source: (PackId, StripeKind),
+    scheme: Scheme,
+) -> Result<bool, OperationError> {
+    coded(site, source, scheme, |_| ()).map(|found| found.is_some())
 }
 
 fn coded<T>(
@@ -334,6 +358,22 @@ pub fn note_full(site: &Site, member: &MemberId) -> Result<(), OperationError> {
         stripes::withdraw(tx, holder, now).map(drop)
     });
     noted.map_err(|e: CatalogError| site.noted(e.into()))
+}
+
+/// Notes that a member will not have a shard, though it does not say that it is full. One that has not taken something for so long
+/// that others get it instead is left alone like one that is full: else its place would stay taken for nothing, and the same shards
+/// would be made for it again and again. Whether it is left alone now.
+///
+/// # Errors
+/// [`OperationError`].
+pub fn note_refused(site: &Site, member: &MemberId) -> Result<bool, OperationError> {
+    let before = site.clock.now().minus(TAKEN_WITHIN);
+    let overdue = site.catalog.reader().read(|tx| stripes::wanted_before(tx, before))?;
+    let is_overdue = overdue.iter().any(|(_, holder)| holder == member);
+    if is_overdue {
+        note_full(site, member)?;
+    }
+    Ok(is_overdue)
 }
 
 /// Begins to take away from peers what the box itself has deleted. Peers keep it for their window. Nothing is taken away while

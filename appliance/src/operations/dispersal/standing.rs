@@ -7,12 +7,13 @@ use datis_engine::erasure::answer::{Answer, AnswerError};
 use datis_engine::erasure::shard::ShardHeader;
 use datis_engine::ids::MemberId;
 use datis_engine::life::audit::{Range, Shelf};
-use datis_engine::life::peer::{ABSENT_AFTER, Effect, Event, Peer, Presence, Standing};
+use datis_engine::life::peer::{ABSENT_AFTER, Check, Event, Peer, Presence, Standing};
 use datis_engine::store::{ObjectName, PackStore, StoreError};
 use datis_engine::units::UnixMillis;
 
+use super::spreading::has_sound_source;
 use super::{Circle, StripeKind, read_source};
-use crate::catalog::dispersal::holders;
+use crate::catalog::dispersal::holders::{self, SoFar};
 use crate::catalog::dispersal::stripes::{self, HeldShard};
 use crate::catalog::{CatalogError, HolderRow};
 use crate::operations::{OperationError, Site};
@@ -50,15 +51,16 @@ pub fn presences(site: &Site, circle: &Circle) -> Result<BTreeMap<MemberId, Pres
     Ok(presences)
 }
 
-/// Takes in what happened with a peer; what is to be done, and its state.
+/// Takes in what happened with a peer. The check that is under way then: one that is asked for now, or one that was broken off
+/// by a stop or a failure and has to go on.
 ///
 /// # Errors
 /// [`OperationError`].
-pub fn note_peer(site: &Site, member: &MemberId, event: Event) -> Result<(Vec<Effect>, Standing), OperationError> {
+pub fn note_peer(site: &Site, member: &MemberId, event: Event) -> Result<Option<Check>, OperationError> {
     let now = site.counted_now();
     let noted = site.catalog.writer().write(|tx| {
         let row = holders::number(tx, member)?;
-        step(tx, (member, row), now, event)
+        step(tx, (member, row), now, event).map(|peer| peer.under_way())
     });
     noted.map_err(|e: CatalogError| site.noted(e.into()))
 }
@@ -69,11 +71,15 @@ fn step(
     (member, row): (&MemberId, HolderRow),
     now: UnixMillis,
     event: Event,
-) -> Result<(Vec<Effect>, Standing), CatalogError> {
+) -> Result<Peer, CatalogError> {
     holders::meet(tx, row, now)?;
     let met_at = holders::by_member(tx, member)?.and_then(|holder| holder.met_at).unwrap_or(now);
     let mut peer = replay(met_at, holders::events(tx, row)?);
-    let effects = peer.step(now, event);
+    let before = peer.under_way();
+    peer.step(now, event);
+    if peer.under_way() != before {
+        holders::forget_check(tx, row)?;
+    }
     let presence = peer.presence(now);
     if matches!(event, Event::Round(round) if round.good > 0 && round.lost == 0 && round.absent == 0) {
         holders::count_passed(tx, row)?;
@@ -85,7 +91,31 @@ fn step(
     } else {
         holders::add_event(tx, row, now, &event)?;
     }
-    Ok((effects, presence.standing))
+    Ok(peer)
+}
+
+/// How far the check of a peer is that is under way; `None`: at its beginning.
+///
+/// # Errors
+/// [`OperationError`].
+pub fn check_so_far(site: &Site, member: &MemberId) -> Result<Option<SoFar>, OperationError> {
+    let found = site.catalog.reader().read(|tx| match holders::by_member(tx, member)? {
+        Some(holder) => holders::check_so_far(tx, holder.row),
+        None => Ok::<_, CatalogError>(None),
+    })?;
+    Ok(found)
+}
+
+/// Notes how far the check of a peer is, so that it goes on there, also after a stop.
+///
+/// # Errors
+/// [`OperationError`].
+pub fn note_check_so_far(site: &Site, member: &MemberId, so_far: &SoFar) -> Result<(), OperationError> {
+    let noted = site.catalog.writer().write(|tx| {
+        let row = holders::number(tx, member)?;
+        holders::set_check_so_far(tx, row, so_far)
+    });
+    noted.map_err(|e: CatalogError| site.noted(e.into()))
 }
 
 /// What one peer holds, ready to be drawn from.
@@ -107,6 +137,28 @@ pub fn shelf_of(site: &Site, member: &MemberId) -> Result<Shelves, OperationErro
     })?;
     let lens = held.iter().map(|shard| u32::try_from(shard.layout.shard_len()).unwrap_or(u32::MAX)).collect();
     Ok(Shelves { held, shelf: Shelf::new(lens) })
+}
+
+impl Shelves {
+    /// Those of `ranges` that the box can check the answer of: its own copy of the pack is not known to be damaged.
+    #[must_use]
+    pub fn checkable(&self, ranges: Vec<Range>) -> Vec<Range> {
+        let is_checkable = |range: &Range| self.held.get(range.shard).is_some_and(|held| !held.is_damaged_here);
+        ranges.into_iter().filter(is_checkable).collect()
+    }
+}
+
+/// Whether the box's own copy of what a shard was made of is what it was then. To be asked before an answer that differs from it is
+/// held against a peer. Damage is noted.
+///
+/// # Errors
+/// [`OperationError`].
+pub fn is_sound_here(site: &Site, held: &HeldShard) -> Result<bool, OperationError> {
+    match has_sound_source(site, (held.pack, held.kind), held.layout.scheme()) {
+        // A part of the map.
+        Err(OperationError::DamagedPack { .. }) => Ok(false),
+        looked => looked,
+    }
 }
 
 /// The answer that an honest peer gives to these ranges, by the box's own packs. `None`: the box does not have them all any
@@ -178,6 +230,7 @@ impl Seek for Stored<'_> {
 #[cfg(test)]
 mod tests {
     use datis_engine::life::audit::Round;
+    use datis_engine::life::peer::Effect;
     use datis_engine::units::Seconds;
 
     use super::*;
@@ -206,8 +259,8 @@ mod tests {
             while let Some(event) = events.pop() {
                 let effects = direct.step(now, event);
                 let noted = writer.write(|tx| step(tx, (&member, row), now, event)).expect("noted");
-                assert_eq!(noted.0, effects, "{pattern} at {count}");
-                assert_eq!(noted.1, direct.standing(), "{pattern} at {count}");
+                assert_eq!(noted.under_way(), direct.under_way(), "{pattern} at {count}");
+                assert_eq!(noted.standing(), direct.standing(), "{pattern} at {count}");
                 for effect in effects {
                     if let Effect::Look(check) = effect {
                         events.push(Event::Checked(check, Round { good: 480, lost: 0, absent: 0 }));

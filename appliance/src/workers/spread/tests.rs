@@ -4,7 +4,7 @@ mod outside_again;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use datis_engine::community::head::{HEAD_MAX, Head};
@@ -16,24 +16,28 @@ use datis_engine::erasure::shard::{ShardFile, name_shard};
 use datis_engine::format::decode_all;
 use datis_engine::ids::{CommunityId, MemberId, PackId, ShardId};
 use datis_engine::keys::{DispersalSecret, SigningKey, VaultIdentity};
+use datis_engine::life::audit::{RETURN_RANGES, Round as Findings};
+use datis_engine::life::peer::{Check, Event, Standing};
 use datis_engine::outside::head_content::HeadContent;
 use datis_engine::outside::map_part::{MapPart, merge};
 use datis_engine::outside::stripes::StripeRef;
 use datis_engine::store::{ObjectKind, ObjectName};
 use datis_engine::units::UnixMillis;
 use datis_engine::wire::peers::{
-    AgreeStatement, Audit, Audited, Condemn, Condemned, HeadKept, KeepHead, LeaseAnswer, ListShards, OfferShard,
-    RenewLease, ShardOffer, ShardPage, ShardReceipt, StatementAnswer, Wish,
+    AgreeStatement, Audit, Audited, Condemn, Condemned, HeadKept, HeadPage, KeepHead, LeaseAnswer, ListHeads,
+    ListShards, OfferShard, RenewLease, ShardOffer, ShardPage, ShardReceipt, StatementAnswer, Wish,
 };
 
-use super::super::audit;
+use super::super::audit::{self, OwnSide};
 use super::super::lines::{Line, LineError, Lines};
-use super::{Rounded, round};
+use super::{QUEUE, REFUSALS_MAX, Rounded, round};
 use crate::catalog::dispersal::{holders, outside, stripes as stripe_rows};
 use crate::catalog::{CatalogError, packs as pack_rows};
 use crate::operations::accounts::Actor;
 use crate::operations::bandwidth::{BandwidthPlan, HourClass, Megabits, WeekGrid, set_bandwidth};
-use crate::operations::dispersal::{self, Circle, DispersalStatus, Fellow, dispersal_status, next_to_spread};
+use crate::operations::dispersal::{
+    self, Circle, DispersalStatus, Fellow, check_so_far, dispersal_status, next_to_spread, note_peer, presences,
+};
 use crate::operations::testing::{Client, TestBox, files, noise};
 use crate::operations::{Pace, compact, verify};
 
@@ -57,6 +61,12 @@ struct Host {
     goes_after: Option<usize>,
     /// It deletes nothing for now.
     is_frozen: bool,
+    /// It takes no shard, and says nothing of being full.
+    refuses: bool,
+    /// How often it has done so.
+    refused: usize,
+    /// It says that it keeps a head of this number, which nobody has signed.
+    boasts: Option<u64>,
     /// How often it was asked for a proof.
     asked: usize,
 }
@@ -84,6 +94,9 @@ impl Boxes {
                 forges: false,
                 goes_after: None,
                 is_frozen: false,
+                refuses: false,
+                refused: 0,
+                boasts: None,
                 asked: 0,
             };
             (MemberId::from_bytes([number; 32]), Mutex::new(host))
@@ -186,7 +199,11 @@ impl InMemory {
 impl Line for InMemory {
     fn offer(&mut self, offer: &OfferShard) -> Result<ShardOffer, LineError> {
         let (shard, len) = (offer.shard, offer.len as usize);
-        let host = self.reach()?;
+        let mut host = self.reach()?;
+        if host.refuses {
+            host.refused += 1;
+            return Err(LineError::Refused("not today".to_owned()));
+        }
         if host.shards.contains_key(&shard) {
             return Ok(ShardOffer::Held { receipt: self.receipt(&host, shard, len) });
         }
@@ -219,8 +236,16 @@ impl Line for InMemory {
         let mut host = self.reach()?;
         let signed = Signed::decode("head", &head.head, HEAD_MAX).expect("signed");
         let read: Head = decode_all("head", &signed.body).expect("head");
+        if let Some(sequence) = host.boasts {
+            return Ok(HeadKept { sequence });
+        }
         host.head = Some(head.head.to_vec());
         Ok(HeadKept { sequence: read.sequence })
+    }
+
+    fn list_heads(&mut self, _: &ListHeads) -> Result<HeadPage, LineError> {
+        let host = self.reach()?;
+        Ok(HeadPage { heads: host.head.iter().map(|head| head.clone().into()).collect() })
     }
 
     fn condemn(&mut self, condemn: &Condemn) -> Result<Condemned, LineError> {
@@ -649,7 +674,7 @@ fn a_member_that_never_takes_anything_loses_its_place_to_a_spare() {
     assert_eq!(ordered(), 0, "once");
     boxes.host(never).is_away = true;
     boxes.round(&test);
-    let stripes = site.catalog.reader().read(|tx| stripe_rows::all_needed(tx)).expect("stripes");
+    let stripes = site.catalog.reader().read(|tx| stripe_rows::all_codable(tx)).expect("stripes");
     let kept = packs(&test);
     assert!(stripes.iter().filter(|stripe| kept.contains_key(&stripe.pack)).all(|stripe| stripe.full_at.is_some()));
 }
@@ -715,4 +740,189 @@ fn what_a_leaving_member_holds_is_made_again_elsewhere_and_stays_where_it_is() {
     // With it gone and three more, the rest suffices.
     let there: Vec<u8> = boxes.holding().into_iter().filter(|number| *number != leaver).take(4).collect();
     assert_eq!(boxes.recover(&kit(&test), &there), kept);
+}
+
+/// One of the box's packs rots on its disk. Which one.
+fn rot(test: &TestBox) -> PackId {
+    let (pack, mut bytes) = packs(test).pop_first().expect("a pack");
+    bytes.iter_mut().for_each(|byte| *byte ^= 1);
+    let file = test.dir().store_dir().join(ObjectName::Pack(pack).to_string());
+    std::fs::remove_file(&file).expect("remove");
+    crate::files::replace(&file, &bytes).expect("rot");
+    pack
+}
+
+fn audit_all(test: &TestBox, boxes: &Arc<Boxes>) -> usize {
+    audit::round(test.site(), &boxes.circle(), boxes, &|_| ()).expect("audit")
+}
+
+fn standing(test: &TestBox, boxes: &Boxes, number: u8) -> Standing {
+    presences(test.site(), &boxes.circle()).expect("presences")[&MemberId::from_bytes([number; 32])].standing
+}
+
+#[test]
+fn a_close_look_that_a_stop_has_broken_off_is_begun_again() {
+    let (mut test, boxes) = (TestBox::start(), Boxes::new(7));
+    back_up(&test, 0..2);
+    boxes.round(&test);
+    let suspected = boxes.holding()[0];
+    let member = MemberId::from_bytes([suspected; 32]);
+    let loss = Event::Round(Findings { good: 9, lost: 1, absent: 0 });
+    assert_eq!(note_peer(test.site(), &member, loss).expect("noted"), Some(Check::Sweep));
+    test.restart();
+    assert_eq!(standing(&test, &boxes, suspected), Standing::Suspect);
+    audit_all(&test, &boxes);
+    assert_eq!(standing(&test, &boxes, suspected), Standing::Ok, "it has all that it was asked for");
+}
+
+#[test]
+fn a_close_look_that_takes_too_long_goes_on_where_it_was() {
+    let (mut test, boxes) = (TestBox::start(), Boxes::new(7));
+    back_up(&test, 0..2);
+    boxes.round(&test);
+    let slow = boxes.holding()[0];
+    let member = MemberId::from_bytes([slow; 32]);
+    for silent_days in [0, 0, 10] {
+        crate::operations::hosting::testing::pass_days(test.site(), silent_days);
+        note_peer(test.site(), &member, Event::Round(Findings { good: 0, lost: 0, absent: 10 })).expect("noted");
+    }
+    let answer = Event::Round(Findings { good: 10, lost: 0, absent: 0 });
+    assert_eq!(note_peer(test.site(), &member, answer).expect("noted"), Some(Check::Return));
+    let look = |test: &TestBox, until: Instant| {
+        let before = boxes.host(slow).asked;
+        audit::look(&OwnSide::new(test.site()), &boxes, member, Check::Return, until).expect("looked");
+        boxes.host(slow).asked - before
+    };
+    assert_eq!(look(&test, Instant::now()), 0, "there is no time at all");
+    boxes.host(slow).is_slow = true;
+    let first = look(&test, Instant::now() + Duration::from_millis(700));
+    boxes.host(slow).is_slow = false;
+    let so_far = check_so_far(test.site(), &member).expect("read").expect("it has begun");
+    assert!(first > 0 && so_far.asked as usize == 10 * first && so_far.found.good == so_far.asked, "{so_far:?}");
+    assert_eq!(standing(&test, &boxes, slow), Standing::Absent, "it is not over");
+    test.restart();
+    let rest = look(&test, Instant::now() + Duration::from_secs(600));
+    assert_eq!(10 * (first + rest), RETURN_RANGES as usize, "nothing is asked for twice");
+    assert_eq!(standing(&test, &boxes, slow), Standing::Ok);
+    assert_eq!(check_so_far(test.site(), &member).expect("read"), None);
+}
+
+#[test]
+fn a_sample_that_has_found_a_loss_is_not_asked_to_its_end() {
+    let (test, boxes) = (TestBox::start(), Boxes::new(7));
+    // More shards than a round asks for.
+    back_up(&test, 0..12);
+    boxes.round(&test);
+    let rotten = boxes.holding()[0];
+    let shards = boxes.host(rotten).shards.len();
+    for bytes in boxes.host(rotten).shards.values_mut() {
+        bytes.iter_mut().for_each(|byte| *byte ^= 1);
+    }
+    audit_all(&test, &boxes);
+    // The round, the first question of the sweep, every shard: each question that does not fit is taken apart.
+    let asked = boxes.host(rotten).asked;
+    assert!(asked <= 2 * 11 + 2 * shards + 2, "{asked} questions for {shards} shards");
+    assert_eq!(standing(&test, &boxes, rotten), Standing::Suspect);
+}
+
+#[test]
+fn what_rots_on_the_boxs_own_disk_is_held_against_nobody_and_is_not_sent_again() {
+    let (test, boxes) = (TestBox::start(), Boxes::new(7));
+    back_up(&test, 0..2);
+    boxes.round(&test);
+    let rotten = rot(&test);
+    let holding = boxes.holding();
+    for _ in 0..3 {
+        assert_eq!(audit_all(&test, &boxes), 0);
+    }
+    assert!(holding.iter().all(|number| standing(&test, &boxes, *number) == Standing::Ok));
+    let (damaged, durable) = test
+        .site()
+        .catalog
+        .reader()
+        .read(|tx| {
+            let damaged = pack_rows::any_damaged(tx)?;
+            let stripe = stripe_rows::by_pack(tx, &rotten)?.expect("a stripe");
+            Ok::<_, CatalogError>((damaged, stripe_rows::count_durable(tx, stripe.row)?))
+        })
+        .expect("read");
+    assert!(damaged, "it is told");
+    assert_eq!(usize::from(durable), holding.len(), "what the others have is sound");
+    // What somebody does lose of it cannot be made again here, and is not tried again and again.
+    let lose = |tx: &rusqlite::Transaction<'_>| {
+        let stripe = stripe_rows::by_pack(tx, &rotten)?.expect("a stripe");
+        let sql = "UPDATE shard SET state = 'wanted', at = 0 WHERE stripe = ?1 AND shard_index = 0";
+        Ok::<_, CatalogError>(tx.execute(sql, [stripe.row])?)
+    };
+    assert_eq!(test.site().catalog.writer().write(lose).expect("lost"), 1);
+    assert_eq!((wanted(&test, &boxes), audit_all(&test, &boxes)), (0, 0));
+}
+
+#[test]
+fn one_false_number_of_one_member_stops_nothing() {
+    let (test, boxes) = (TestBox::start(), Boxes::new(6));
+    back_up(&test, 0..2);
+    boxes.round(&test);
+    let liar = boxes.holding()[0];
+    boxes.host(liar).boasts = Some(1 << 60);
+    Client::enrol(test.site(), "bob").back_up(test.site(), &files(6, 77));
+    boxes.round(&test);
+    boxes.round(&test);
+    assert_eq!(wanted(&test, &boxes), 0);
+    let bob = status(&test).machines[1].clone();
+    assert!(bob.last_safe.is_some() && bob.last_full.is_none(), "the others keep the head: {bob:?}");
+    boxes.host(liar).boasts = None;
+    boxes.round(&test);
+    assert!(status(&test).machines[1].last_full.is_some());
+}
+
+#[test]
+fn a_member_that_refuses_is_not_asked_to_no_end_and_loses_its_place_when_that_lasts() {
+    let (test, boxes) = (TestBox::start(), Boxes::new(7));
+    let site = test.site();
+    back_up(&test, 0..1);
+    boxes.round(&test);
+    let refusing = boxes.holding()[0];
+    boxes.host(refusing).refuses = true;
+    let bob = Client::enrol(site, "bob");
+    (10..26).for_each(|seed| drop(bob.back_up(site, &files(2, seed))));
+    boxes.round(&test);
+    let safe = status(&test).machines[1].clone();
+    assert_eq!(safe.packs_in_place, safe.packs_needed, "the others have them");
+    // Those that were on their way when it had refused often enough are refused too.
+    let in_a_round = REFUSALS_MAX + QUEUE + 1;
+    let before = boxes.host(refusing).refused;
+    boxes.round(&test);
+    assert!(boxes.host(refusing).refused - before <= in_a_round, "and nothing more is made for it");
+    assert_eq!(audit_all(&test, &boxes), 0, "there is time still");
+    let later = |tx: &rusqlite::Transaction<'_>| {
+        Ok::<_, CatalogError>(tx.execute("UPDATE shard SET at = at - 13 * 3600000 WHERE state = 'wanted'", [])?)
+    };
+    let late = site.catalog.writer().write(later).expect("later");
+    assert!(late > REFUSALS_MAX, "{late}");
+    boxes.round(&test);
+    assert_eq!(wanted(&test, &boxes), 0, "nothing waits for it any more");
+    audit_all(&test, &boxes);
+    boxes.round(&test);
+    let before = boxes.host(refusing).refused;
+    boxes.round(&test);
+    assert_eq!(boxes.host(refusing).refused, before, "it is left alone");
+    let stripes = site.catalog.reader().read(|tx| stripe_rows::all_codable(tx)).expect("stripes");
+    let kept = packs(&test);
+    assert!(stripes.iter().filter(|stripe| kept.contains_key(&stripe.pack)).all(|stripe| stripe.full_at.is_some()));
+}
+
+#[test]
+fn what_is_new_and_what_is_not_safe_take_turns() {
+    let (test, boxes) = (TestBox::start(), Boxes::new(2));
+    back_up(&test, 0..4);
+    boxes.host(2).refuses = true;
+    boxes.round(&test);
+    Client::enrol(test.site(), "bob").back_up(test.site(), &files(6, 77));
+    let all: Vec<MemberId> = boxes.hosts.keys().copied().collect();
+    let tasks = next_to_spread(test.site(), &all, 2).expect("tasks");
+    assert!(
+        matches!(tasks[..], [super::Task::Again { .. }, super::Task::New { .. }]),
+        "however much waits for one member: {tasks:?}"
+    );
 }
