@@ -9,7 +9,7 @@ use super::{Orders, audit, post, spread};
 use crate::commissioning::{self, CheckState, Remembered, Surroundings, Verdict, commission};
 use crate::links::directory::OverLdap;
 use crate::operations::accounts::{self, AccountError};
-use crate::operations::awaited::Brought;
+use crate::operations::awaited::{Brought, Mended};
 use crate::operations::community::CommunityError;
 use crate::operations::{self, OperationError, Pace, PruneOptions, Site, chain};
 use crate::peers::PeersError;
@@ -19,6 +19,9 @@ const SCRUB_AFTER: Seconds = Seconds(20 * 86_400);
 
 /// A mapping is never asked for again sooner than this, however short its lease.
 const RENEW_MIN: Duration = Duration::from_secs(5);
+
+/// Damaged packs that the other boxes could not give are asked for again after this.
+const MEND_AGAIN: Duration = Duration::from_secs(3_600);
 
 /// What has failed for less than this may mend itself; what has failed for longer waits for somebody.
 const FAILS_LATELY: Seconds = Seconds::HOUR;
@@ -59,7 +62,7 @@ pub(super) enum Worker {
     Hosting,
     /// Asks the router to go on letting connections in, if that is wanted.
     Router,
-    /// Brings back what is with other boxes only, on a box that was lost.
+    /// Brings back what is with other boxes only, on a box that was lost, and what is damaged here.
     Recovery,
     /// Tries a recovery every quarter, while the kit's key is on the box.
     Drill,
@@ -315,11 +318,20 @@ impl Worker {
 fn bring_back(site: &Site, working: &dyn Fn(Option<String>)) -> Result<Done, OperationError> {
     let brought = operations::awaited::bring_back(site, working)?;
     Ok(match brought {
-        Brought { is_over: true, .. } => Done::Everything,
+        Brought { is_over: true, .. } => return mend(site, working),
         Brought { packs: 0, lost: 0, unanswered, .. } if unanswered > 0 => {
             Done::Failed(format!("{unanswered} packs cannot be had until more of the other boxes answer"))
         }
         Brought { .. } => Done::Part,
+    })
+}
+
+/// Gets packs that are damaged here from the other boxes.
+fn mend(site: &Site, working: &dyn Fn(Option<String>)) -> Result<Done, OperationError> {
+    Ok(match operations::awaited::mend(site, working)? {
+        Mended { packs: 0, left: 0 } => Done::Everything,
+        Mended { packs: 0, .. } => Done::For(MEND_AGAIN),
+        Mended { .. } => Done::Part,
     })
 }
 

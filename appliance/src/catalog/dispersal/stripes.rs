@@ -130,6 +130,20 @@ pub fn all_codable(c: &Connection) -> Result<Vec<Stripe>, CatalogError> {
     Ok(found)
 }
 
+/// Stripes of packs that are damaged here, and of which the members have enough, as far as is known, to bring them back.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn damaged_here(c: &Connection) -> Result<Vec<Stripe>, CatalogError> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM stripe WHERE pack_id IN (SELECT pack_id FROM pack WHERE state = 'damaged') AND kind = 'pack'
+             AND (SELECT count(DISTINCT shard_index) FROM shard WHERE stripe = stripe.id AND state = 'durable') >= data
+         ORDER BY id"
+    );
+    let found = c.prepare_cached(&sql)?.query_map([], stripe_from)?.collect::<Result<_, _>>()?;
+    Ok(found)
+}
+
 /// Where the shards of a stripe are, by index.
 ///
 /// # Errors

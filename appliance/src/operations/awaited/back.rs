@@ -15,7 +15,7 @@ use crate::operations::{OperationError, Site};
 /// Packs that are put together at a time. Each is held in memory with its shards: some 80 MiB.
 const AT_A_TIME: usize = 3;
 /// A step ends after this, so that it is told how far it is.
-const STEP_MAX: Duration = Duration::from_secs(30);
+pub(super) const STEP_MAX: Duration = Duration::from_secs(30);
 
 /// What a step has brought.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -150,7 +150,7 @@ impl<'t> Turns<'t> {
 }
 
 /// The reserve is not for what comes back either: the box needs it to work at all.
-fn check_room(site: &Site, needed_bytes: u64) -> Result<(), OperationError> {
+pub(super) fn check_room(site: &Site, needed_bytes: u64) -> Result<(), OperationError> {
     let Some(space) = site.store.space()? else { return Ok(()) };
     if space.free_bytes >= site.reserve(&space).saturating_add(needed_bytes) {
         return Ok(());

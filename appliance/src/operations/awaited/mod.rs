@@ -5,6 +5,7 @@
 //! else from the others ([`Shelf`]). Nobody above has to know which of both it was. Decision 0033.
 
 mod back;
+mod mend;
 mod order;
 mod shelf;
 #[cfg(test)]
@@ -27,6 +28,7 @@ use datis_engine::store::{ObjectKind, ObjectName, PackStore, StoreError};
 use serde::Serialize;
 
 pub(crate) use back::{Brought, bring_back};
+pub(crate) use mend::{Mended, mend};
 pub(super) use shelf::Shelf;
 
 use super::site::lock;

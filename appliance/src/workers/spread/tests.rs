@@ -34,6 +34,7 @@ use super::{QUEUE, REFUSALS_MAX, Rounded, round};
 use crate::catalog::dispersal::{holders, outside, stripes as stripe_rows};
 use crate::catalog::{CatalogError, packs as pack_rows};
 use crate::operations::accounts::Actor;
+use crate::operations::awaited::{Fetch, FetchError, Mended, mend};
 use crate::operations::bandwidth::{BandwidthPlan, HourClass, Megabits, WeekGrid, set_bandwidth};
 use crate::operations::dispersal::{
     self, Circle, DispersalStatus, Fellow, check_so_far, dispersal_status, next_to_spread, note_peer, presences,
@@ -856,6 +857,50 @@ fn what_rots_on_the_boxs_own_disk_is_held_against_nobody_and_is_not_sent_again()
     };
     assert_eq!(test.site().catalog.writer().write(lose).expect("lost"), 1);
     assert_eq!((wanted(&test, &boxes), audit_all(&test, &boxes)), (0, 0));
+}
+
+/// What the boxes give of the packs of `test`.
+struct Given {
+    boxes: Arc<Boxes>,
+    secret: DispersalSecret,
+}
+
+impl Fetch for Given {
+    fn range(&self, stripe: &StripeRef, range: std::ops::Range<usize>) -> Result<Vec<u8>, FetchError> {
+        self.whole(stripe).map(|bytes| bytes[range].to_vec())
+    }
+
+    fn whole(&self, stripe: &StripeRef) -> Result<Vec<u8>, FetchError> {
+        let there: Vec<u8> =
+            self.boxes.holding().into_iter().filter(|number| !self.boxes.host(*number).is_away).collect();
+        let needed = usize::from(stripe.layout.scheme().data());
+        if there.len() < needed {
+            return Err(FetchError::Away { there: there.len(), needed });
+        }
+        Ok(self.boxes.fetch(stripe, &self.secret, &there))
+    }
+}
+
+#[test]
+fn what_rots_on_the_boxs_own_disk_comes_back_from_the_others() {
+    let (test, boxes) = (TestBox::start(), Boxes::new(7));
+    let site = test.site();
+    back_up(&test, 0..2);
+    boxes.round(&test);
+    site.awaited.reach_by(Arc::new(Given { boxes: boxes.clone(), secret: site.vault.dispersal.clone() }));
+    let before = packs(&test);
+    let rotten = rot(&test);
+    audit_all(&test, &boxes);
+    let is_damaged = || site.catalog.reader().read(|tx| pack_rows::any_damaged(tx)).expect("read");
+    assert!(is_damaged());
+    set_away(&boxes, true);
+    assert_eq!(mend(site, &|_| ()).expect("mend"), Mended { packs: 0, left: 1 });
+    assert!(is_damaged() && packs(&test)[&rotten] != before[&rotten], "what is here is not touched before");
+    set_away(&boxes, false);
+    assert_eq!(mend(site, &|_| ()).expect("mend"), Mended { packs: 1, left: 0 });
+    assert!(!is_damaged() && packs(&test) == before);
+    assert!(verify(site, None, &mut |_| {}).expect("verify").is_sound());
+    assert_eq!(mend(site, &|_| ()).expect("mend"), Mended::default());
 }
 
 #[test]
