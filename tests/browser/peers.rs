@@ -161,3 +161,25 @@ fn a_code_is_read_out_a_box_is_named_and_labelled_and_leaves() {
     one.press("Put it out of the community");
     eventually("it is out", || (!one.text().contains("barn")).then_some(()));
 }
+
+#[test]
+fn a_week_of_bandwidth_is_painted_with_the_keyboard_or_set_with_the_form() {
+    let (the_box, browser) = desk();
+    browser.open(&the_box.url("/peers/bandwidth"));
+    let _painted = browser.run(
+        "document.querySelector('[name=brush][value=pause]').click();\
+         document.querySelector('[data-week] td').focus();\
+         const key = (key, shiftKey) => document.activeElement.dispatchEvent(\
+           new KeyboardEvent('keydown', { key, shiftKey, bubbles: true, cancelable: true }));\
+         key(' ', false); key('ArrowRight', true); key('ArrowDown', false); return null",
+        &[],
+    );
+    browser.press("Save");
+    browser.see("Saved");
+    let hours = || the_box.command(["bandwidth", "show", "--json"]).run().expect_success().json()["hours"].clone();
+    assert_eq!((&hours()[0], &hours()[1]), (&"mon 0-2 pause".into(), &"mon 2-24 full".into()));
+    // Monday to Friday, from 8 to 19, reduced: as the form stands.
+    browser.press("Set these hours");
+    eventually("the hours", || (hours()[2] == "mon 8-19 reduced").then_some(()));
+    is_whole(&browser, &the_box, "/peers/bandwidth");
+}

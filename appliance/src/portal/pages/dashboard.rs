@@ -319,7 +319,7 @@ mod tests {
         let notes = notes(&outside, Some(drill));
         let [fragments, oldest, paused, drill] = notes.as_slice() else { panic!("{notes:?}") };
         assert!(
-            fragments.contains("0 of 9") && oldest.contains("3 hours") && drill.contains("not been tried"),
+            fragments.contains("0 of 9") && oldest.contains("3 h ago") && drill.contains("not been tried"),
             "{notes:?}"
         );
         assert!(paused.contains(":"), "{paused}");
