@@ -129,7 +129,7 @@ const APPLIANCE: Arrows = &[
     ("locale", &["figures"]),
     ("meters", &["partner"]),
     ("paper", &["locale"]),
-    ("sheets", &["bundle", "commissioning", "config", "locale", "operations", "paper", "partner"]),
+    ("sheets", &["bundle", "commissioning", "config", "locale", "operations", "paper", "partner", "vault"]),
     ("mapping", &[]),
     ("partner", &["plain"]),
     ("plain", &[]),

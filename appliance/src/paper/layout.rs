@@ -1,5 +1,7 @@
 //! What stands where. Lengths in points (1/72 inch), from the top left corner of the page.
 
+use qrcode::{Color, EcLevel, QrCode};
+
 use super::letters::Letters;
 use super::{Block, Cell, Column, Paper, PaperError, Tone};
 
@@ -14,6 +16,8 @@ const BOTTOM: f32 = 60.0;
 const WIDTH: f32 = PAGE_WIDTH - 2.0 * SIDE;
 pub(super) const FLOOR: f32 = PAGE_HEIGHT - BOTTOM;
 
+/// Side of a QR code with its margin: 5 cm, which every telephone reads.
+const CODE: f32 = 142.0;
 const BODY: f32 = 9.0;
 const SMALL: f32 = 7.5;
 const TITLE: f32 = 18.0;
@@ -65,6 +69,13 @@ pub(super) enum Mark {
         height: f32,
         tone: Tone,
     },
+    /// A dark part of a code.
+    Dark {
+        x: f32,
+        y: f32,
+        width: f32,
+        height: f32,
+    },
 }
 
 /// A page.
@@ -83,6 +94,7 @@ pub(super) fn lay_out(paper: &Paper, letters: &Letters) -> Result<Vec<Page>, Pap
             Block::Paragraph { text, tone } => desk.paragraph(at, text, *tone)?,
             Block::Verdict { text, tone } => desk.verdict(at, text, *tone)?,
             Block::Table { columns, rows, has_head } => desk.table(at, columns, rows, *has_head)?,
+            Block::Code { text } => desk.code(text)?,
             Block::PageBreak => desk.turn()?,
         }
     }
@@ -178,6 +190,27 @@ impl Desk<'_> {
             self.y += BODY * LEADING;
         }
         self.y += 5.0;
+        Ok(())
+    }
+
+    /// With as much white around it as a reader needs, 4 modules.
+    fn code(&mut self, text: &str) -> Result<(), PaperError> {
+        let code = QrCode::with_error_correction_level(text, EcLevel::M).map_err(|_| PaperError::Code)?;
+        let (modules, colours) = (code.width(), code.to_colors());
+        let side = CODE / (modules + 8) as f32;
+        self.keep_room(CODE)?;
+        for (row, line) in colours.chunks(modules).enumerate() {
+            for (column, _) in line.iter().enumerate().filter(|(_, colour)| **colour == Color::Dark) {
+                let at = |place: usize| (place + 4) as f32 * side;
+                self.page.marks.push(Mark::Dark {
+                    x: SIDE + at(column),
+                    y: self.y + at(row),
+                    width: side,
+                    height: side,
+                });
+            }
+        }
+        self.y += CODE + 5.0;
         Ok(())
     }
 

@@ -31,6 +31,9 @@ pub enum PaperError {
     /// It would have more pages than anybody prints.
     #[error("the document would have more than {} pages", layout::PAGES_MAX)]
     TooLong,
+    /// A text does not fit into a QR code.
+    #[error("the text is too long for a QR code")]
+    Code,
     /// The PDF cannot be written.
     #[error("the document cannot be written: {0}")]
     Pdf(String),
@@ -124,6 +127,10 @@ enum Block {
         rows: Vec<Vec<Cell>>,
         has_head: bool,
     },
+    /// A QR code. What it says stands beside it as a text, for whoever does not see it.
+    Code {
+        text: String,
+    },
     PageBreak,
 }
 
@@ -197,9 +204,23 @@ impl Paper {
         self.push(Block::Table { columns, rows, has_head: true })
     }
 
+    /// `text` as a QR code.
+    pub fn code(&mut self, text: impl Into<String>) -> &mut Self {
+        self.push(Block::Code { text: text.into() })
+    }
+
     /// What follows stands on a new page.
     pub fn page_break(&mut self) -> &mut Self {
         self.push(Block::PageBreak)
+    }
+
+    /// What its paragraphs say.
+    #[cfg(test)]
+    pub(crate) fn paragraphs(&self) -> impl Iterator<Item = &str> {
+        self.blocks.iter().filter_map(|block| match block {
+            Block::Paragraph { text, .. } => Some(text.as_str()),
+            _ => None,
+        })
     }
 
     fn push(&mut self, block: Block) -> &mut Self {

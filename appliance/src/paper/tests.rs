@@ -13,7 +13,7 @@ fn pages_of(paper: &Paper) -> Vec<Page> {
 fn texts(page: &Page) -> String {
     let of_mark = |mark: &Mark| match mark {
         Mark::Text { text, .. } => Some(text.clone()),
-        Mark::Rule { .. } | Mark::Area { .. } => None,
+        Mark::Rule { .. } | Mark::Area { .. } | Mark::Dark { .. } => None,
     };
     page.marks.iter().filter_map(of_mark).collect::<Vec<_>>().join(" ")
 }

@@ -69,6 +69,7 @@ fn draw(surface: &mut Surface<'_>, mark: &Mark, letters: &Letters, drawn: &mut D
             }
         }
         Mark::Rule { y } => area(surface, (48.0, *y, PAGE_WIDTH - 96.0, 0.5), rgb::Color::new(208, 213, 221)),
+        Mark::Dark { x, y, width, height } => area(surface, (*x, *y, *width, *height), rgb::Color::new(0, 0, 0)),
         Mark::Area { x, y, width, height, tone } => area(surface, (*x, *y, *width, *height), ground(*tone)),
     }
 }
@@ -166,7 +167,7 @@ fn structure(paper: &Paper, mut drawn: Drawn) -> TagTree {
                 }
                 tree.push(table);
             }
-            Block::PageBreak => {}
+            Block::Code { .. } | Block::PageBreak => {}
         }
     }
     tree

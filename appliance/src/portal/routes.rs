@@ -201,6 +201,7 @@ routes! {
     post "/system/support" Access::Has(Right::ManageAccounts) => system::support::open,
     post "/system/support/close" Access::Has(Right::ManageAccounts) => system::support::close,
     post "/system/kit" Access::Has(Right::SeeKit) => system::kit,
+    post "/system/kit.pdf" Access::Has(Right::SeeKit) => system::kit_sheet,
     post "/system/kit/proof" Access::Has(Right::SeeKit) => system::prove_kit,
     get "/account" Access::SignedIn => account::show,
     post "/account/language" Access::SignedIn => account::set_language,

@@ -3,6 +3,7 @@
 
 mod certificate;
 mod firewall;
+mod kit;
 
 use datis_engine::units::UnixMillis;
 
@@ -13,6 +14,8 @@ use crate::operations::accounts::Actor;
 use crate::operations::{self, OperationError, Signature, Site};
 use crate::paper::PaperError;
 use crate::partner::Door;
+
+pub(crate) use kit::print_kit;
 
 /// Why there is no sheet.
 #[derive(Debug, thiserror::Error)]

@@ -657,3 +657,12 @@ drill-hint = With the recovery kit and nothing else, the box fetches what a lost
 drill-running = Recovery is being tried
 drill-needs-kit = The key of the kit was taken off the box, so only whoever has the paper can try it, on the console:
 drill-now = Test the kit now
+
+# The recovery kit on paper.
+kit-get-sheet = Print the recovery kit
+kit-sheet = Recovery kit
+kit-sheet-secret = Whoever holds this sheet can read every backup of this box. Keep it away from the box, in two places.
+kit-sheet-code = The key as a QR code
+kit-sheet-code-text = It holds the line that begins with AGE-SECRET-KEY-1, and nothing else.
+kit-sheet-whole = The whole kit
+kit-sheet-whole-text = A lost box is brought back with all of the lines below. In place of the last line, the numbered lines in words can be typed; the last word of each checks it.

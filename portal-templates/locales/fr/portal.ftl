@@ -657,3 +657,12 @@ drill-hint = Avec le kit de secours et rien d’autre, le boîtier cherche chez 
 drill-running = La récupération est en cours d’essai
 drill-needs-kit = La clé du kit a été retirée du boîtier ; seul qui a le papier peut l’essayer, à la console :
 drill-now = Tester le kit maintenant
+
+# Le kit de secours sur papier.
+kit-get-sheet = Imprimer le kit de secours
+kit-sheet = Kit de secours
+kit-sheet-secret = Qui tient cette feuille peut lire chaque sauvegarde de ce boîtier. Gardez-la loin du boîtier, en deux endroits.
+kit-sheet-code = La clé en code QR
+kit-sheet-code-text = Il contient la ligne qui commence par AGE-SECRET-KEY-1, et rien d’autre.
+kit-sheet-whole = Le kit entier
+kit-sheet-whole-text = Un boîtier perdu revient avec toutes les lignes ci-dessous. À la place de la dernière, on peut taper les lignes numérotées en mots ; le dernier mot de chacune la vérifie.

@@ -22,6 +22,7 @@ use crate::meters::{WorkerMood, WorkerView};
 use crate::operations::accounts::{AccountError, Right};
 use crate::operations::community::kit_community;
 use crate::operations::{self, Status};
+use crate::sheets;
 use crate::vault::{self, VaultError};
 
 #[derive(Template)]
@@ -143,18 +144,29 @@ fn worker_row(worker: &WorkerView, locale: &Locale) -> WorkerRow {
 pub(in crate::portal) async fn kit(visit: Visit) -> HttpResponse {
     visit
         .answer(|visit| {
-            let kit = visit.portal.site.vault.recovery_kit(&visit.portal.dir);
-            let kit = kit.map_err(|e| PageError::Other(e.to_string()))?;
-            let community = kit_community(visit.site()).map_err(|e| PageError::Other(e.to_string()))?;
-            let kit = RecoveryKit { community, ..kit };
-            operations::note_kit_shown(visit.site(), visit.actor()?, &kit)?;
-            Ok(Reply::File {
-                name: "datis-recovery-kit.txt",
-                media_type: "text/plain; charset=utf-8",
-                bytes: vault::kit_page(&kit).as_bytes().to_vec(),
-            })
+            let bytes = vault::kit_page(&taken_kit(visit)?).as_bytes().to_vec();
+            Ok(Reply::File { name: "datis-recovery-kit.txt", media_type: "text/plain; charset=utf-8", bytes })
         })
         .await
+}
+
+/// The same to be printed.
+pub(in crate::portal) async fn kit_sheet(visit: Visit) -> HttpResponse {
+    visit
+        .answer(|visit| {
+            let bytes = sheets::print_kit(&taken_kit(visit)?, visit.site().clock.now(), visit.locale())?;
+            Ok(Reply::File { name: "datis-recovery-kit.pdf", media_type: "application/pdf", bytes })
+        })
+        .await
+}
+
+/// The kit, for somebody who takes it away.
+fn taken_kit(visit: &Visit) -> Result<RecoveryKit, PageError> {
+    let kit = visit.portal.site.vault.recovery_kit(&visit.portal.dir).map_err(|e| PageError::Other(e.to_string()))?;
+    let community = kit_community(visit.site()).map_err(|e| PageError::Other(e.to_string()))?;
+    let kit = RecoveryKit { community, ..kit };
+    operations::note_kit_shown(visit.site(), visit.actor()?, &kit)?;
+    Ok(kit)
 }
 
 /// The letters of the kit, while it is on the box.
