@@ -666,3 +666,11 @@ kit-sheet-code = The key as a QR code
 kit-sheet-code-text = It holds the line that begins with AGE-SECRET-KEY-1, and nothing else.
 kit-sheet-whole = The whole kit
 kit-sheet-whole-text = A lost box is brought back with all of the lines below. In place of the last line, the numbered lines in words can be typed; the last word of each checks it.
+
+# How another box is reached.
+peer-way = Reached
+peer-way-none = not reached since this box was started
+peer-way-direct = dialled
+peer-way-reverse = on a connection that it opens itself
+peer-way-relay = through another member
+peer-way-relay-by = through { $what }

@@ -666,3 +666,11 @@ kit-sheet-code = La clé en code QR
 kit-sheet-code-text = Il contient la ligne qui commence par AGE-SECRET-KEY-1, et rien d’autre.
 kit-sheet-whole = Le kit entier
 kit-sheet-whole-text = Un boîtier perdu revient avec toutes les lignes ci-dessous. À la place de la dernière, on peut taper les lignes numérotées en mots ; le dernier mot de chacune la vérifie.
+
+# Comment un autre boîtier est joint.
+peer-way = Joint
+peer-way-none = pas joint depuis le démarrage de ce boîtier
+peer-way-direct = appelé directement
+peer-way-reverse = par une connexion qu’il ouvre lui-même
+peer-way-relay = par un autre membre
+peer-way-relay-by = par { $what }

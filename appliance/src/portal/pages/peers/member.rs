@@ -51,7 +51,7 @@ fn member_page(visit: &Visit, id: &str, problem: Option<String>) -> Result<Strin
     let is_here = member.is_here;
     let page = MemberPage {
         frame: Frame::new(visit, &member.name),
-        member: row(member, now, visit.locale()),
+        member: row(visit, member, now),
         is_rebound: member.is_rebound,
         may_manage: visit.actor()?.has(Right::ManageCommunity),
         may_be_appointed: known.is_admin && !member.is_admin && member.may_decide,

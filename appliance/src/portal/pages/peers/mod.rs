@@ -9,6 +9,7 @@ mod problem;
 use actix_web::HttpResponse;
 use askama::Template;
 use datis_engine::ids::MemberName;
+use datis_engine::life::ways::Way;
 use datis_engine::units::UnixMillis;
 use fluent_bundle::FluentArgs;
 
@@ -97,6 +98,8 @@ struct Row {
     kept_here: String,
     kept_there: u64,
     heard: Option<When>,
+    /// How this box reaches it.
+    way: String,
 }
 
 /// Somebody who waits, here or at another box.
@@ -182,7 +185,7 @@ fn shown(visit: &Visit, known: &Overview, outside: &DispersalStatus, may_manage:
     Ok(Shown {
         name: known.name.clone(),
         is_admin: known.is_admin,
-        members: known.members.iter().map(|member| row(member, now, locale)).collect(),
+        members: known.members.iter().map(|member| row(visit, member, now)).collect(),
         applicants: applicants
             .into_iter()
             .map(|one| Waiting {
@@ -251,7 +254,8 @@ fn proposal_row(proposal: &Proposal, now: UnixMillis, locale: &Locale) -> Propos
     }
 }
 
-fn row(member: &MemberView, now: UnixMillis, locale: &Locale) -> Row {
+fn row(visit: &Visit, member: &MemberView, now: UnixMillis) -> Row {
+    let locale = visit.locale();
     let class = match member.state {
         MemberState::Here | MemberState::Ok => "current",
         MemberState::Away | MemberState::Leaving | MemberState::Rebound => "late",
@@ -268,5 +272,21 @@ fn row(member: &MemberView, now: UnixMillis, locale: &Locale) -> Row {
         kept_here: locale.bytes(member.kept_here.1),
         kept_there: member.kept_there,
         heard: member.heard_at.map(|at| When::new(at, now, locale)),
+        way: if member.is_here { String::new() } else { way_of(visit, member) },
+    }
+}
+
+/// How this box has reached a member last, in words.
+fn way_of(visit: &Visit, member: &MemberView) -> String {
+    let locale = visit.locale();
+    let Some(reached) = visit.portal.ways.peers.reached(member.id) else { return locale.word("peer-way-none") };
+    match reached.way {
+        Way::Direct => locale.word("peer-way-direct"),
+        Way::Reverse => locale.word("peer-way-reverse"),
+        Way::Relay => {
+            let known = visit.site().community();
+            let via = reached.via.and_then(|via| Some(known.as_ref()?.roster().member(via)?.name.to_string()));
+            via.map_or_else(|| locale.word("peer-way-relay"), |name| locale.naming("peer-way-relay-by", &name))
+        }
     }
 }
