@@ -409,7 +409,8 @@ mod tests {
         Client::enrol(site, "bob").back_up(site, &files(2, 99));
         give().expect("round");
         let there = || {
-            let page = hosting::list_heads(pair.host.site(), &pair.peer(), &ListHeads { limit: 9 }).expect("heads");
+            let page = hosting::list_heads(pair.host.site(), &pair.peer(), &ListHeads { limit: 9, before: None })
+                .expect("heads");
             page.heads.into_iter().map(Vec::from).collect::<Vec<Vec<u8>>>()
         };
         let heads = there();

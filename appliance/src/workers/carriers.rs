@@ -150,7 +150,7 @@ fn run(
                 Err(LineError::Refused(why)) => tracing::info!(reason = %why, "A peer does not take the head"),
                 Err(broken) => return Err(broken),
             }
-            let kept = line.list_heads(&ListHeads { limit: HEADS_ASKED })?;
+            let kept = line.list_heads(&ListHeads { limit: HEADS_ASKED, before: None })?;
             Ok(Outcome::OtherHeads(kept.heads.into_iter().take(HEADS_ASKED.into()).map(Vec::from).collect()))
         }
         Errand::Condemn(shards) => {

@@ -125,7 +125,8 @@ pub fn safe_of(c: &Connection, pack: &PackId) -> Result<Option<Stripe>, CatalogE
 /// # Errors
 /// [`CatalogError`].
 pub fn all_codable(c: &Connection) -> Result<Vec<Stripe>, CatalogError> {
-    let sql = format!("SELECT {COLUMNS} FROM stripe WHERE gone_at IS NULL AND former = 0 AND NOT {IS_DAMAGED} ORDER BY id");
+    let sql =
+        format!("SELECT {COLUMNS} FROM stripe WHERE gone_at IS NULL AND former = 0 AND NOT {IS_DAMAGED} ORDER BY id");
     let found = c.prepare_cached(&sql)?.query_map([], stripe_from)?.collect::<Result<_, _>>()?;
     Ok(found)
 }

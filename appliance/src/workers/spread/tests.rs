@@ -965,7 +965,7 @@ fn what_is_new_and_what_is_not_safe_take_turns() {
     boxes.round(&test);
     Client::enrol(test.site(), "bob").back_up(test.site(), &files(6, 77));
     let all: Vec<MemberId> = boxes.hosts.keys().copied().collect();
-    let tasks = next_to_spread(test.site(), &all, 2).expect("tasks");
+    let tasks = next_to_spread(test.site(), &boxes.circle(), &all, 2).expect("tasks");
     assert!(
         matches!(tasks[..], [super::Task::Again { .. }, super::Task::New { .. }]),
         "however much waits for one member: {tasks:?}"
