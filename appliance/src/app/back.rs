@@ -23,7 +23,7 @@ use crate::vault;
 
 /// Where the lost box is made.
 const MADE_IN: &str = "back";
-/// There once it is whole enough to take the place of the blank one.
+/// There once somebody has said that it is to take the place of the blank one.
 const READY: &str = "ready";
 /// Where what the blank box had made for itself stays.
 const BLANK: &str = "blank";
@@ -77,8 +77,22 @@ impl Back {
         let _told = recovery.take_the_place(&opened.site, &mut say)?;
         let link = accounts::admin_link(&opened.site, &Actor::console())?;
         drop(opened);
-        files::put_new(&side.root().join(READY), b"")?;
+        if !operations::is_blank(&self.site)? {
+            return Err(BackError::InUse);
+        }
         Ok(format!("/welcome/{}", link.expose()))
+    }
+
+    /// Writes down that somebody wants the lost box in the place of this one, which is still blank.
+    fn decide_to_start(&self) -> Result<(), BackError> {
+        if !operations::is_blank(&self.site)? {
+            return Err(BackError::InUse);
+        }
+        let mark = self.dir.root().join(MADE_IN).join(READY);
+        if !mark.exists() {
+            files::put_new(&mark, b"")?;
+        }
+        Ok(())
     }
 
     /// The box keeps the key by which it is known, and its portal the certificate that the browser knows. What an earlier try with
@@ -114,6 +128,10 @@ fn own_disk(dir: &DataDir) -> Option<PathBuf> {
 enum BackError {
     #[error("{disk} is a disk of its own; bring the box back at its console, with `datisd recover`")]
     OwnDisk { disk: PathBuf },
+    #[error(
+        "somebody has begun to use this box meanwhile, so the lost one does not take its place; bring it back in another box"
+    )]
+    InUse,
     #[error(transparent)]
     Recovery(#[from] RecoveryError),
     #[error(transparent)]
@@ -142,11 +160,8 @@ fn problem(error: &BackError) -> BackProblem {
 
 impl BringBack for Arc<Back> {
     fn standing(&self) -> Result<BackStanding, OperationError> {
-        let standing = self.lock().clone();
-        match standing {
-            BackStanding::NotBegun if !operations::is_blank(&self.site)? => Ok(BackStanding::NotBlank),
-            known => Ok(known),
-        }
+        // Somebody may have begun to use it while the lost one was made.
+        if operations::is_blank(&self.site)? { Ok(self.lock().clone()) } else { Ok(BackStanding::NotBlank) }
     }
 
     fn begin(&self, kit: String) {
@@ -176,8 +191,15 @@ impl BringBack for Arc<Back> {
     }
 
     fn start_again(&self) {
-        if matches!(*self.lock(), BackStanding::Ready { .. }) {
-            self.again.notify_one();
+        if !matches!(*self.lock(), BackStanding::Ready { .. }) {
+            return;
+        }
+        match self.decide_to_start() {
+            Ok(()) => self.again.notify_one(),
+            Err(error) => {
+                tracing::warn!(error = %control::with_causes(&error), "The lost box does not take the place of this one");
+                *self.lock() = BackStanding::Failed(problem(&error));
+            }
         }
     }
 }
@@ -192,6 +214,14 @@ pub(super) fn change_places(dir: &DataDir) -> Result<(), AppError> {
         return Ok(());
     }
     let blank = dir.root().join(BLANK);
+    let has_begun = PARTS.iter().any(|part| blank.join(part).exists());
+    if !has_begun && !is_still_blank(dir) {
+        tracing::error!(
+            folder = %made.display(),
+            "A lost box was brought back, and this one is in use meanwhile: it stays, and the other one does not take its place"
+        );
+        return Ok(());
+    }
     files::make_private_dir(&blank).map_err(LockError::from)?;
     for part in PARTS {
         let (new, here, old) = (made.join(part), dir.root().join(part), blank.join(part));
@@ -205,6 +235,12 @@ pub(super) fn change_places(dir: &DataDir) -> Result<(), AppError> {
     std::fs::remove_dir_all(&made).map_err(|source| AppError::System { step: "clear away what is done", source })?;
     tracing::info!("The lost box has taken the place of the blank one");
     Ok(())
+}
+
+/// Whether nothing would be lost with the box that is here. What cannot be read is not given away.
+fn is_still_blank(dir: &DataDir) -> bool {
+    let catalog = dir.catalog_file();
+    !catalog.exists() || operations::is_blank_at(&catalog).unwrap_or(false)
 }
 
 fn step(from: &Path, to: &PathBuf) -> Result<(), AppError> {
@@ -237,6 +273,7 @@ pub(super) fn start_again((machine, portal): (u16, u16)) -> AppError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::operations::testing::{Client, TestBox};
 
     fn folder(of: &Path, content: &str) {
         std::fs::create_dir_all(of).expect("folder");
@@ -282,6 +319,28 @@ mod tests {
             assert_eq!(content(&place.path().join(BLANK).join("keys")), "blank");
             assert!(!made.exists());
             change_places(&dir).expect("nothing is left to do");
+        }
+    }
+
+    #[test]
+    fn a_box_that_somebody_began_to_use_meanwhile_keeps_its_place() {
+        for is_used in [false, true] {
+            let mut here = TestBox::start();
+            if is_used {
+                Client::enrol(here.site(), "front-desk");
+            }
+            here.stop();
+            let dir = here.dir();
+            let made = dir.root().join(MADE_IN);
+            folder(&made.join("keys"), "lost");
+            std::fs::write(made.join(READY), "").expect("ready");
+            change_places(&dir).expect("looked");
+            assert_eq!(dir.keys_dir().join("what").exists(), !is_used);
+            assert_eq!(made.exists(), is_used, "what was brought back is not thrown away");
+            if is_used {
+                here.restart();
+                assert_eq!(operations::list_machines(here.site()).expect("machines").len(), 1);
+            }
         }
     }
 

@@ -133,7 +133,11 @@ impl Drop for Lent<'_> {
 }
 
 impl Reader {
-    pub(super) fn open(path: &Path) -> Result<Self, CatalogError> {
+    /// Opens the catalog at `path` for looks alone.
+    ///
+    /// # Errors
+    /// [`CatalogError`].
+    pub fn open(path: &Path) -> Result<Self, CatalogError> {
         let idle = (0..READERS).map(|_| open::open_reader(path)).collect::<Result<Vec<_>, _>>()?;
         let shared = ReaderShared { idle: Mutex::new(idle), returned: Condvar::new(), path: path.to_owned() };
         Ok(Self { shared: Arc::new(shared) })

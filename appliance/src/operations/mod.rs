@@ -116,7 +116,7 @@ pub use signoff::{
     answer_question, first_start, last_document, last_signature, note_first_start, sign_off, site_answers,
 };
 pub use site::{Clock, Limits, OpenError, Site};
-pub use status::{MachineStatus, Status, is_blank, room, snapshot_ids, status};
+pub use status::{MachineStatus, Status, is_blank, is_blank_at, room, snapshot_ids, status};
 pub use verify::{DamagedPack, Progress, VerifyReport, verify};
 pub(crate) use verify::{next_unverified, verify_pack};
 pub use webhook::{due_post, newest_posts, note_post, test_webhook, webhook_secret};

@@ -1,6 +1,7 @@
 //! What the box has and how it is, at a glance.
 
 use std::collections::{HashMap, HashSet};
+use std::path::Path;
 
 use datis_engine::ids::SnapshotId;
 use datis_engine::store::Space;
@@ -15,7 +16,7 @@ use super::site::Site;
 use crate::catalog::machines::{Machine, MachineState};
 use crate::catalog::packs::{PackState, PackTotals};
 use crate::catalog::snapshots::SourceTotals;
-use crate::catalog::{CatalogError, MachineRow, bundle, machines, packs, pauses, snapshots};
+use crate::catalog::{CatalogError, MachineRow, Reader, bundle, community, machines, packs, pauses, snapshots};
 
 /// The box at a glance. Times are milliseconds since 1970.
 #[derive(Debug, Clone, Serialize)]
@@ -156,10 +157,20 @@ pub fn snapshot_ids(site: &Site) -> Result<HashSet<SnapshotId>, OperationError> 
 /// # Errors
 /// [`OperationError`].
 pub fn is_blank(site: &Site) -> Result<bool, OperationError> {
-    let is_used = site.catalog.reader().read(|tx| {
-        Ok::<_, CatalogError>(bundle::is_owned(tx)? || !machines::all(tx)?.is_empty() || !packs::all(tx)?.is_empty())
-    })?;
-    Ok(!is_used && site.community().is_none())
+    Ok(!site.catalog.reader().read(is_used)?)
+}
+
+/// The same of a box that does not run, by its catalog at `path`, without changing that.
+///
+/// # Errors
+/// [`OperationError`].
+pub fn is_blank_at(path: &Path) -> Result<bool, OperationError> {
+    Ok(!Reader::open(path)?.read(is_used)?)
+}
+
+fn is_used(tx: &rusqlite::Transaction<'_>) -> Result<bool, CatalogError> {
+    let is_in_a_community = community::membership(tx)?.is_some();
+    Ok(is_in_a_community || bundle::is_owned(tx)? || !machines::all(tx)?.is_empty() || !packs::all(tx)?.is_empty())
 }
 
 /// What the place of the packs holds and has free; `None` where that cannot be asked for.

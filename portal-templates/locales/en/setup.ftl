@@ -346,6 +346,7 @@ err-back-nobody = None of the boxes that the kit names answers. Check that this 
 err-back-nothing = The boxes that answer keep nothing for this kit. Start more of them, then try again.
 err-back-few = Too few of the boxes that keep the backups answer. Nothing is lost by that: start more of them, then try again; it goes on where it was.
 err-back-other = The box was not brought back. What was fetched is kept; try again. The box says:
+err-back-first = A lost box is being brought back in this one. Let it finish and start as the lost box, or restart this box first; then it is not brought back.
 
 # Trying a recovery
 audit-drill-passed = recovery tried, in so many seconds

@@ -346,6 +346,7 @@ err-back-nobody = Aucun des boîtiers que nomme le kit ne répond. Vérifiez que
 err-back-nothing = Les boîtiers qui répondent ne conservent rien pour ce kit. Démarrez-en d’autres, puis réessayez.
 err-back-few = Trop peu des boîtiers qui conservent les sauvegardes répondent. Rien n’est perdu pour autant : démarrez-en d’autres, puis réessayez ; cela continue là où c’était.
 err-back-other = Le boîtier n’a pas été ramené. Ce qui a été reçu est conservé ; réessayez. Le boîtier dit :
+err-back-first = Un boîtier perdu est en train de revenir dans celui-ci. Laissez-le finir et démarrer comme le boîtier perdu, ou redémarrez d’abord ce boîtier ; il ne revient alors pas.
 
 # Trying a recovery
 audit-drill-passed = récupération essayée, en tant de secondes

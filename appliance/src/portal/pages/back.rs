@@ -71,8 +71,9 @@ pub(in crate::portal) async fn begin(visit: Visit, link: web::Path<String>, form
 pub(in crate::portal) async fn start_again(visit: Visit, link: web::Path<String>) -> HttpResponse {
     visit
         .answer(move |visit| {
-            let standing = standing(visit, &link)?;
+            standing(visit, &link)?;
             visit.portal.ways.back.start_again();
+            let standing = standing(visit, &link)?;
             Ok(Reply::Page(page(visit, link.into_inner(), standing, true)?))
         })
         .await

@@ -50,19 +50,26 @@ pub(in crate::portal) async fn accept(
 ) -> HttpResponse {
     let (link, Acceptance { name, password }) = (link.into_inner(), form.into_inner());
     visit
-        .answer(move |visit| match accounts::accept_invitation(visit.site(), &visit.origin, &link, &name, &password) {
-            Ok(signed_in) => {
-                let next = match signed_in.stage {
-                    Stage::Setup => "/welcome/second-factor",
-                    Stage::Code => "/login/code",
-                    Stage::Full => "/",
-                };
-                Ok(Reply::SignedIn(signed_in.cookie, next.to_owned()))
+        .answer(move |visit| {
+            // Whoever began to use the box now would lose it to the one that comes back.
+            if matches!(visit.portal.ways.back.standing()?, BackStanding::UnderWay(_) | BackStanding::Ready { .. }) {
+                let text = visit.locale().word("err-back-first");
+                return Ok(Reply::Refused(welcome_page(visit, link, name, Some(text))?));
             }
-            Err(error) => match answer::problem(&error, visit.locale()) {
-                Some(text) => Ok(Reply::Refused(welcome_page(visit, link, name, Some(text))?)),
-                None => Err(error.into()),
-            },
+            match accounts::accept_invitation(visit.site(), &visit.origin, &link, &name, &password) {
+                Ok(signed_in) => {
+                    let next = match signed_in.stage {
+                        Stage::Setup => "/welcome/second-factor",
+                        Stage::Code => "/login/code",
+                        Stage::Full => "/",
+                    };
+                    Ok(Reply::SignedIn(signed_in.cookie, next.to_owned()))
+                }
+                Err(error) => match answer::problem(&error, visit.locale()) {
+                    Some(text) => Ok(Reply::Refused(welcome_page(visit, link, name, Some(text))?)),
+                    None => Err(error.into()),
+                },
+            }
         })
         .await
 }
