@@ -32,9 +32,9 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("0020_proposals.sql", "44f13060738c0e0319225511f12a5e3b4b89d50602cbd2e5943a5a4a08bedd67"),
     ("0021_ledger.sql", "8149aeeab9f9aeaed26f2e897b21c8bb1198de897d35af91c8586ceb517b0d13"),
     ("0022_heads.sql", "80e3719d07a75925c30bceb07f2c2211d37eff90dec4cc68be8d394a2e08aae3"),
-    ("0024_former_stripes.sql", "8feda1609897465c3875270d62cf428853233a9a84fcda77cb54bbf3d423c325"),
-    ("0025_holder_check.sql", "b85d113848b61effb7ebd7b63064cb21a55360714bba8e3f172720bf888b1f44"),
-    ("0026_bandwidth.sql", "e31cb6457f78c6e218abf4a89dba999086867480ee52dc78f85f753da0d512c7"),
+    ("0023_former_stripes.sql", "8feda1609897465c3875270d62cf428853233a9a84fcda77cb54bbf3d423c325"),
+    ("0024_holder_check.sql", "b85d113848b61effb7ebd7b63064cb21a55360714bba8e3f172720bf888b1f44"),
+    ("0025_bandwidth.sql", "5e6734b0ffba4edd5727b0b08bb3627f2840741875c813aad0fe718078b09739"),
 ];
 
 #[test]

@@ -46,6 +46,8 @@ state_words! {
         DrillOverdue => "drill-overdue",
         /// The recovery kit on paper names no box that could be asked.
         KitOld => "kit-old",
+        /// Another member has another log of the community, and people have to choose.
+        CommunityParted => "community-parted",
     }
 }
 
@@ -91,7 +93,8 @@ impl AlertKind {
             | Self::OwnerSilent
             | Self::DrillFailed
             | Self::DrillOverdue
-            | Self::KitOld => Severity::Warning,
+            | Self::KitOld
+            | Self::CommunityParted => Severity::Warning,
             Self::CheckWarns | Self::BooksDiffer => Severity::Information,
         }
     }

@@ -127,6 +127,15 @@ pub fn append(tx: &Transaction<'_>, sequence: u64, entry: &[u8], seen_at: UnixMi
     Ok(())
 }
 
+/// Takes the entries from this sequence on away: the box goes on with others in their place.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn cut(tx: &Transaction<'_>, from: u64) -> Result<(), CatalogError> {
+    tx.execute("DELETE FROM community_entry WHERE sequence >= ?1", [column_size(from)])?;
+    Ok(())
+}
+
 /// Changes that wait for more signatures, as they were signed.
 ///
 /// # Errors

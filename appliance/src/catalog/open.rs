@@ -33,9 +33,9 @@ pub const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0020_proposals.sql"),
     include_str!("../../migrations/0021_ledger.sql"),
     include_str!("../../migrations/0022_heads.sql"),
-    include_str!("../../migrations/0024_former_stripes.sql"),
-    include_str!("../../migrations/0025_holder_check.sql"),
-    include_str!("../../migrations/0026_bandwidth.sql"),
+    include_str!("../../migrations/0023_former_stripes.sql"),
+    include_str!("../../migrations/0024_holder_check.sql"),
+    include_str!("../../migrations/0025_bandwidth.sql"),
 ];
 
 /// The version of the present schema.

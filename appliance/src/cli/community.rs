@@ -137,6 +137,13 @@ pub(super) enum Community {
         #[command(flatten)]
         form: Form,
     },
+    /// Where the community has parted: give up what only this box's log says, and go on with that of another member.
+    TakeLog {
+        /// The member whose log is taken.
+        name: MemberName,
+        #[command(flatten)]
+        form: Form,
+    },
     /// List what waits for more admins.
     Proposals {
         #[command(flatten)]
@@ -222,6 +229,7 @@ fn command(what: Community) -> Result<(CommunityCommand, Form), Failed> {
         }
         Community::Leave { form } => (CommunityCommand::Leave, form),
         Community::Forget { name, form } => (CommunityCommand::Forget { name }, form),
+        Community::TakeLog { name, form } => (CommunityCommand::TakeLog { name }, form),
         Community::Proposals { form } => (CommunityCommand::Proposals, form),
         Community::Agree { proposal, form } => (CommunityCommand::Agree { proposal }, form),
         Community::Refuse { name, form } => (CommunityCommand::Refuse { name }, form),

@@ -188,6 +188,11 @@ pub(crate) enum CommunityCommand {
         #[serde(with = "text")]
         name: CommunityName,
     },
+    /// This box goes over to the log of the member of this name.
+    TakeLog {
+        #[serde(with = "text")]
+        name: MemberName,
+    },
     /// What waits for more admins.
     Proposals,
     /// Agrees to what another admin has proposed. `proposal`: the first digits of its name.

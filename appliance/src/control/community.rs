@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use datis_engine::community::entry::Domains;
+use datis_engine::community::entry::{Change, Domains};
 use datis_engine::community::roster::{Roster, Standing};
-use datis_engine::ids::{CommunityName, DomainLabel, MemberName};
+use datis_engine::ids::{CommunityName, DomainLabel, MemberId, MemberName};
 use datis_engine::keys::VaultIdentity;
 use datis_engine::life::ways::Way;
 use serde_json::json;
@@ -14,7 +14,7 @@ use super::execute::Desk;
 use super::reach;
 use super::show::{self, with_causes};
 use crate::operations::accounts::Actor;
-use crate::operations::community::{self, CommunityError, Decided, Proposed};
+use crate::operations::community::{self, CommunityError, Decided, Parted, Proposed};
 use crate::peers::{Lifted, Peers, PeersError, Reached};
 
 impl From<CommunityError> for Failed {
@@ -132,6 +132,16 @@ pub(super) fn execute(desk: &Desk, what: &CommunityCommand) -> Result<Answer, Fa
             let text = format!("This box knows nothing of `{name}` any more, and can found or join another community.");
             Ok(said(text, json!({ "forgotten": name.as_str() })))
         }
+        CommunityCommand::TakeLog { name } => {
+            let before = site.community().ok_or(CommunityError::None)?;
+            let lost = community::take_log_of(site, &by, name)?;
+            let mut text = format!("This box goes on with the log of `{name}`.\n");
+            let lost: Vec<String> = lost.iter().map(|change| change_words(change, before.roster())).collect();
+            for one in &lost {
+                text.push_str(&format!("  given up: {one}; decide it again if it is still wanted\n"));
+            }
+            Ok(Answer { text, json: json!({ "taken": name.as_str(), "given_up": lost }), outcome: Outcome::Done })
+        }
         CommunityCommand::Proposals => proposals(desk),
         CommunityCommand::Agree { proposal } => {
             let found =
@@ -183,6 +193,47 @@ fn told(decided: Decided, text: String, mut json: serde_json::Value) -> Answer {
             said(text, json)
         }
     }
+}
+
+/// What an entry of the log says.
+fn change_words(change: &Change, roster: &Roster) -> String {
+    let name = |id: &MemberId| roster.member(*id).map_or_else(|| id.to_string(), |member| member.name.to_string());
+    match change {
+        Change::Found { name, .. } => format!("`{name}` is founded"),
+        Change::Admit { admission, .. } => format!("`{}` is let in", admission.name),
+        Change::Rename { member, name: new } => format!("`{}` is called `{new}`", name(member)),
+        Change::Appoint { member } => format!("`{}` is an admin", name(member)),
+        Change::Dismiss { member } => format!("`{}` is no admin any more", name(member)),
+        Change::SetRemovalThreshold { threshold } => format!("{threshold} admins have to agree"),
+        Change::Remove { member } => format!("`{}` is put out", name(member)),
+        Change::Leave { member } => format!("`{}` leaves", name(member)),
+        Change::Rebind { member, .. } => format!("`{}` is on a new box", name(member)),
+        Change::Confirm { member } => format!("`{}` is confirmed on its new box", name(member)),
+        Change::SetWindow { days } => format!("nothing is deleted for {days} days"),
+        Change::SetDomains { member, .. } => format!("the labels of `{}` are set", name(member)),
+    }
+}
+
+/// Members whose log is another one, and what each side would lose.
+fn partings_text(partings: &[Parted], roster: &Roster) -> String {
+    let mut text = String::new();
+    for one in partings {
+        text.push_str(&format!(
+            "The community has parted: the log of `{}` is another one from entry {} on, as this box has known since {}.\n",
+            one.name,
+            one.at,
+            show::day(one.since)
+        ));
+        for (whose, changes) in [("here", &one.ours), ("there", &one.theirs)] {
+            let said: Vec<String> = changes.iter().map(|change| change_words(change, roster)).collect();
+            text.push_str(&format!("  only {whose}: {}\n", said.join("; ")));
+        }
+        text.push_str(&format!(
+            "  Agree with its admin which log stays. On each box whose log goes: datisd community take-log NAME; here: {}\n",
+            one.name
+        ));
+    }
+    text
 }
 
 fn set_label(label: &mut Option<DomainLabel>, said: Option<&str>) -> Result<(), CommunityError> {
@@ -290,7 +341,11 @@ fn shown(desk: &Desk) -> Result<Answer, Failed> {
             "way": reached.flatten().map(|reached| reached.way.word()),
         }));
     }
-    let mut json = json!({ "name": name.as_str(), "sequence": roster.sequence(), "members": members });
+    let partings = community::partings(&desk.site);
+    text.push_str(&partings_text(&partings, roster));
+    let parted: Vec<_> = partings.iter().map(|one| json!({ "name": one.name.as_str(), "at": one.at })).collect();
+    let mut json =
+        json!({ "name": name.as_str(), "sequence": roster.sequence(), "members": members, "parted": parted });
     if let Some(peers) = desk.peers.as_deref() {
         let standing = peers.standing();
         text.push_str(&reach::said(&standing));

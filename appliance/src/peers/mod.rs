@@ -16,7 +16,7 @@ use datis_engine::community::spoken::SpokenCode;
 use datis_engine::ids::{MemberId, MemberName};
 use datis_engine::keys::{SigningContext, VaultIdentity, recovery_key};
 use datis_engine::wire::Message;
-use datis_engine::wire::peers::{AskAgain, BeginSpoken, JoinAnswer, LiftBrake, lift_message};
+use datis_engine::wire::peers::{AskAgain, JoinAnswer, LiftBrake, lift_message};
 
 use datis_engine::wire::reach::DialFound;
 
@@ -192,8 +192,9 @@ impl Peers {
         kit: &VaultIdentity,
     ) -> Result<String, PeersError> {
         let mut link = self.dialler.dial_anyone(place, BRIEF)?;
-        let begun = link.ask(&BeginSpoken { number: code.number() })?;
-        let answering = community::answer_aloud(&self.site, by, code, &begun, (link.key(), link.channel()))?;
+        let beginning = community::begin_aloud(&self.site, by, code, kit, (link.key(), link.channel()))?;
+        let begun = link.ask(&beginning.message)?;
+        let answering = community::answer_aloud(beginning, &begun)?;
         let told = link.ask(&answering.message)?;
         let attempt = community::request_aloud(&self.site, by, (answering, &told), place, member, kit)?;
         self.send_request(by, &mut link, &attempt)
@@ -279,7 +280,7 @@ impl Peers {
         let wait = match known.sequence {
             None => TRY_AGAIN,
             // Something new is told at once. Who stays behind all the same is asked again later.
-            Some(_) if known.mine < mine || known.news != news => Duration::ZERO,
+            Some(_) if known.mine != mine || known.news != news => Duration::ZERO,
             Some(sequence) if sequence < mine => TRY_AGAIN,
             Some(_) => ASK_EVERY,
         };
@@ -289,13 +290,7 @@ impl Peers {
     /// Both sides know the same afterwards; the sequence that the other one has then.
     fn compare_notes(&self, member: MemberId) -> Result<u64, PeersError> {
         let mut link = self.connect(member)?;
-        let told = link.ask(&community::question(&self.site, None)?)?;
-        community::learn(&self.site, &told)?;
-        let behind = self.site.community().is_some_and(|known| known.roster().sequence() > told.sequence);
-        if !behind {
-            return Ok(told.sequence);
-        }
-        Ok(link.ask(&community::question(&self.site, Some(told.sequence))?)?.sequence)
+        community::compare_notes(&self.site, member, |asked| link.ask(asked).map_err(PeersError::from))
     }
 
     fn announce(&self) -> Result<(), PeersError> {

@@ -237,7 +237,7 @@ impl<'r> Recovery<'r> {
         without_lost: bool,
         progress: &mut dyn FnMut(String),
     ) -> Result<(VerifiedHead, Outside), RecoveryError> {
-        let of = (self.me(), community.log.roster());
+        let of = (self.me(), community.log().roster());
         let read = |head: &VerifiedHead| self.follow(community, head);
         let (head, outside) = newest_readable(community, of, without_lost, progress, read)?;
         *self.head.lock().unwrap_or_else(PoisonError::into_inner) = Some(head.clone());
@@ -266,7 +266,7 @@ impl<'r> Recovery<'r> {
             Some(head) => head,
             None => self.newest(&community, false, progress)?.0,
         };
-        let mut log = community.log.clone();
+        let mut log = community.log().clone();
         let is_ours = |member: &Member| member.device == self.device.public_key();
         let is_known = log.roster().member(self.me()).is_some_and(is_ours);
         if !is_known {

@@ -58,6 +58,7 @@ impl Standing {
                 Wrong::Frozen => AlertKind::DeletionsFrozen,
                 Wrong::Silent => AlertKind::OwnerSilent,
                 Wrong::Books => AlertKind::BooksDiffer,
+                Wrong::Parted => AlertKind::CommunityParted,
             };
             bad(kind, worry.member.to_string());
         }
@@ -111,7 +112,8 @@ impl Standing {
             | AlertKind::PeerAbsent
             | AlertKind::DeletionsFrozen
             | AlertKind::OwnerSilent
-            | AlertKind::BooksDiffer => {
+            | AlertKind::BooksDiffer
+            | AlertKind::CommunityParted => {
                 let worry = self.worries.iter().find(|worry| worry.member.to_string() == key.subject);
                 worry.map_or_else(|| key.subject.clone(), |worry| worry.name.clone())
             }

@@ -23,7 +23,38 @@ pub struct Pairing {
     pub channel: [u8; 32],
 }
 
+/// The two boxes of one pairing and their connection, before the joining one has heard of the community.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ends {
+    /// Device key of the box that invited.
+    pub inviter: PublicKey,
+    /// Device key of the box that joins.
+    pub joiner: PublicKey,
+    /// As of [`Pairing::channel`].
+    pub channel: [u8; 32],
+}
+
+impl Ends {
+    /// CBOR `[inviter, joiner, channel]`.
+    pub(super) fn bytes(&self) -> Vec<u8> {
+        encode(&(self.inviter, self.joiner, minicbor::bytes::ByteArray::from(self.channel)))
+    }
+
+    /// The pairing that it becomes with a community.
+    #[must_use]
+    pub fn pairing(self, community: CommunityId) -> Pairing {
+        let Self { inviter, joiner, channel } = self;
+        Pairing { community, inviter, joiner, channel }
+    }
+}
+
 impl Pairing {
+    /// The same without the community.
+    #[must_use]
+    pub fn ends(&self) -> Ends {
+        Ends { inviter: self.inviter, joiner: self.joiner, channel: self.channel }
+    }
+
     /// CBOR `[community, inviter, joiner, channel]`.
     pub(super) fn bytes(&self) -> Vec<u8> {
         encode(&(self.community, self.inviter, self.joiner, minicbor::bytes::ByteArray::from(self.channel)))

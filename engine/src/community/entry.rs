@@ -199,6 +199,44 @@ pub enum Change {
     },
 }
 
+impl Change {
+    /// The member that this is about, if it may say so itself and it concerns nobody else.
+    #[must_use]
+    pub fn said_of_itself(&self) -> Option<MemberId> {
+        match self {
+            Self::Rename { member, .. } | Self::SetDomains { member, .. } | Self::Leave { member } => Some(*member),
+            Self::Found { .. }
+            | Self::Admit { .. }
+            | Self::Appoint { .. }
+            | Self::Dismiss { .. }
+            | Self::SetRemovalThreshold { .. }
+            | Self::Remove { .. }
+            | Self::Rebind { .. }
+            | Self::Confirm { .. }
+            | Self::SetWindow { .. } => None,
+        }
+    }
+
+    /// Whether a member can be put out or come back by it: the end of the log is kept for that.
+    #[must_use]
+    pub(super) fn is_urgent(&self) -> bool {
+        match self {
+            Self::Dismiss { .. }
+            | Self::Remove { .. }
+            | Self::Leave { .. }
+            | Self::Rebind { .. }
+            | Self::Confirm { .. } => true,
+            Self::Found { .. }
+            | Self::Admit { .. }
+            | Self::Rename { .. }
+            | Self::Appoint { .. }
+            | Self::SetRemovalThreshold { .. }
+            | Self::SetWindow { .. }
+            | Self::SetDomains { .. } => false,
+        }
+    }
+}
+
 /// One entry, as it is signed.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct Entry {

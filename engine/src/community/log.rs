@@ -1,13 +1,13 @@
 //! The hash-chained log of a community, which every member holds.
 //!
 //! As bytes it is a CBOR sequence (RFC 8742) of byte strings, one encoded [`SignedEntry`] each, so that a file of it
-//! grows at its end. Two logs that differ at one place are a fork; which one is right is for people to say.
+//! grows at its end. Two logs that differ at one place have parted: `community/parting.rs`.
 
 use super::entry::{Change, Entry, SignedEntry};
 use super::roster::Roster;
 use super::rules;
 use crate::format::FormatError;
-use crate::ids::{CommunityId, EntryHash};
+use crate::ids::{CommunityId, EntryHash, MemberId};
 use crate::keys::{PublicKey, SigningContext};
 use crate::units::UnixMillis;
 
@@ -18,6 +18,12 @@ pub const ENTRIES_MAX: usize = 10_000;
 
 /// The longest log, in bytes: 3 KiB an entry, which is five times the usual.
 pub const LOG_MAX: usize = 30 << 20;
+
+/// The last places are for putting members out and for their coming back: whoever fills the log stops neither.
+const ENTRIES_KEPT: usize = 1_000;
+
+/// The same in bytes.
+const BYTES_KEPT: usize = 4 << 20;
 
 const LOG: &str = "community log";
 
@@ -54,9 +60,6 @@ pub enum LogError {
     /// At a limit.
     #[error("the log is full: it has {ENTRIES_MAX} entries or {LOG_MAX} bytes")]
     Full,
-    /// Two logs that cannot both be right.
-    #[error(transparent)]
-    Forked(Box<Fork>),
 }
 
 /// An entry that may become the next one, and who has signed it so far.
@@ -80,19 +83,10 @@ pub enum Comparison {
     /// The second has all of the first, and more.
     Behind,
     /// They part.
-    Forked(Box<Fork>),
-}
-
-/// Two entries for one place: the evidence of a fork, each with its signatures.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the logs part at entry {at}: ask the admins whose signatures both carry")]
-pub struct Fork {
-    /// Their sequence.
-    pub at: u64,
-    /// In the first log.
-    pub ours: SignedEntry,
-    /// In the second.
-    pub theirs: SignedEntry,
+    Parted {
+        /// Sequence of the first entry that differs.
+        at: u64,
+    },
 }
 
 /// A log that holds: every entry follows on the one before, and was signed by those who had to.
@@ -230,16 +224,60 @@ impl Log {
         if entry.sequence != last + 1 || entry.previous != self.last_hash() {
             return Err(LogError::Chain { found: entry.sequence, last });
         }
-        if self.hashes.len() >= ENTRIES_MAX || self.bytes + framed_len(encoded.len()) > LOG_MAX {
+        let (entries_kept, bytes_kept) = if entry.change.is_urgent() { (0, 0) } else { (ENTRIES_KEPT, BYTES_KEPT) };
+        let bytes = self.bytes + framed_len(encoded.len());
+        if self.hashes.len() >= ENTRIES_MAX - entries_kept || bytes > LOG_MAX - bytes_kept {
             return Err(LogError::Full);
         }
         rules::check(&entry.change, &signed, &self.roster)
             .map_err(|refusal| LogError::Refused { sequence: entry.sequence, refusal })?;
+        self.push(&entry, signed, bytes);
+        Ok(())
+    }
+
+    fn push(&mut self, entry: &Entry, signed: SignedEntry, bytes: usize) {
         self.roster.apply(&entry.change, entry.sequence);
         self.hashes.push(signed.hash());
-        self.bytes += framed_len(encoded.len());
+        self.bytes = bytes;
         self.rest.push(signed);
-        Ok(())
+    }
+
+    /// The log as it was when the entry of this sequence was its last.
+    #[must_use]
+    pub fn up_to(&self, sequence: u64) -> Self {
+        let Ok(mut log) = Self::begin(self.first.clone()) else { unreachable!("this log was begun with it") };
+        let count = usize::try_from(sequence).unwrap_or(usize::MAX);
+        for signed in self.rest.iter().take(count) {
+            // It was checked when it was appended.
+            let Ok(entry) = signed.entry() else { unreachable!("an entry of this log is read") };
+            let bytes = log.bytes + framed_len(signed.encode().len());
+            log.push(&entry, signed.clone(), bytes);
+        }
+        log
+    }
+
+    /// Hash of the entry of this sequence; `None`: the log is not so long.
+    #[must_use]
+    pub fn hash_at(&self, sequence: u64) -> Option<EntryHash> {
+        self.hashes.get(usize::try_from(sequence).ok()?).copied()
+    }
+
+    /// The entries after that of this sequence.
+    pub fn after(&self, sequence: u64) -> impl Iterator<Item = &SignedEntry> {
+        self.rest.iter().skip(usize::try_from(sequence).unwrap_or(usize::MAX))
+    }
+
+    /// How many entries both logs have, from the first one on.
+    #[must_use]
+    pub fn common_entries(&self, other: &Self) -> usize {
+        self.hashes.iter().zip(&other.hashes).take_while(|(a, b)| a == b).count()
+    }
+
+    /// Whether this entry, which may come next, has the signature of the member's present box and no other; checks none.
+    #[must_use]
+    pub fn is_signed_only_by(&self, next: &SignedEntry, member: MemberId) -> bool {
+        let device = self.roster.member(member).map(|member| member.device);
+        !next.signatures.is_empty() && next.signatures.iter().all(|signed| Some(signed.key) == device)
     }
 
     /// The sequence of a rebinding that `next` confirms by the kit alone, without an admin.
@@ -280,27 +318,17 @@ impl Log {
         }
         Ok(taken)
     }
-
-    fn at(&self, index: usize) -> &SignedEntry {
-        index.checked_sub(1).and_then(|index| self.rest.get(index)).unwrap_or(&self.first)
-    }
 }
 
 /// How `ours` stands to `theirs`.
 #[must_use]
 pub fn compare(ours: &Log, theirs: &Log) -> Comparison {
-    let parts = ours.hashes.iter().zip(&theirs.hashes).position(|(a, b)| a != b);
-    match parts {
-        Some(index) => Comparison::Forked(Box::new(Fork {
-            at: index as u64,
-            ours: ours.at(index).clone(),
-            theirs: theirs.at(index).clone(),
-        })),
-        None => match ours.hashes.len().cmp(&theirs.hashes.len()) {
-            std::cmp::Ordering::Equal => Comparison::Same,
-            std::cmp::Ordering::Greater => Comparison::Extends,
-            std::cmp::Ordering::Less => Comparison::Behind,
-        },
+    let common = ours.common_entries(theirs);
+    match (common == ours.hashes.len(), common == theirs.hashes.len()) {
+        (true, true) => Comparison::Same,
+        (false, true) => Comparison::Extends,
+        (true, false) => Comparison::Behind,
+        (false, false) => Comparison::Parted { at: common as u64 },
     }
 }
 
@@ -320,7 +348,7 @@ mod tests {
 
     use super::*;
     use crate::community::entry::Domains;
-    use crate::community::roster::{OWN_RENAMES_MAX, Pinned, Rights, Standing};
+    use crate::community::roster::{OWN_RENAMES_MAX, Pinned, RENAMES_MAX, Rights, Standing};
     use crate::community::testing::{Person, community, founding, key, say, signed};
     use crate::units::Seconds;
 
@@ -382,7 +410,7 @@ mod tests {
     }
 
     #[test]
-    fn logs_that_part_are_shown_with_both_entries() {
+    fn logs_that_part_are_told_from_those_that_follow() {
         let (base, people) = community(4, 2);
         let (mut ours, mut theirs) = (base.clone(), base.clone());
         let admin = &people[0].device;
@@ -392,10 +420,9 @@ mod tests {
             .expect("rename");
         assert_eq!(compare(&ours, &base), Comparison::Extends);
         assert_eq!(compare(&base, &ours), Comparison::Behind);
-        let Comparison::Forked(fork) = compare(&ours, &theirs) else { panic!("not a fork") };
-        assert_eq!(fork.at, base.roster().sequence() + 1);
-        assert_ne!(fork.ours, fork.theirs);
-        assert_eq!(fork.ours.entry().expect("entry").previous, fork.theirs.entry().expect("entry").previous);
+        assert_eq!(compare(&ours, &theirs), Comparison::Parted { at: base.roster().sequence() + 1 });
+        let earlier = ours.up_to(base.roster().sequence());
+        assert_eq!((earlier.encode(), earlier.roster()), (base.encode(), base.roster()));
         let mut behind = base;
         let all: Vec<SignedEntry> = ours.entries().cloned().collect();
         assert_eq!(behind.follow(&all, |_| true).expect("follow"), 1);
@@ -506,6 +533,20 @@ mod tests {
     }
 
     #[test]
+    fn an_admin_that_nobody_has_confirmed_counts_among_those_who_have_to_agree() {
+        let (mut log, people) = community(4, 3);
+        let (back, new) = (&people[0], key(0, 77));
+        let rebind = Change::Rebind { member: back.id(), device: new.public_key() };
+        say(&mut log, rebind, &[&back.recovery, &new]).expect("rebinding");
+        let (victim, thief) = (&people[1], &people[2].device);
+        let few = Refusal::TooFew { found: 1, needed: 2 };
+        assert_eq!(refusal(say(&mut log, Change::Remove { member: victim.id() }, &[thief])), few);
+        assert_eq!(refusal(say(&mut log, Change::Dismiss { member: victim.id() }, &[thief])), few);
+        say(&mut log, Change::Confirm { member: back.id() }, &[&victim.device]).expect("confirmation");
+        say(&mut log, Change::Remove { member: people[2].id() }, &[&new, &victim.device]).expect("both");
+    }
+
+    #[test]
     fn who_leaves_is_read_for_thirty_days_and_may_come_back() {
         let (mut log, people) = community(3, 1);
         let leaver = &people[2];
@@ -520,11 +561,33 @@ mod tests {
         say(&mut log, change, &[&people[0].device]).expect("back again");
         assert_eq!(log.roster().member(leaver.id()).expect("member").standing, Standing::Full);
         say(&mut log, Change::Remove { member: leaver.id() }, &[&people[0].device]).expect("removal");
-        let change = leaver.admit(&log);
-        assert_eq!(refusal(say(&mut log, change, &[&people[0].device])), Refusal::DeviceKey);
         let change = Person { device: key(2, 5), ..Person::new(2) }.admit(&log);
         say(&mut log, change, &[&people[0].device]).expect("back with another box");
         assert!(matches!(log.roster().who(leaver.pin()), Pinned::Revoked(_)));
+    }
+
+    #[test]
+    fn a_box_that_was_put_out_by_mistake_comes_back_and_one_that_was_replaced_does_not() {
+        let (mut log, people) = community(3, 1);
+        let (admin, member) = (&people[0].device, &people[2]);
+        say(&mut log, Change::Remove { member: member.id() }, &[admin]).expect("removal");
+        assert!(matches!(log.roster().who(member.pin()), Pinned::Revoked(_)));
+        let change = member.admit(&log);
+        say(&mut log, change, &[admin]).expect("back");
+        let Pinned::Current(back) = log.roster().who(member.pin()) else { panic!("not current") };
+        assert!(back.revoked.is_empty(), "its key counts again");
+        let new = key(2, 77);
+        let rebind = Change::Rebind { member: member.id(), device: new.public_key() };
+        say(&mut log, rebind, &[&member.recovery, &new]).expect("rebinding");
+        say(&mut log, Change::Remove { member: member.id() }, &[admin]).expect("removal");
+        let change = member.admit(&log);
+        assert_eq!(
+            refusal(say(&mut log, change, &[admin])),
+            Refusal::DeviceKey,
+            "the old box may be in a thief's hands"
+        );
+        let change = Person { device: key(2, 77), ..Person::new(2) }.admit(&log);
+        say(&mut log, change, &[admin]).expect("the box that it had last");
     }
 
     #[test]
@@ -579,7 +642,12 @@ mod tests {
             say(&mut log, labels(number), &[&people[1].device]).expect("its own");
         }
         assert!(say(&mut log, labels(99), &[&people[1].device]).is_err(), "it would fill the log");
-        say(&mut log, labels(99), &[&people[0].device]).expect("an admin");
+        for number in OWN_RENAMES_MAX..RENAMES_MAX - 1 {
+            say(&mut log, labels(number), &[&people[0].device]).expect("an admin");
+        }
+        say(&mut log, labels(99), &[&people[0].device]).expect("the last one");
+        let id = people[1].id();
+        assert_eq!(refusal(say(&mut log, labels(1), &[&people[0].device])), Refusal::Renames(id));
         let member = log.roster().member(people[1].id()).expect("in");
         assert_eq!(member.domains.site.as_ref().map(ToString::to_string).as_deref(), Some("site 99"));
     }
@@ -607,19 +675,24 @@ mod tests {
     }
 
     #[test]
-    fn a_log_has_room_for_10_000_entries() {
-        let (mut log, people) = community(2, 1);
-        let rename = |number: usize| {
-            let name = format!("n{number}").parse().expect("name");
-            Change::Rename { member: people[1].id(), name }
-        };
-        for number in log.entries().count()..ENTRIES_MAX {
-            say(&mut log, rename(number), &[&people[0].device]).expect("rename");
+    fn a_log_has_room_for_10_000_entries_and_the_last_1_000_are_for_putting_out_and_coming_back() {
+        let (mut log, people) = community(3, 2);
+        let (thief, other) = (&people[0], &people[1]);
+        let [first, second] = [Change::Appoint { member: people[2].id() }, Change::Dismiss { member: people[2].id() }];
+        let both = [&thief.device, &other.device];
+        while log.entries().count() < ENTRIES_MAX - ENTRIES_KEPT {
+            let change = if log.roster().is_admin(people[2].id()) { &second } else { &first };
+            say(&mut log, change.clone(), &both).expect("there is room");
         }
-        assert!(matches!(say(&mut log, rename(0), &[&people[0].device]), Err(LogError::Full)));
+        let rename = Change::Rename { member: people[2].id(), name: "full".parse().expect("name") };
+        for change in [rename, Change::SetWindow { days: 60 }, Person::new(9).admit(&log)] {
+            assert!(matches!(say(&mut log, change, &both), Err(LogError::Full)));
+        }
+        let gone = Change::Remove { member: thief.id() };
+        say(&mut log, gone, &[&other.device]).expect("there is room for putting out");
         let (started, bytes) = (std::time::Instant::now(), log.encode());
         Log::verify(&bytes, log.community()).expect("own bytes");
-        println!("{ENTRIES_MAX} entries, {} bytes, verified in {:?}", bytes.len(), started.elapsed());
+        println!("{} entries, {} bytes, verified in {:?}", log.entries().count(), bytes.len(), started.elapsed());
     }
 
     proptest! {

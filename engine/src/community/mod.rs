@@ -15,6 +15,7 @@ pub mod head;
 pub mod invitation;
 pub mod ledger;
 pub mod log;
+pub mod parting;
 pub mod roster;
 mod rules;
 pub mod signed;

@@ -19,6 +19,9 @@ pub const LEAVING_TIME: Seconds = Seconds(30 * 86_400);
 /// The most other names and labels that a member takes without an admin: the log is everybody's, and no member may fill it.
 pub const OWN_RENAMES_MAX: u16 = 16;
 
+/// The most with an admin: a stolen admin's box may not fill it either.
+pub const RENAMES_MAX: u16 = 256;
+
 /// The most boxes that a member may have had, for the same reason.
 pub const BOXES_MAX: usize = 64;
 
@@ -306,7 +309,8 @@ impl Roster {
     fn admit(&mut self, admission: &Admission, sequence: u64) {
         let before = self.members.get(&admission.member());
         let mut revoked = before.map(|member| member.revoked.clone()).unwrap_or_default();
-        // A removed member's device key was revoked with it.
+        // A removed member's device key was revoked with it, and counts again when that very box comes back.
+        revoked.retain(|key| *key != admission.device);
         let replaced = before.filter(|member| member.is_active() && member.device != admission.device);
         revoked.extend(replaced.map(|member| member.device));
         let renames = before.map_or(0, |member| member.renames);

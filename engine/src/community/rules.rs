@@ -4,7 +4,7 @@
 //! taking them out, removing members, holding everybody's disks for longer) needs `k` admins, or all there are.
 
 use super::entry::{Admission, Change, SignedEntry};
-use super::roster::{BOXES_MAX, MEMBERS_MAX, Member, OWN_RENAMES_MAX, Pinned, Roster, Standing};
+use super::roster::{BOXES_MAX, MEMBERS_MAX, Member, OWN_RENAMES_MAX, Pinned, RENAMES_MAX, Roster, Standing};
 use crate::ids::{MemberId, MemberName};
 use crate::keys::{PublicKey, SigningContext};
 
@@ -41,6 +41,9 @@ pub enum Refusal {
     /// One member would fill the log.
     #[error("{0} has had {BOXES_MAX} boxes, and no more are written down")]
     Boxes(MemberId),
+    /// The same.
+    #[error("{0} was named and described {RENAMES_MAX} times, and no more is written down")]
+    Renames(MemberId),
     /// Not by both keys of the one who comes in.
     #[error("the one who is admitted has not signed it with both keys")]
     Consent,
@@ -91,13 +94,16 @@ impl Quorum {
         Self { all, count: 0, of: Vec::new(), alone: Vec::new() }
     }
 
-    /// `count` of `signers`, or as many as there are, but one at least.
-    fn some<'m>(count: usize, signers: impl Iterator<Item = &'m Member>) -> Result<Self, Refusal> {
-        let of: Vec<PublicKey> = signers.map(|member| member.device).collect();
+    /// `count` of `admins`, or as many as there are, but one at least. Those on a box that nobody has confirmed do not sign, and
+    /// are still counted: else whoever is left would decide alone until they are back.
+    fn some<'m>(count: usize, admins: impl Iterator<Item = &'m Member>) -> Result<Self, Refusal> {
+        let admins: Vec<&Member> = admins.collect();
+        let may_sign = admins.iter().filter(|admin| admin.standing == Standing::Full);
+        let of: Vec<PublicKey> = may_sign.map(|admin| admin.device).collect();
         if of.is_empty() {
             return Err(Refusal::NoAdmin);
         }
-        Ok(Self { all: Vec::new(), count: count.clamp(1, of.len()), of, alone: Vec::new() })
+        Ok(Self { all: Vec::new(), count: count.clamp(1, admins.len()), of, alone: Vec::new() })
     }
 
     fn or_alone(mut self, key: PublicKey) -> Self {
@@ -161,7 +167,7 @@ fn quorum(change: &Change, roster: &Roster) -> Result<Quorum, Refusal> {
         Change::Admit { admission, consent } => {
             check_admission(admission, roster)?;
             admission.check_consent(roster.community(), consent).map_err(|_| Refusal::Consent)?;
-            Quorum::some(1, roster.signing_admins())
+            Quorum::some(1, roster.admins())
         }
         Change::Rename { member, name } => {
             let member = active(*member, roster)?;
@@ -174,7 +180,7 @@ fn quorum(change: &Change, roster: &Roster) -> Result<Quorum, Refusal> {
             if roster.is_admin(member.id) {
                 return Err(Refusal::Admin(member.id));
             }
-            Quorum::some(threshold, roster.signing_admins())
+            Quorum::some(threshold, roster.admins())
         }
         Change::Dismiss { member } => {
             let admin = active(*member, roster)?;
@@ -182,7 +188,7 @@ fn quorum(change: &Change, roster: &Roster) -> Result<Quorum, Refusal> {
                 return Err(Refusal::NotAdmin(admin.id));
             }
             check_not_last_admin(admin.id, roster)?;
-            let others = Quorum::some(threshold, roster.signing_admins().filter(|other| other.id != admin.id));
+            let others = Quorum::some(threshold, roster.admins().filter(|other| other.id != admin.id));
             // Stepping back is everyone's own affair.
             Ok(match others {
                 Ok(others) => others.or_alone(admin.device),
@@ -191,12 +197,12 @@ fn quorum(change: &Change, roster: &Roster) -> Result<Quorum, Refusal> {
         }
         Change::SetRemovalThreshold { threshold: wanted } => {
             check_threshold(*wanted)?;
-            Quorum::some(threshold, roster.signing_admins())
+            Quorum::some(threshold, roster.admins())
         }
         Change::Remove { member } => {
             let member = active(*member, roster)?;
             check_not_last_admin(member.id, roster)?;
-            Quorum::some(threshold, roster.signing_admins().filter(|admin| admin.id != member.id))
+            Quorum::some(threshold, roster.admins().filter(|admin| admin.id != member.id))
         }
         Change::Leave { member } => {
             let member = in_full_standing(*member, roster)?;
@@ -217,7 +223,7 @@ fn quorum(change: &Change, roster: &Roster) -> Result<Quorum, Refusal> {
                 return Err(Refusal::Standing(member.id));
             }
             // By itself it needs the kit, and others take the entry only after a day (`Log::rests_on_rebind`).
-            Ok(match Quorum::some(1, roster.signing_admins().filter(|admin| admin.id != member.id)) {
+            Ok(match Quorum::some(1, roster.admins().filter(|admin| admin.id != member.id)) {
                 Ok(admins) => admins.or_alone(member.recovery),
                 Err(_) => Quorum::all(vec![member.recovery]),
             })
@@ -226,14 +232,17 @@ fn quorum(change: &Change, roster: &Roster) -> Result<Quorum, Refusal> {
             if *days <= roster.window_days() || *days > WINDOW_DAYS_MAX {
                 return Err(Refusal::Window);
             }
-            Quorum::some(threshold, roster.signing_admins())
+            Quorum::some(threshold, roster.admins())
         }
     }
 }
 
 /// What a member says of itself, or one admin of it: so often by itself that it cannot fill the log.
 fn about_itself(member: &Member, roster: &Roster) -> Result<Quorum, Refusal> {
-    let admins = Quorum::some(1, roster.signing_admins());
+    if member.renames >= RENAMES_MAX {
+        return Err(Refusal::Renames(member.id));
+    }
+    let admins = Quorum::some(1, roster.admins());
     if member.renames >= OWN_RENAMES_MAX {
         return admins;
     }
@@ -274,7 +283,8 @@ fn check_device(device: &PublicKey, roster: &Roster) -> Result<(), Refusal> {
     }
 }
 
-/// A new member; or one that was removed or leaves, and comes back.
+/// A new member; or one that was removed or leaves, and comes back: also on the box that it had last, which was put out with it
+/// and was not replaced by another.
 fn check_admission(admission: &Admission, roster: &Roster) -> Result<(), Refusal> {
     let id = admission.member();
     check_name(&admission.name, id, roster)?;
@@ -286,6 +296,7 @@ fn check_admission(admission: &Admission, roster: &Roster) -> Result<(), Refusal
         Some(member) if member.device == admission.device => return Ok(()),
         Some(_) => {}
         None if roster.active().count() >= MEMBERS_MAX => return Err(Refusal::Full),
+        None if before.is_some_and(|member| member.device == admission.device) => return Ok(()),
         None => {}
     }
     check_device(&admission.device, roster)

@@ -2,11 +2,12 @@
 //!
 //! The words are short, so they are the password of SPAKE2 (crate `spake2`): whoever stands between the boxes, or
 //! tries a code, has one guess at 1 in 65 536 for two words, and learns nothing from it. The types allow one attempt:
-//! each step consumes the one before. Community, number, both device keys and the connection go into the identities
-//! of the exchange.
+//! each step consumes the one before. Number, both device keys and the connection go into the identities of the exchange, and
+//! the community into the key that comes out of it.
 //!
-//! The joining box confirms first: `joiner → inviter: message; inviter → joiner: message; joiner → inviter:
-//! confirmation; inviter → joiner: confirmation`.
+//! The joining box commits itself before it sees anything, and confirms first: `joiner → inviter: commitment; inviter → joiner:
+//! message; joiner → inviter: message, confirmation; inviter → joiner: confirmation`. So neither side chooses its message after
+//! the other's: whoever knows the code and stands in between could else try messages until both screens show the same digits.
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,8 +15,9 @@ use std::str::FromStr;
 use spake2::{Ed25519Group, Identity, Password, Spake2};
 use zeroize::Zeroizing;
 
-use super::check::{Pairing, PairingKey};
+use super::check::{Ends, PairingKey};
 use crate::format::words::WORDS;
+use crate::ids::CommunityId;
 use crate::keys::{KeyError, random_bytes};
 use crate::units::Seconds;
 
@@ -25,11 +27,20 @@ pub const CODE_VALID: Seconds = Seconds(15 * 60);
 /// Length of an exchange message, in bytes.
 pub const MESSAGE_LEN: usize = 33;
 
+/// Length of a commitment, in bytes.
+pub const COMMITMENT_LEN: usize = 32;
+
 /// Length of a confirmation, in bytes.
 pub const CONFIRMATION_LEN: usize = 32;
 
 /// The largest number in front of the words.
 pub const NUMBER_MAX: u16 = 999;
+
+/// What the joining box says of its message before it sees the other one's.
+#[must_use]
+pub fn commitment(message: &[u8; MESSAGE_LEN]) -> [u8; COMMITMENT_LEN] {
+    blake3::derive_key("datis 2026 v1 spoken commitment", message)
+}
 
 /// How many words a code has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,18 +113,18 @@ impl SpokenCode {
 
     /// The inviting box's side, and its message. The code is gone with it.
     #[must_use]
-    pub fn start_inviter(self, pairing: &Pairing) -> (Exchange, [u8; MESSAGE_LEN]) {
-        self.start(pairing, Side::Inviter)
+    pub fn start_inviter(self, ends: &Ends) -> (Exchange, [u8; MESSAGE_LEN]) {
+        self.start(ends, Side::Inviter)
     }
 
     /// The joining box's side, and its message. The code is gone with it.
     #[must_use]
-    pub fn start_joiner(self, pairing: &Pairing) -> (Exchange, [u8; MESSAGE_LEN]) {
-        self.start(pairing, Side::Joiner)
+    pub fn start_joiner(self, ends: &Ends) -> (Exchange, [u8; MESSAGE_LEN]) {
+        self.start(ends, Side::Joiner)
     }
 
-    fn start(self, pairing: &Pairing, side: Side) -> (Exchange, [u8; MESSAGE_LEN]) {
-        let identity = |role: &[u8]| Identity::new(&[role, &self.number.to_be_bytes(), &pairing.bytes()].concat());
+    fn start(self, ends: &Ends, side: Side) -> (Exchange, [u8; MESSAGE_LEN]) {
+        let identity = |role: &[u8]| Identity::new(&[role, &self.number.to_be_bytes(), &ends.bytes()].concat());
         let (inviter, joiner) = (identity(b"datis v1 spoken inviter\0"), identity(b"datis v1 spoken joiner\0"));
         let password = Password::new(self.expose().as_bytes());
         let (state, message) = match side {
@@ -124,7 +135,7 @@ impl SpokenCode {
         for (to, from) in bytes.iter_mut().zip(message) {
             *to = from;
         }
-        (Exchange { state, side, pairing: pairing.clone() }, bytes)
+        (Exchange { state, side, ends: *ends }, bytes)
     }
 }
 
@@ -178,7 +189,7 @@ impl Side {
 pub struct Exchange {
     state: Spake2<Ed25519Group>,
     side: Side,
-    pairing: Pairing,
+    ends: Ends,
 }
 
 impl fmt::Debug for Exchange {
@@ -188,13 +199,13 @@ impl fmt::Debug for Exchange {
 }
 
 impl Exchange {
-    /// Takes the other side's message.
+    /// Takes the other side's message; `community` is the one that the joining box is to come into.
     ///
     /// # Errors
     /// [`SpokenError::Message`]; the attempt is over.
-    pub fn finish(self, message: &[u8]) -> Result<Unconfirmed, SpokenError> {
+    pub fn finish(self, community: CommunityId, message: &[u8]) -> Result<Unconfirmed, SpokenError> {
         let shared = Zeroizing::new(self.state.finish(message).map_err(|_| SpokenError::Message)?);
-        Ok(Unconfirmed { key: PairingKey::derive(&shared, &self.pairing), side: self.side })
+        Ok(Unconfirmed { key: PairingKey::derive(&shared, &self.ends.pairing(community)), side: self.side })
     }
 }
 
@@ -229,8 +240,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::community::check::Pairing;
     use crate::community::testing::Person;
-    use crate::ids::CommunityId;
 
     fn pairing(channel: u8) -> Pairing {
         Pairing {
@@ -246,9 +257,10 @@ mod tests {
         (inviter, one): (&str, &Pairing),
         (joiner, other): (&str, &Pairing),
     ) -> (Result<PairingKey, SpokenError>, Result<PairingKey, SpokenError>) {
-        let (a, message_a) = inviter.parse::<SpokenCode>().expect("code").start_inviter(one);
-        let (b, message_b) = joiner.parse::<SpokenCode>().expect("code").start_joiner(other);
-        let (a, b) = (a.finish(&message_b).expect("message"), b.finish(&message_a).expect("message"));
+        let (a, message_a) = inviter.parse::<SpokenCode>().expect("code").start_inviter(&one.ends());
+        let (b, message_b) = joiner.parse::<SpokenCode>().expect("code").start_joiner(&other.ends());
+        let (a, b) = (a.finish(one.community, &message_b), b.finish(other.community, &message_a));
+        let (a, b) = (a.expect("message"), b.expect("message"));
         let (word_a, word_b) = (a.confirmation(), b.confirmation());
         (a.confirm(&word_b), b.confirm(&word_a))
     }
@@ -281,13 +293,14 @@ mod tests {
 
     #[test]
     fn a_message_sent_back_or_no_message_at_all_ends_the_attempt() {
-        let start = || "7-crossover-clockwork".parse::<SpokenCode>().expect("code").start_inviter(&pairing(1));
+        let start = || "7-crossover-clockwork".parse::<SpokenCode>().expect("code").start_inviter(&pairing(1).ends());
         let (exchange, own) = start();
-        assert!(matches!(exchange.finish(&own), Err(SpokenError::Message)));
-        assert!(matches!(start().0.finish(&[]), Err(SpokenError::Message)));
+        assert!(matches!(exchange.finish(pairing(1).community, &own), Err(SpokenError::Message)));
+        assert!(matches!(start().0.finish(pairing(1).community, &[]), Err(SpokenError::Message)));
         let (exchange, _) = start();
-        let (_, message) = "7-crossover-clockwork".parse::<SpokenCode>().expect("code").start_joiner(&pairing(1));
-        let unconfirmed = exchange.finish(&message).expect("message");
+        let (_, message) =
+            "7-crossover-clockwork".parse::<SpokenCode>().expect("code").start_joiner(&pairing(1).ends());
+        let unconfirmed = exchange.finish(pairing(1).community, &message).expect("message");
         let own = unconfirmed.confirmation();
         assert!(matches!(unconfirmed.confirm(&own), Err(SpokenError::Wrong)));
     }
@@ -315,7 +328,7 @@ mod tests {
             let _ = text.parse::<SpokenCode>();
             for message in [bytes, [&b"B"[..], &point].concat()] {
                 let code: SpokenCode = "7-crossover-clockwork".parse().expect("code");
-                if let Ok(unconfirmed) = code.start_inviter(&pairing(1)).0.finish(&message) {
+                if let Ok(unconfirmed) = code.start_inviter(&pairing(1).ends()).0.finish(pairing(1).community, &message) {
                     prop_assert!(unconfirmed.confirm(&message).is_err());
                 }
             }

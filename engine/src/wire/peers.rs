@@ -122,6 +122,9 @@ pub struct BeginSpoken {
     /// The number in front of the words.
     #[n(0)]
     pub number: u16,
+    /// To the message that it will send.
+    #[n(1)]
+    pub commitment: ByteArray<{ spoken::COMMITMENT_LEN }>,
 }
 message!(BeginSpoken => SpokenBegun, "/v1/peers/spoken");
 

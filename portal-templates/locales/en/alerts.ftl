@@ -22,6 +22,7 @@ alert-peer-absent = { $name } has not answered for days. What it keeps is made a
 alert-deletions-frozen = { $name } wants more of its data deleted here than is usual. Its box may have been taken over: nothing is deleted for two weeks. Call its people, by telephone; if they did it themselves, they let it go on with their recovery kit.
 alert-owner-silent = Nothing was heard of { $name } for half a year. Its data stays; ask its people what is to become of it.
 alert-books-differ = This box and { $name } do not agree on what one keeps for the other. Mostly that passes within a day or two; else compare both on the page Other boxes.
+alert-community-parted = This box and { $name } have different logs of the community, and neither hears what is decided at the other. Look at the page Other boxes.
 alert-open = Open
 alert-none = Nothing needs anybody.
 alert-seen = Somebody sees to these

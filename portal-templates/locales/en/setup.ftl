@@ -311,6 +311,7 @@ audit-proposal-agreed = agreed to a proposal in the community
 audit-threshold-set = more admins of the community have to agree
 audit-member-dismissed = admin of the community made a plain member
 audit-community-forgotten = community forgotten
+audit-log-taken = log of another member taken
 audit-member-refused = box sent away
 audit-kit-claimed = recovery kit of a member shown by a blank box
 audit-bandwidth-set = changed how much of the line goes to the other boxes

@@ -22,6 +22,7 @@ alert-peer-absent = { $name } ne répond plus depuis des jours. Ce qu’il garde
 alert-deletions-frozen = { $name } demande d’effacer ici plus de ses données que d’habitude. Son boîtier est peut-être aux mains d’un intrus : rien n’est effacé pendant deux semaines. Appelez ses responsables, par téléphone ; si la demande vient d’eux, ils la débloquent avec leur kit de secours.
 alert-owner-silent = Aucune nouvelle de { $name } depuis six mois. Ses données restent ; demandez à ses responsables ce qu’elles doivent devenir.
 alert-books-differ = Ce boîtier et { $name } ne sont pas d’accord sur ce que l’un garde pour l’autre. Cela passe en général en un jour ou deux ; sinon, comparez les deux à la page Autres boîtiers.
+alert-community-parted = Ce boîtier et { $name } ont des journaux différents de la communauté, et aucun n’apprend ce qui est décidé chez l’autre. Voyez la page Autres boîtiers.
 alert-open = Ouvertes
 alert-none = Rien ne demande quelqu’un.
 alert-seen = Quelqu’un s’en occupe

@@ -311,6 +311,7 @@ audit-proposal-agreed = accord donné à une proposition dans la communauté
 audit-threshold-set = plus d’administrateurs de la communauté doivent être d’accord
 audit-member-dismissed = administrateur de la communauté redevenu simple membre
 audit-community-forgotten = communauté oubliée
+audit-log-taken = journal d’un autre membre repris
 audit-member-refused = boîtier refusé
 audit-kit-claimed = kit de secours d’un membre présenté par un boîtier vierge
 audit-bandwidth-set = a changé ce qui, de la ligne, va aux autres boîtiers

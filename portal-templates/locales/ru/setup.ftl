@@ -319,6 +319,7 @@ audit-proposal-agreed = дано согласие на предложение в
 audit-threshold-set = должны согласиться больше администраторов сообщества
 audit-member-dismissed = администратор сообщества стал обычным участником
 audit-community-forgotten = сообщество забыто
+audit-log-taken = взят журнал другого участника
 audit-member-refused = устройству отказано
 audit-kit-claimed = чистое устройство предъявило набор восстановления участника
 audit-bandwidth-set = изменил, сколько линии достаётся другим устройствам

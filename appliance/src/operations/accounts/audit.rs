@@ -142,6 +142,8 @@ actions! {
     CommunityLeft => "community-left",
     /// The box has forgotten its community.
     CommunityForgotten => "community-forgotten",
+    /// The box has gone over to another member's log.
+    LogTaken => "log-taken",
     /// Somebody agrees to what another admin of the community has proposed.
     ProposalAgreed => "proposal-agreed",
     /// More admins of the community have to agree than before.

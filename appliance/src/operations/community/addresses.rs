@@ -55,8 +55,13 @@ pub(super) fn announce_first(site: &Site, addresses: &[Address]) -> Result<(), C
 /// [`CommunityError`].
 pub fn kit_community(site: &Site) -> Result<Option<KitCommunity>, CommunityError> {
     let Some(known) = site.community() else { return Ok(None) };
+    let records = site.catalog.reader().read(|tx| community::records(tx))?;
+    let heard = |member: &MemberId| records.iter().find(|(of, ..)| of == member).map(|(_, _, at)| *at);
+    let mut partners = known.partners(site.clock.now());
+    // There is room for a few: those that were heard of last are the likeliest to be found.
+    partners.sort_by_key(|member| std::cmp::Reverse(heard(member)));
     let mut hints = Vec::new();
-    for member in known.others() {
+    for member in partners.iter().filter_map(|member| known.roster().member(*member)) {
         let pin = member.device.spki_pin();
         let places = places_of(site, member.id)?;
         hints.extend(places.first().map(|place| KitHint { place: place.to_string(), pin }));

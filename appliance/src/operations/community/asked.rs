@@ -16,8 +16,8 @@ use super::{CommunityError, claims, coming_in, exchange, spoken};
 ///
 /// # Errors
 /// A refusal with its sentence.
-pub(crate) fn answer_exchange(site: &Site, _: &Peer, asked: &Exchange) -> Result<Exchanged, Refusal> {
-    exchange::exchange(site, asked).map_err(|error| refusal(site, error))
+pub(crate) fn answer_exchange(site: &Site, peer: &Peer, asked: &Exchange) -> Result<Exchanged, Refusal> {
+    exchange::exchange(site, peer.member, asked).map_err(|error| refusal(site, error))
 }
 
 /// Somebody with an invitation asks to be let in.
@@ -45,7 +45,7 @@ pub(crate) fn answer_spoken(
     channel: [u8; 32],
     asked: &BeginSpoken,
 ) -> Result<SpokenBegun, Refusal> {
-    spoken::begin(site, asked.number, joiner, channel).map_err(|error| refusal(site, error))
+    spoken::begin(site, asked, joiner, channel).map_err(|error| refusal(site, error))
 }
 
 /// It shows that it has the code.
@@ -108,17 +108,20 @@ pub(crate) fn answer_claim(
 fn refusal(site: &Site, error: CommunityError) -> Refusal {
     let code = match &error {
         CommunityError::Operation(_) => RefusalCode::Fault,
-        CommunityError::TooMany(_) => RefusalCode::Busy,
+        CommunityError::TooMany(_) | CommunityError::TooEarly { .. } => RefusalCode::Busy,
         CommunityError::NoInvitation
         | CommunityError::NoRequest
         | CommunityError::NoMember
-        | CommunityError::NoProposal => RefusalCode::NotFound,
+        | CommunityError::NoProposal
+        | CommunityError::NotParted => RefusalCode::NotFound,
         CommunityError::OtherKit
         | CommunityError::OtherCommunity
         | CommunityError::Join(_)
         | CommunityError::Digits
         | CommunityError::Spoken(_) => RefusalCode::BadSignature,
-        CommunityError::None | CommunityError::Already | CommunityError::NotAdmin => RefusalCode::UnknownMachine,
+        CommunityError::None | CommunityError::Already | CommunityError::NotAdmin | CommunityError::Unknown => {
+            RefusalCode::UnknownMachine
+        }
         CommunityError::Log(_) | CommunityError::Format(_) | CommunityError::Name(_) => RefusalCode::Malformed,
     };
     match error {

@@ -64,9 +64,9 @@ pub(crate) fn claim(
     let message = claim_message(asked.community, asked.member, &device, channel);
     member.recovery.verify(SigningContext::Claim, &message, &asked.signature).map_err(|_| CommunityError::OtherKit)?;
     if site.kit_claims.add(device, member.id, site.clock.now()) {
-        let name = member.name.to_string();
+        let (name, pin) = (member.name.to_string(), device.spki_pin().to_string());
         let written =
-            site.catalog.writer().write(|tx| record(tx, site, &Actor::console(), Action::KitClaimed, &name, ""));
+            site.catalog.writer().write(|tx| record(tx, site, &Actor::the_box(), Action::KitClaimed, &name, &pin));
         written.map_err(|e: CatalogError| site.noted(e.into()))?;
     }
     Ok(Claimed { log: known.log.encode().into(), records: super::addresses::known(site)? })

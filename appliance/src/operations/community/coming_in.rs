@@ -413,7 +413,7 @@ pub fn joined(site: &Site, asked: &Joining, answer: &JoinAnswer) -> Result<bool,
             }
             let name = log.roster().name().to_string();
             site.take_log(asked.member, log, |tx| {
-                record(tx, site, &Actor::console(), Action::CommunityJoined, &name, "")
+                record(tx, site, &Actor::the_box(), Action::CommunityJoined, &name, "")
             })?;
             super::addresses::take(site, records)?;
             Ok(true)
@@ -422,13 +422,19 @@ pub fn joined(site: &Site, asked: &Joining, answer: &JoinAnswer) -> Result<bool,
 }
 
 /// Confirms a member that is back on a new box, so that it is trusted as before: this box's admin for another member, or the member
-/// itself with its kit, which the others take a day after they have seen the new box.
+/// itself with its kit a day after it came back: the others would not take that earlier, and their logs would part from this one.
 ///
 /// # Errors
-/// [`CommunityError`].
+/// [`CommunityError::TooEarly`].
 pub fn confirm(site: &Site, by: &Actor, name: &MemberName, kit: Option<&VaultIdentity>) -> Result<(), CommunityError> {
     by.may(Right::ManageCommunity)?;
     let recovery = kit.map(|kit| recovery_of(site, kit)).transpose()?;
+    let known = site.in_community()?;
+    let member = known.roster().active().find(|member| member.name == *name);
+    let from = member.filter(|_| recovery.is_some()).and_then(|member| known.confirms_itself_from(member.id));
+    if let Some(until) = from.filter(|from| site.clock.now() < *from) {
+        return Err(CommunityError::TooEarly { until });
+    }
     sign_about(site, name, Action::MemberConfirmed, by, |member| Change::Confirm { member }, recovery.as_ref())
 }
 
@@ -462,12 +468,12 @@ pub fn come_back(site: &Site, log: Log, member: MemberId, records: &[ByteVec]) -
         return Err(CommunityError::Already);
     }
     let name = log.roster().name().to_string();
-    site.take_log(member, log, |tx| record(tx, site, &Actor::console(), Action::CommunityJoined, &name, ""))?;
+    site.take_log(member, log, |tx| record(tx, site, &Actor::the_box(), Action::CommunityJoined, &name, ""))?;
     super::addresses::take(site, records)
 }
 
 /// The recovery key, if the kit is one of this vault.
-fn recovery_of(site: &Site, kit: &VaultIdentity) -> Result<SigningKey, CommunityError> {
+pub(super) fn recovery_of(site: &Site, kit: &VaultIdentity) -> Result<SigningKey, CommunityError> {
     let own = kit.recipient() == site.vault.identity.recipient();
     let is_kit = !own && site.vault.recipients.to_strings().contains(&kit.recipient());
     if is_kit { Ok(recovery_key(kit)) } else { Err(CommunityError::OtherKit) }

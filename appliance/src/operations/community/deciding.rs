@@ -5,7 +5,8 @@ use datis_engine::community::entry::{Change, Domains, SignedEntry};
 use datis_engine::community::log::{LogError, Refusal, Weighed};
 use datis_engine::community::roster::Roster;
 use datis_engine::ids::{CommunityName, EntryHash, MemberId, MemberName};
-use datis_engine::units::UnixMillis;
+use datis_engine::keys::PublicKey;
+use datis_engine::units::{Seconds, UnixMillis};
 use datis_engine::wire::peers::PROPOSALS_MAX;
 use minicbor::bytes::ByteVec;
 
@@ -15,6 +16,12 @@ use super::super::dispersal;
 use super::super::site::lock;
 use super::{Community, CommunityError};
 use crate::catalog::{CatalogError, community};
+
+/// Of what waits for more admins, each signs so much and no more: nobody fills the places of the others.
+const PROPOSALS_OF_ONE: usize = 2;
+
+/// For so long what a member says alone is held up while others want to put it out.
+const ACCUSED_FOR: Seconds = Seconds(3 * 86_400);
 
 /// From so many admins on it takes more than half of them.
 const MANY_ADMINS: usize = 3;
@@ -147,7 +154,7 @@ pub fn forget(site: &Site, by: &Actor, name: &CommunityName) -> Result<(), Commu
         record(tx, site, by, Action::CommunityForgotten, name.as_str(), "")
     });
     written.map_err(|e: CatalogError| site.noted(e.into()))?;
-    site.community.set(None);
+    site.community.forget();
     Ok(())
 }
 
@@ -208,7 +215,7 @@ pub(super) fn take(site: &Site, proposals: &[ByteVec]) -> Result<(), CommunityEr
         if !needs_admins(&weighed.entry.change) {
             continue;
         }
-        let has_room = !weighed.signed.is_empty() && here.len() < PROPOSALS_MAX;
+        let has_room = here.len() < PROPOSALS_MAX && weighed.signed.iter().any(|signer| signs_few(&here, signer));
         let merged = match here.iter_mut().find(|(entry, _)| entry.hash() == theirs.hash()) {
             Some((entry, _)) => {
                 if !entry.merge(&theirs) {
@@ -227,6 +234,24 @@ pub(super) fn take(site: &Site, proposals: &[ByteVec]) -> Result<(), CommunityEr
         }
     }
     Ok(())
+}
+
+fn signs_few(open: &[(SignedEntry, Weighed)], signer: &PublicKey) -> bool {
+    open.iter().filter(|(_, weighed)| weighed.signed.contains(signer)).count() < PROPOSALS_OF_ONE
+}
+
+/// Those whom others want to put out, or to be no admin any more: an entry that nobody else has signed would end the proposal, so
+/// it waits, for [`ACCUSED_FOR`] at most.
+pub(super) fn accused(site: &Site, known: &Community) -> Result<Vec<MemberId>, CommunityError> {
+    let (open, now) = (open(site, known)?, site.clock.now());
+    let mut since = lock(&site.community.accusations);
+    since.retain(|hash, _| open.iter().any(|(entry, _)| entry.hash() == *hash));
+    let about = |(entry, weighed): &(SignedEntry, Weighed)| match weighed.entry.change {
+        Change::Remove { member } | Change::Dismiss { member } => Some((entry.hash(), member)),
+        _ => None,
+    };
+    let mut is_young = |hash: EntryHash| now < since.entry(hash).or_insert(now).plus(ACCUSED_FOR);
+    Ok(open.iter().filter_map(about).filter(|(hash, _)| is_young(*hash)).map(|(_, member)| member).collect())
 }
 
 fn named(site: &Site, name: &MemberName) -> Result<MemberId, CommunityError> {

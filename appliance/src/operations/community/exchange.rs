@@ -1,20 +1,50 @@
 //! What two members tell each other of the community: entries of the log and address records.
 
 use datis_engine::community::entry::SignedEntry;
-use datis_engine::community::roster::REBIND_HOLD;
-use datis_engine::ids::EntryHash;
+use datis_engine::community::parting::{GivesWay, Parting};
+use datis_engine::ids::MemberId;
 use datis_engine::wire::peers::{Exchange, Exchanged};
 use minicbor::bytes::ByteVec;
 
 use super::super::Site;
 use super::super::site::lock;
-use super::{Community, CommunityError};
+use super::{Community, CommunityError, partings};
+
+/// Compares notes with another member, of which `ask` asks one thing after the other: both know the same afterwards, and of logs
+/// that part the one that has to gives way. The sequence that the other one has then.
+///
+/// # Errors
+/// [`CommunityError`], and what `ask` gives.
+pub(crate) fn compare_notes<E: From<CommunityError>>(
+    site: &Site,
+    member: MemberId,
+    mut ask: impl FnMut(&Exchange) -> Result<Exchanged, E>,
+) -> Result<u64, E> {
+    let mut told = ask(&question(site, None)?)?;
+    learn(site, member, &told)?;
+    let mut common = told.sequence;
+    // A log that parts from this one is looked at from further back, each time twice as far.
+    let mut back = 1;
+    while common > 0 && has_parted(&*site.in_community()?, &told) {
+        common = common.min(site.in_community()?.roster().sequence()).saturating_sub(back);
+        back *= 2;
+        told = ask(&earlier(&*site.in_community()?, common))?;
+        learn(site, member, &told)?;
+    }
+    let known = site.in_community()?;
+    if known.log.last_hash() == told.last || known.roster().sequence() <= common {
+        return Ok(told.sequence);
+    }
+    let told = ask(&question(site, Some(common))?)?;
+    learn(site, member, &told)?;
+    Ok(told.sequence)
+}
 
 /// What this box asks another member. `theirs`: sequence of the last entry that the other one is known to have.
 ///
 /// # Errors
 /// [`CommunityError`].
-pub(crate) fn question(site: &Site, theirs: Option<u64>) -> Result<Exchange, CommunityError> {
+pub(super) fn question(site: &Site, theirs: Option<u64>) -> Result<Exchange, CommunityError> {
     let known = site.in_community()?;
     Ok(Exchange {
         sequence: known.roster().sequence(),
@@ -25,17 +55,25 @@ pub(crate) fn question(site: &Site, theirs: Option<u64>) -> Result<Exchange, Com
     })
 }
 
+/// Asks for what follows on an earlier entry.
+fn earlier(known: &Community, sequence: u64) -> Exchange {
+    let last = known.log.hash_at(sequence).unwrap_or_else(|| known.log.last_hash());
+    Exchange { sequence, last, entries: Vec::new(), records: Vec::new(), proposals: Vec::new() }
+}
+
 /// Takes what another member knows, and tells what this one does.
 ///
 /// # Errors
 /// [`CommunityError`].
-pub(crate) fn exchange(site: &Site, asked: &Exchange) -> Result<Exchanged, CommunityError> {
-    take_entries(site, &asked.entries)?;
+pub(super) fn exchange(site: &Site, member: MemberId, asked: &Exchange) -> Result<Exchanged, CommunityError> {
+    take_entries(site, member, &asked.entries)?;
     super::addresses::take(site, &asked.records)?;
     super::deciding::take(site, &asked.proposals)?;
     let known = site.in_community()?;
-    note_fork(&known, asked.sequence, asked.last);
-    let is_same_so_far = hash_at(&known, asked.sequence) == Some(asked.last);
+    if asked.last == known.log.last_hash() {
+        site.community.joined_again(member);
+    }
+    let is_same_so_far = known.log.hash_at(asked.sequence) == Some(asked.last);
     Ok(Exchanged {
         sequence: known.roster().sequence(),
         last: known.log.last_hash(),
@@ -49,15 +87,19 @@ pub(crate) fn exchange(site: &Site, asked: &Exchange) -> Result<Exchanged, Commu
 ///
 /// # Errors
 /// [`CommunityError`].
-pub(crate) fn learn(site: &Site, told: &Exchanged) -> Result<(), CommunityError> {
-    note_fork(&*site.in_community()?, told.sequence, told.last);
-    take_entries(site, &told.entries)?;
+pub(super) fn learn(site: &Site, member: MemberId, told: &Exchanged) -> Result<(), CommunityError> {
+    take_entries(site, member, &told.entries)?;
     super::addresses::take(site, &told.records)?;
-    super::deciding::take(site, &told.proposals)
+    super::deciding::take(site, &told.proposals)?;
+    if told.last == site.in_community()?.log.last_hash() {
+        site.community.joined_again(member);
+    }
+    Ok(())
 }
 
-/// Appends those that follow on what is known. One that rests on a kit alone waits until its time is over.
-fn take_entries(site: &Site, entries: &[ByteVec]) -> Result<(), CommunityError> {
+/// Appends those that follow on what is known. One that rests on a kit alone waits until its time is over, and one that parts from
+/// what is known is weighed.
+fn take_entries(site: &Site, member: MemberId, entries: &[ByteVec]) -> Result<(), CommunityError> {
     if entries.is_empty() {
         return Ok(());
     }
@@ -65,24 +107,43 @@ fn take_entries(site: &Site, entries: &[ByteVec]) -> Result<(), CommunityError> 
     let known = site.in_community()?;
     let (mut log, now) = (known.log.clone(), site.clock.now());
     let entries = entries.iter().map(|bytes| SignedEntry::decode(bytes)).collect::<Result<Vec<_>, _>>()?;
-    // A rebinding that comes with what rests on it is seen only now.
-    let is_old = |since: u64| known.seen.get(&since).is_some_and(|seen| now >= seen.plus(REBIND_HOLD));
-    log.follow(&entries, is_old)?;
+    let entries = before_an_accused(&known, &entries, &super::deciding::accused(site, &known)?);
+    let is_old = |since: u64| known.is_old(since, now);
+    if let Some(parting) = Parting::of(&known.log, entries, is_old)? {
+        return settle(site, &known, member, &parting);
+    }
+    log.follow(entries, is_old)?;
     if log.roster().sequence() > known.roster().sequence() { site.take_log(known.me, log, |_| Ok(())) } else { Ok(()) }
 }
 
-/// Two logs that part are for people: nothing here chooses between them.
-fn note_fork(known: &Community, sequence: u64, last: EntryHash) {
-    if hash_at(known, sequence).is_some_and(|ours| ours != last) {
-        tracing::error!(sequence, "Another member has another log from this entry on: the community has parted");
+/// Those before the first new one that nobody but a member has signed whom others want to put out: it would end their proposal.
+fn before_an_accused<'e>(known: &Community, entries: &'e [SignedEntry], accused: &[MemberId]) -> &'e [SignedEntry] {
+    let is_new = |entry: &SignedEntry| entry.entry().is_ok_and(|e| known.log.hash_at(e.sequence) != Some(entry.hash()));
+    let by_one_of_them = |entry: &SignedEntry| accused.iter().any(|member| known.log.is_signed_only_by(entry, *member));
+    let held = entries.iter().position(|entry| is_new(entry) && by_one_of_them(entry));
+    &entries[..held.unwrap_or(entries.len())]
+}
+
+/// Of two logs that part, this box's gives way, or the other one's does when its box hears of it, or people have to choose.
+fn settle(site: &Site, known: &Community, member: MemberId, parting: &Parting) -> Result<(), CommunityError> {
+    match parting.gives_way() {
+        GivesWay::Ours => {
+            tracing::warn!(%member, at = parting.at(), "Takes another member's log, and says again what this box had said");
+            partings::give_way(site, known, parting, |_| Ok(()))
+        }
+        GivesWay::Theirs => Ok(()),
+        GivesWay::Neither => {
+            site.community.part(member, parting, site.clock.now());
+            Ok(())
+        }
     }
 }
 
-fn entries_after(known: &Community, sequence: u64) -> Vec<ByteVec> {
-    let skipped = usize::try_from(sequence).unwrap_or(usize::MAX).saturating_add(1);
-    known.log.entries().skip(skipped).map(|entry| entry.encode().into()).collect()
+/// Whether what another member has told shows that its log is no part of this one, nor this one of it.
+fn has_parted(known: &Community, told: &Exchanged) -> bool {
+    told.entries.is_empty() && known.log.hash_at(told.sequence) != Some(told.last)
 }
 
-fn hash_at(known: &Community, sequence: u64) -> Option<EntryHash> {
-    known.log.entries().nth(usize::try_from(sequence).ok()?).map(SignedEntry::hash)
+fn entries_after(known: &Community, sequence: u64) -> Vec<ByteVec> {
+    known.log.after(sequence).map(|entry| entry.encode().into()).collect()
 }

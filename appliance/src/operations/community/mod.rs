@@ -8,19 +8,20 @@ mod coming_in;
 mod deciding;
 mod exchange;
 mod overview;
+mod partings;
 mod spoken;
 #[cfg(test)]
 mod tests;
 mod worries;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use datis_engine::community::entry::SignedEntry;
 use datis_engine::community::log::{Log, LogError};
-use datis_engine::community::roster::{Pinned, Rights, Roster, Standing};
+use datis_engine::community::roster::{Pinned, REBIND_HOLD, Rights, Roster, Standing};
 use datis_engine::format::FormatError;
-use datis_engine::ids::MemberId;
+use datis_engine::ids::{EntryHash, MemberId};
 use datis_engine::keys::PublicKey;
 use datis_engine::units::{Seconds, UnixMillis};
 
@@ -38,10 +39,11 @@ pub(crate) use deciding::news;
 pub use deciding::{
     Decided, Proposal, Proposed, agree, appoint, dismiss, forget, label, leave, proposals, remove, rename,
 };
-pub(crate) use exchange::{learn, question};
+pub(crate) use exchange::compare_notes;
 pub use overview::{MemberState, MemberView, Overview, overview};
+pub use partings::{Parted, partings, take_log_of};
 pub use spoken::invite_aloud;
-pub(crate) use spoken::{SpokenCodes, answer_aloud, request_aloud};
+pub(crate) use spoken::{SpokenCodes, answer_aloud, begin_aloud, request_aloud};
 pub use worries::{Worry, Wrong, worries};
 
 use super::{OperationError, Site};
@@ -61,7 +63,13 @@ pub struct Community {
 
 /// The community that the box is in now.
 #[derive(Debug, Default)]
-pub(in crate::operations) struct Present(RwLock<Option<Arc<Community>>>);
+pub(in crate::operations) struct Present {
+    now: RwLock<Option<Arc<Community>>>,
+    /// Members whose log parts from it.
+    parted: Mutex<BTreeMap<MemberId, partings::Told>>,
+    /// Since when a proposal to put somebody out has held up what that member says.
+    accusations: Mutex<BTreeMap<EntryHash, UnixMillis>>,
+}
 
 /// Why something about the community was not done.
 #[derive(Debug, thiserror::Error)]
@@ -104,6 +112,20 @@ pub enum CommunityError {
     /// Another name than that of the community was typed.
     #[error("the community of this box has another name; type the name of the one that it is to forget")]
     OtherCommunity,
+    /// There is nothing to choose between.
+    #[error("the log of this member does not part from this box's; `datisd community show` names those that do")]
+    NotParted,
+    /// It would be out.
+    #[error(
+        "the log of that member knows nothing of this box; to go with it, let this box forget its community and ask to be let in"
+    )]
+    Unknown,
+    /// The others would not take it yet.
+    #[error("the kit alone confirms this box a day after it came back; until then the admin of another box can do it")]
+    TooEarly {
+        /// By this box's clock.
+        until: UnixMillis,
+    },
     /// The proof is none.
     #[error(transparent)]
     Join(#[from] datis_engine::community::invitation::JoinError),
@@ -177,6 +199,22 @@ impl Community {
         self.seen.get(&sequence).copied().unwrap_or_default()
     }
 
+    /// From when on the others take a confirmation of this member by its kit alone, as far as this box can tell; `None`: it waits for
+    /// none.
+    #[must_use]
+    pub fn confirms_itself_from(&self, member: MemberId) -> Option<UnixMillis> {
+        match self.roster().member(member)?.standing {
+            Standing::Rebound { since } => Some(self.seen_at(since).plus(REBIND_HOLD)),
+            Standing::Full | Standing::Leaving { .. } | Standing::Removed { .. } => None,
+        }
+    }
+
+    /// Whether this box has known the rebinding of this sequence for as long as a kit alone has to wait. One that is not in the log
+    /// yet is seen only now.
+    fn is_old(&self, since: u64, now: UnixMillis) -> bool {
+        self.seen.get(&since).is_some_and(|seen| now >= seen.plus(REBIND_HOLD))
+    }
+
     /// What the catalog holds, checked again from the first entry on.
     pub(in crate::operations) fn read(tx: &rusqlite::Transaction<'_>) -> Result<Option<Self>, CommunityError> {
         let Some(membership) = community::membership(tx)? else { return Ok(None) };
@@ -208,11 +246,11 @@ pub(crate) fn enter_for_tests(site: &Site, log: &Log, me: MemberId) {
 
 impl Present {
     pub(in crate::operations) fn set(&self, community: Option<Community>) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = community.map(Arc::new);
+        *self.now.write().unwrap_or_else(PoisonError::into_inner) = community.map(Arc::new);
     }
 
     fn get(&self) -> Option<Arc<Community>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.now.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -228,8 +266,8 @@ impl Site {
         self.community().ok_or(CommunityError::None)
     }
 
-    /// Writes what `log` has more than the catalog, together with `more`, and goes on with it. The caller holds
-    /// [`Site::joining`], so that nobody else appends meanwhile.
+    /// Writes what `log` has more than the catalog, together with `more`, and goes on with it. What it has not, where the two part,
+    /// is given up. The caller holds [`Site::joining`], so that nobody else appends meanwhile.
     fn take_log(
         &self,
         me: MemberId,
@@ -237,21 +275,25 @@ impl Site {
         more: impl FnOnce(&rusqlite::Transaction<'_>) -> Result<(), CatalogError>,
     ) -> Result<(), CommunityError> {
         let before = self.community();
-        let known = before.as_ref().map_or(0, |community| community.seen.len());
+        let known = before.as_ref().map_or(0, |community| community.log.common_entries(&log)) as u64;
         let mut seen = before.map(|community| community.seen.clone()).unwrap_or_default();
+        let given_up = seen.split_off(&known);
         let now = self.clock.now();
         let written = self.catalog.writer().write(|tx| {
             if known == 0 {
                 community::enter(tx, &Membership { community: log.community(), member: me, joined_at: now })?;
             }
-            for (sequence, entry) in (0_u64..).zip(log.entries()).skip(known) {
+            if !given_up.is_empty() {
+                community::cut(tx, known)?;
+            }
+            for (sequence, entry) in (0_u64..).zip(log.entries()).skip(seen.len()) {
                 community::append(tx, sequence, &entry.encode(), now)?;
             }
             community::drop_proposals(tx)?;
             more(tx)
         });
         written.map_err(|e: CatalogError| self.noted(e.into()))?;
-        seen.extend((known as u64..=log.roster().sequence()).map(|sequence| (sequence, now)));
+        seen.extend((known..=log.roster().sequence()).map(|sequence| (sequence, now)));
         self.community.set(Some(Community { log, me, seen }));
         Ok(())
     }

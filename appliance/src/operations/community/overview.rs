@@ -30,14 +30,25 @@ pub enum MemberState {
     Gone,
     /// It has said that it goes.
     Leaving,
+    /// Its time after leaving is over: an admin may put it out, so that its name is free.
+    Left,
     /// It is back on a new box, which nobody has confirmed.
     Rebound,
 }
 
 impl MemberState {
     /// All of them.
-    pub const ALL: [Self; 8] =
-        [Self::Here, Self::Ok, Self::Away, Self::Absent, Self::Suspect, Self::Gone, Self::Leaving, Self::Rebound];
+    pub const ALL: [Self; 9] = [
+        Self::Here,
+        Self::Ok,
+        Self::Away,
+        Self::Absent,
+        Self::Suspect,
+        Self::Gone,
+        Self::Leaving,
+        Self::Left,
+        Self::Rebound,
+    ];
 
     /// The word for it, which the pages have a sentence for (`peer-WORD`).
     #[must_use]
@@ -50,6 +61,7 @@ impl MemberState {
             Self::Suspect => "suspect",
             Self::Gone => "gone",
             Self::Leaving => "leaving",
+            Self::Left => "left",
             Self::Rebound => "rebound",
         }
     }
@@ -70,6 +82,8 @@ pub struct MemberView {
     pub state: MemberState,
     /// Whether it is back on a new box that nobody has confirmed; this box as well.
     pub is_rebound: bool,
+    /// From when on its kit alone confirms it; `None`: it is not rebound.
+    pub confirms_itself_from: Option<UnixMillis>,
     /// Whether it is in full standing, so that it can be an admin.
     pub may_decide: bool,
     /// Shards of it on this box, and their bytes.
@@ -114,11 +128,12 @@ pub fn overview(site: &Site) -> Result<Option<Overview>, OperationError> {
     let mut members: Vec<MemberView> = known
         .roster()
         .active()
-        // Who has left is not in once its time is over, which the log cannot know.
-        .filter(|member| member.id == known.me || known.rights_of(member.id, now) != Rights::None)
         .map(|member| {
             let seen = presences.get(&member.id).map_or(peer::Standing::Ok, |presence| presence.standing);
+            // The log cannot know when the time of one that leaves is over.
+            let has_left = known.rights_of(member.id, now) == Rights::None;
             let state = match (member.standing, seen) {
+                (Standing::Leaving { .. }, _) if has_left => MemberState::Left,
                 (Standing::Leaving { .. } | Standing::Removed { .. }, _) => MemberState::Leaving,
                 _ if member.id == known.me => MemberState::Here,
                 (Standing::Rebound { .. }, _) => MemberState::Rebound,
@@ -135,6 +150,7 @@ pub fn overview(site: &Site) -> Result<Option<Overview>, OperationError> {
                 is_here: member.id == known.me,
                 state,
                 is_rebound: matches!(member.standing, Standing::Rebound { .. }),
+                confirms_itself_from: known.confirms_itself_from(member.id),
                 may_decide: member.standing == Standing::Full,
                 kept_here: kept.get(&member.id).copied().unwrap_or_default(),
                 kept_there: there.get(&member.id).copied().unwrap_or_default(),

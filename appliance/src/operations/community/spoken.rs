@@ -8,26 +8,30 @@ use std::fmt;
 use std::sync::Mutex;
 
 use datis_engine::community::address::Address;
-use datis_engine::community::check::{Pairing, PairingKey};
+use datis_engine::community::check::{Ends, Pairing, PairingKey};
 use datis_engine::community::invitation::JoinRequest;
 use datis_engine::community::spoken::{
-    CODE_VALID, CONFIRMATION_LEN, Exchange, MESSAGE_LEN, NUMBER_MAX, SpokenCode, SpokenError, Unconfirmed, WordCount,
+    CODE_VALID, COMMITMENT_LEN, CONFIRMATION_LEN, Exchange, MESSAGE_LEN, NUMBER_MAX, SpokenCode, SpokenError,
+    Unconfirmed, WordCount, commitment,
 };
 use datis_engine::ids::MemberName;
 use datis_engine::keys::{PublicKey, VaultIdentity};
 use datis_engine::units::{Seconds, UnixMillis};
-use datis_engine::wire::peers::{ConfirmSpoken, JoinSpoken, SpokenBegun, SpokenConfirmed};
+use datis_engine::wire::peers::{BeginSpoken, ConfirmSpoken, JoinSpoken, SpokenBegun, SpokenConfirmed};
 use zeroize::Zeroizing;
 
 use super::super::accounts::{Action, Actor, Right, record};
 use super::super::site::lock;
 use super::super::{OperationError, Site};
 use super::CommunityError;
-use super::coming_in::{JoinTry, Way, make_request, note_request};
+use super::coming_in::{JoinTry, Way, make_request, note_request, recovery_of};
 use crate::catalog::CatalogError;
 
 /// Wrong words before a code is gone: three guesses at two words are 1 in 21 845.
 pub(super) const TRIES: u8 = 3;
+/// Exchanges that may be begun about a code. Who knows it sees in each, without a guess, which digits would come of it, and
+/// could begin until they are those on another screen.
+pub(super) const BEGINNINGS: u8 = 16;
 /// Codes that are open at a time.
 const CODES_MAX: usize = 8;
 /// Exchanges that are under way at a time; whoever begins one more has to wait until one is over.
@@ -57,6 +61,7 @@ struct OpenCode {
     text: Zeroizing<String>,
     expires: UnixMillis,
     tries_left: u8,
+    beginnings_left: u8,
 }
 
 struct Talk {
@@ -67,15 +72,21 @@ struct Talk {
 
 enum Stage {
     /// This box's message is out.
-    Begun { number: u16, exchange: Box<Exchange> },
+    Begun { number: u16, exchange: Box<Exchange>, commitment: [u8; COMMITMENT_LEN] },
     /// Both sides have shown that they have the code.
     Confirmed(PairingKey),
 }
 
 impl Open {
     fn tidy(&mut self, now: UnixMillis) {
-        self.codes.retain(|code| now < code.expires);
-        self.talks.retain(|_, talk| now < talk.begun_at.plus(TALK_VALID));
+        let codes = &mut self.codes;
+        codes.retain(|code| now < code.expires);
+        // Another code may get the number of one that is gone: what was begun about that counts for nothing.
+        let has_its_code = |stage: &Stage| match stage {
+            Stage::Begun { number, .. } => codes.iter().any(|code| code.number == *number),
+            Stage::Confirmed(_) => true,
+        };
+        self.talks.retain(|_, talk| now < talk.begun_at.plus(TALK_VALID) && has_its_code(&talk.stage));
     }
 
     /// The exchange with this box on this connection; it is over with that, unless it is put back.
@@ -115,7 +126,7 @@ pub fn invite_aloud(site: &Site, by: &Actor, places: &[Address]) -> Result<Zeroi
     let (text, expires) = (code.expose(), now.plus(CODE_VALID));
     let written = site.catalog.writer().write(|tx| record(tx, site, by, Action::MemberInvited, "", ""));
     written.map_err(|e: CatalogError| site.noted(e.into()))?;
-    open.codes.push(OpenCode { number, text: text.clone(), expires, tries_left: TRIES });
+    open.codes.push(OpenCode { number, text: text.clone(), expires, tries_left: TRIES, beginnings_left: BEGINNINGS });
     Ok(text)
 }
 
@@ -125,23 +136,24 @@ pub fn invite_aloud(site: &Site, by: &Actor, places: &[Address]) -> Result<Zeroi
 /// [`CommunityError::NoInvitation`], [`CommunityError::TooMany`].
 pub(super) fn begin(
     site: &Site,
-    number: u16,
+    asked: &BeginSpoken,
     joiner: PublicKey,
     channel: [u8; 32],
 ) -> Result<SpokenBegun, CommunityError> {
     let known = site.in_community()?;
-    let (now, community) = (site.clock.now(), known.log.community());
+    let (now, community, number) = (site.clock.now(), known.log.community(), asked.number);
     let mut open = lock(&site.spoken.0);
     open.tidy(now);
-    let found = open.codes.iter().find(|code| code.number == number).ok_or(CommunityError::NoInvitation)?;
-    let code: SpokenCode = found.text.parse()?;
     if open.talks.len() >= TALKS_MAX && !open.talks.contains_key(&joiner) {
         return Err(CommunityError::TooMany(TALKS_MAX as u64));
     }
+    let found = open.codes.iter_mut().find(|code| code.number == number).ok_or(CommunityError::NoInvitation)?;
+    found.beginnings_left = found.beginnings_left.checked_sub(1).ok_or(CommunityError::NoInvitation)?;
+    let code: SpokenCode = found.text.parse()?;
     let pairing = Pairing { community, inviter: site.vault.device_key.public_key(), joiner, channel };
-    let (exchange, message) = code.start_inviter(&pairing);
-    open.talks
-        .insert(joiner, Talk { pairing, begun_at: now, stage: Stage::Begun { number, exchange: Box::new(exchange) } });
+    let (exchange, message) = code.start_inviter(&pairing.ends());
+    let stage = Stage::Begun { number, exchange: Box::new(exchange), commitment: *asked.commitment };
+    open.talks.insert(joiner, Talk { pairing, begun_at: now, stage });
     Ok(SpokenBegun { community, message: message.into() })
 }
 
@@ -158,12 +170,12 @@ pub(super) fn confirm(
     let mut open = lock(&site.spoken.0);
     open.tidy(site.clock.now());
     let Talk { pairing, begun_at, stage } = open.talk(&joiner, channel)?;
-    let Stage::Begun { number, exchange } = stage else { return Err(CommunityError::NoInvitation) };
-    // Somebody else may have used it up meanwhile.
-    if open.codes.iter().all(|code| code.number != number) {
+    let Stage::Begun { number, exchange, commitment: promised } = stage else {
         return Err(CommunityError::NoInvitation);
-    }
-    let confirmed = exchange.finish(&*asked.message).and_then(|unconfirmed| {
+    };
+    let kept_its_word = || if commitment(&asked.message) == promised { Ok(()) } else { Err(SpokenError::Message) };
+    let confirmed = kept_its_word().and_then(|()| {
+        let unconfirmed = exchange.finish(pairing.community, &*asked.message)?;
         let own = unconfirmed.confirmation();
         unconfirmed.confirm(&*asked.confirmation).map(|key| (key, own))
     });
@@ -202,6 +214,16 @@ pub(super) fn take_request(
     note_request(site, None, joiner, request, &joined)
 }
 
+/// The joining side of an exchange that it begins.
+#[derive(Debug)]
+pub(crate) struct Beginning {
+    /// To be sent.
+    pub(crate) message: BeginSpoken,
+    exchange: Exchange,
+    own: [u8; MESSAGE_LEN],
+    ends: Ends,
+}
+
 /// The joining side of an exchange whose message is made.
 #[derive(Debug)]
 pub(crate) struct Answering {
@@ -211,28 +233,39 @@ pub(crate) struct Answering {
     pairing: Pairing,
 }
 
-/// Answers what the inviting box said, on the connection with this `channel` to the box with the key `inviter`.
+/// Begins with a code that was read out, on the connection with this `channel` to the box with the key `inviter`. `kit`: the
+/// identity of this box's recovery kit, looked at before anything is sent, since another one would use the code up.
 ///
 /// # Errors
-/// [`CommunityError::Already`]; [`CommunityError::Spoken`].
-pub(crate) fn answer_aloud(
+/// [`CommunityError::Already`], [`CommunityError::OtherKit`].
+pub(crate) fn begin_aloud(
     site: &Site,
     by: &Actor,
     code: SpokenCode,
-    begun: &SpokenBegun,
+    kit: &VaultIdentity,
     (inviter, channel): (PublicKey, [u8; 32]),
-) -> Result<Answering, CommunityError> {
+) -> Result<Beginning, CommunityError> {
     by.may(Right::ManageCommunity)?;
     if site.community().is_some() {
         return Err(CommunityError::Already);
     }
-    let joiner = site.vault.device_key.public_key();
-    let pairing = Pairing { community: begun.community, inviter, joiner, channel };
-    let (exchange, message): (_, [u8; MESSAGE_LEN]) = code.start_joiner(&pairing);
-    let unconfirmed = exchange.finish(&*begun.message)?;
+    recovery_of(site, kit)?;
+    let ends = Ends { inviter, joiner: site.vault.device_key.public_key(), channel };
+    let number = code.number();
+    let (exchange, own) = code.start_joiner(&ends);
+    Ok(Beginning { message: BeginSpoken { number, commitment: commitment(&own).into() }, exchange, own, ends })
+}
+
+/// Answers what the inviting box said.
+///
+/// # Errors
+/// [`CommunityError::Spoken`].
+pub(crate) fn answer_aloud(begun_with: Beginning, begun: &SpokenBegun) -> Result<Answering, CommunityError> {
+    let Beginning { exchange, own, ends, .. } = begun_with;
+    let unconfirmed = exchange.finish(begun.community, &*begun.message)?;
     let confirmation: [u8; CONFIRMATION_LEN] = unconfirmed.confirmation();
-    let message = ConfirmSpoken { message: message.into(), confirmation: confirmation.into() };
-    Ok(Answering { message, unconfirmed, pairing })
+    let message = ConfirmSpoken { message: own.into(), confirmation: confirmation.into() };
+    Ok(Answering { message, unconfirmed, pairing: ends.pairing(begun.community) })
 }
 
 /// Makes the request to join, once the inviting box has shown that it has the code as well.

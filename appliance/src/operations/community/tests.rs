@@ -1,17 +1,18 @@
 //! Boxes that found, invite, come in, compare notes and claim, without a network between them.
 
-use datis_engine::community::entry::{Change, Domains};
+use datis_engine::community::entry::{Admission, Change, Domains};
 use datis_engine::community::invitation::Invitation;
 use datis_engine::community::log::Refusal;
 use datis_engine::community::roster::Rights;
 use datis_engine::community::spoken::{SpokenCode, SpokenError};
 use datis_engine::keys::{SigningContext, SigningKey, recovery_key};
 use datis_engine::life::placement::{Candidate, independent};
-use datis_engine::wire::peers::{AskToJoin, ClaimOwner, claim_message};
+use datis_engine::units::Seconds;
+use datis_engine::wire::peers::{AskToJoin, BeginSpoken, ClaimOwner, Exchange, claim_message};
 
 use super::super::testing::TestBox;
 use super::claims::claim;
-use super::exchange::exchange;
+use super::exchange::{exchange, learn, question};
 use super::*;
 use crate::operations::accounts::Actor;
 
@@ -161,20 +162,20 @@ fn members_that_compare_notes_know_the_same_whoever_asks() {
     join(&third, &first, "barn");
     announce(third.site(), vec!["barn.example.org:20600".parse().expect("address")]).expect("announced");
     // The second one asks the third: it learns of it, of the entry that let it in, and of where it is.
-    let told = exchange(third.site(), &question(second.site(), None).expect("question")).expect("answer");
-    learn(second.site(), &told).expect("learned");
+    let told = exchange(third.site(), me(&second), &question(second.site(), None).expect("question")).expect("answer");
+    learn(second.site(), me(&third), &told).expect("learned");
     let third_member = third.site().community().expect("in").me;
     assert_eq!(second.site().community().expect("in").roster().active().count(), 3);
     assert_eq!(places_of(second.site(), third_member).expect("places").len(), 1);
     // The first one has never heard where it is, and is told by the second.
     assert!(places_of(first.site(), third_member).expect("places").is_empty());
-    exchange(first.site(), &question(second.site(), None).expect("question")).expect("answer");
+    exchange(first.site(), me(&second), &question(second.site(), None).expect("question")).expect("answer");
     assert_eq!(places_of(first.site(), third_member).expect("places").len(), 1);
     // An older record does not come back.
     let old = question(third.site(), None).expect("question");
     announce(third.site(), Vec::new()).expect("announced");
-    exchange(first.site(), &question(third.site(), None).expect("question")).expect("answer");
-    exchange(first.site(), &old).expect("answer");
+    exchange(first.site(), me(&third), &question(third.site(), None).expect("question")).expect("answer");
+    exchange(first.site(), me(&third), &old).expect("answer");
     assert!(places_of(first.site(), third_member).expect("places").is_empty());
 }
 
@@ -212,8 +213,10 @@ fn speak(
 ) -> Result<String, CommunityError> {
     let code: SpokenCode = code.parse()?;
     let key = device(joining);
-    let begun = spoken::begin(inviting.site(), code.number(), key, channels.0)?;
-    let answering = answer_aloud(joining.site(), &by(), code, &begun, (device(inviting), channels.1))?;
+    let ends = (device(inviting), channels.1);
+    let beginning = begin_aloud(joining.site(), &by(), code, &kit(joining), ends)?;
+    let begun = spoken::begin(inviting.site(), &beginning.message, key, channels.0)?;
+    let answering = answer_aloud(beginning, &begun)?;
     let told = spoken::confirm(inviting.site(), key, channels.0, &answering.message)?;
     let place = "192.168.1.20:20600".parse().expect("address");
     let name = "attic".parse().expect("name");
@@ -221,6 +224,11 @@ fn speak(
     spoken::take_request(inviting.site(), key, channels.0, &attempt.message.request)?;
     asked_to_join(joining.site(), &by(), &attempt)?;
     Ok(attempt.digits().to_owned())
+}
+
+/// What somebody sends who begins and does not go on.
+fn beginning(number: u16) -> BeginSpoken {
+    BeginSpoken { number, commitment: [0; 32].into() }
 }
 
 /// The same code with another last word.
@@ -269,9 +277,53 @@ fn two_wrong_words_leave_a_code_and_somebody_in_between_gets_nothing() {
     }
     // Beginning is no guess: who only begins uses nothing up.
     for _ in 0..spoken::TRIES + 1 {
-        spoken::begin(first.site(), 1, device(&second), CHANNEL).expect("begun");
+        spoken::begin(first.site(), &beginning(1), device(&second), CHANNEL).expect("begun");
     }
     speak(&second, &first, &made, (CHANNEL, CHANNEL)).expect("the third one is right");
+}
+
+#[test]
+fn who_chooses_its_message_after_the_other_one_s_has_tried_a_code_in_vain() {
+    let (first, second) = (founder(), TestBox::start());
+    let made = invite_aloud(first.site(), &by(), &[]).expect("a code");
+    let (key, ends) = (device(&second), (device(&first), CHANNEL));
+    let begin = || {
+        let code: SpokenCode = made.parse().expect("code");
+        begin_aloud(second.site(), &by(), code, &kit(&second), ends).expect("begun")
+    };
+    let begun = spoken::begin(first.site(), &begin().message, key, CHANNEL).expect("begun");
+    // The right code and another message than was promised.
+    let answering = answer_aloud(begin(), &begun).expect("answer");
+    let refused = spoken::confirm(first.site(), key, CHANNEL, &answering.message);
+    assert!(matches!(refused, Err(CommunityError::Spoken(SpokenError::Message))), "{refused:?}");
+    // Nor can it begin until what would come of it suits it.
+    for _ in 1..spoken::BEGINNINGS {
+        spoken::begin(first.site(), &beginning(1), key, CHANNEL).expect("begun");
+    }
+    let refused = spoken::begin(first.site(), &beginning(1), key, CHANNEL);
+    assert!(matches!(refused, Err(CommunityError::NoInvitation)), "{refused:?}");
+}
+
+#[test]
+fn a_wrong_kit_leaves_the_code_as_it_is_and_what_was_begun_ends_with_its_code() {
+    let (first, second, third) = (founder(), TestBox::start(), TestBox::start());
+    let made = invite_aloud(first.site(), &by(), &[]).expect("a code");
+    let code = || made.parse::<SpokenCode>().expect("code");
+    let wrong = begin_aloud(second.site(), &by(), code(), &kit(&third), (device(&first), CHANNEL));
+    assert!(matches!(wrong, Err(CommunityError::OtherKit)));
+    // The third one has begun when the second one uses the code up; the next code gets the same number.
+    let beginning = begin_aloud(third.site(), &by(), code(), &kit(&third), (device(&first), CHANNEL)).expect("begun");
+    let begun = spoken::begin(first.site(), &beginning.message, device(&third), CHANNEL).expect("begun");
+    speak(&second, &first, &made, (CHANNEL, CHANNEL)).expect("asked");
+    let next = invite_aloud(first.site(), &by(), &[]).expect("another code");
+    assert!(next.starts_with("1-"), "{}", next.as_str());
+    let answering = answer_aloud(beginning, &begun).expect("answer");
+    let late = spoken::confirm(first.site(), device(&third), CHANNEL, &answering.message);
+    assert!(matches!(late, Err(CommunityError::NoInvitation)), "{late:?}");
+    for _ in 1..spoken::TRIES {
+        assert!(speak(&third, &first, &misheard(&next), (CHANNEL, CHANNEL)).is_err());
+    }
+    speak(&third, &first, &next, (CHANNEL, CHANNEL)).expect("no try was lost by that");
 }
 
 #[test]
@@ -279,21 +331,25 @@ fn a_request_without_the_code_is_none() {
     let (first, second) = (founder(), TestBox::start());
     let made = invite_aloud(first.site(), &by(), &[]).expect("a code");
     let key = device(&second);
-    spoken::begin(first.site(), 1, key, CHANNEL).expect("begun");
+    spoken::begin(first.site(), &beginning(1), key, CHANNEL).expect("begun");
     let early = spoken::take_request(first.site(), key, CHANNEL, &[]);
     assert!(matches!(early, Err(CommunityError::NoInvitation)), "{early:?}");
-    let unknown = spoken::begin(first.site(), 2, key, CHANNEL);
+    let unknown = spoken::begin(first.site(), &beginning(2), key, CHANNEL);
     assert!(matches!(unknown, Err(CommunityError::NoInvitation)), "{unknown:?}");
     assert!(made.starts_with("1-"), "a short number");
 }
 
 /// Both boxes tell each other all they know.
 fn gossip(one: &TestBox, other: &TestBox) {
+    let (asking, asked) = (me(one), me(other));
     for _ in 0..2 {
-        let told = exchange(other.site(), &question(one.site(), None).expect("question")).expect("answer");
-        learn(one.site(), &told).expect("learned");
-        exchange(other.site(), &question(one.site(), Some(told.sequence)).expect("question")).expect("answer");
+        let ask = |question: &Exchange| exchange(other.site(), asking, question);
+        compare_notes(one.site(), asked, ask).expect("compared");
     }
+}
+
+fn me(of: &TestBox) -> MemberId {
+    of.site().community().expect("in").me
 }
 
 fn name(name: &str) -> datis_engine::ids::MemberName {
@@ -371,7 +427,7 @@ fn signatures_of_others_than_admins_are_passed_over() {
     forged.sign(&second.site().vault.device_key);
     let mut asked = question(second.site(), None).expect("question");
     asked.proposals = vec![forged.encode().into()];
-    exchange(first.site(), &asked).expect("answer");
+    exchange(first.site(), me(&second), &asked).expect("answer");
     assert!(proposals(first.site()).expect("proposals").is_empty());
     assert!(!is_out(&first, "barn"));
     let refused = remove(second.site(), &by(), &name("barn"));
@@ -405,7 +461,7 @@ fn a_kit_alone_confirms_nobody_by_way_of_a_proposal() {
     let (_, [rebind, confirm]) = stolen(&second);
     let mut asked = question(second.site(), None).expect("question");
     (asked.entries, asked.proposals) = (vec![rebind.encode().into()], vec![confirm.encode().into()]);
-    exchange(first.site(), &asked).expect("answer");
+    exchange(first.site(), me(&second), &asked).expect("answer");
     assert!(is_rebound(&first, second.site().community().expect("in").me));
     assert!(proposals(first.site()).expect("proposals").is_empty());
 }
@@ -423,7 +479,7 @@ fn a_rebinding_and_its_confirmation_in_one_message_are_held_back_a_day_as_well()
         let known = first.site().community().expect("in");
         let seen = known.seen.iter().map(|(sequence, at)| (*sequence, at.minus(Seconds(after)))).collect();
         first.site().community.set(Some(Community { seen, ..Community::clone(&known) }));
-        exchange(first.site(), &asked).expect("answer");
+        exchange(first.site(), me(&second), &asked).expect("answer");
         assert_eq!(is_rebound(&first, thief), is_held, "{after} s later");
         let (known, now) = (first.site().community().expect("in"), first.site().clock.now());
         assert_eq!(known.rights_of(thief, now) == Rights::All, !is_held);
@@ -543,4 +599,146 @@ fn an_invitation_that_was_taken_back_lets_nobody_in() {
     let refused = ask(&second, &first, &invitation, "attic");
     assert!(matches!(refused, Err(CommunityError::NoInvitation)), "{refused:?}");
     assert!(matches!(revoke(first.site(), &by(), &invitation.id()), Err(CommunityError::NoInvitation)));
+}
+
+fn last_hash(of: &TestBox) -> EntryHash {
+    of.site().community().expect("in").log.last_hash()
+}
+
+fn called(on: &TestBox, member: MemberId) -> String {
+    on.site().community().expect("in").roster().member(member).expect("in").name.to_string()
+}
+
+#[test]
+fn a_log_that_parts_by_a_member_s_word_about_itself_is_one_again_without_people() {
+    let (mut first, mut second, third) = (founder(), TestBox::start(), TestBox::start());
+    join(&second, &first, "attic");
+    gossip(&second, &first);
+    // While the line of the second one is down, it is called otherwise twice, and the first one lets another box in.
+    for new in ["loft", "roof"] {
+        let old = name(&called(&second, me(&second)));
+        rename(second.site(), &by(), &old, &name(new)).expect("of itself");
+    }
+    join(&third, &first, "barn");
+    assert_ne!(last_hash(&first), last_hash(&second));
+    gossip(&second, &first);
+    let renamed = me(&second);
+    for one in [&mut first, &mut second] {
+        one.restart();
+        assert_eq!(called(one, renamed), "roof", "it says so again");
+        assert_eq!(one.site().community().expect("in").roster().active().count(), 3);
+        assert!(partings(one.site()).is_empty());
+    }
+    assert_eq!(last_hash(&first), last_hash(&second));
+}
+
+#[test]
+fn the_side_that_is_asked_gives_way_as_well() {
+    let (first, second, third) = (founder(), TestBox::start(), TestBox::start());
+    join(&second, &first, "attic");
+    gossip(&second, &first);
+    rename(second.site(), &by(), &name("attic"), &name("loft")).expect("of itself");
+    join(&third, &first, "barn");
+    gossip(&first, &second);
+    assert_eq!(last_hash(&first), last_hash(&second));
+    assert_eq!((called(&first, me(&second)).as_str(), is_out(&second, "barn")), ("loft", false));
+}
+
+#[test]
+fn between_what_two_admins_have_decided_people_choose_and_one_takes_the_log_of_the_other() {
+    let (first, mut second, third, fourth) = (founder(), TestBox::start(), TestBox::start(), TestBox::start());
+    join(&second, &first, "attic");
+    appoint(first.site(), &by(), &name("attic")).expect("appointed");
+    gossip(&second, &first);
+    join(&third, &first, "barn");
+    join(&fourth, &second, "tower");
+    rename(second.site(), &by(), &name("attic"), &name("loft")).expect("of itself");
+    for _ in 0..2 {
+        gossip(&second, &first);
+        let (here, there) = (partings(first.site()), partings(second.site()));
+        assert_eq!((here.len(), here[0].member, here[0].ours.len(), here[0].theirs.len()), (1, me(&second), 1, 2));
+        assert_eq!((there.len(), there[0].member, there[0].ours.len(), there[0].theirs.len()), (1, me(&first), 2, 1));
+        assert!(!is_out(&first, "barn") && is_out(&first, "tower"), "nothing is given up by itself");
+    }
+    let worried = worries(second.site()).expect("worries");
+    assert!(worried.iter().any(|worry| worry.what == Wrong::Parted && worry.member == me(&first)), "{worried:?}");
+    let nobody = take_log_of(second.site(), &by(), &name("loft"));
+    assert!(matches!(nobody, Err(CommunityError::NotParted)), "{nobody:?}");
+    let lost = take_log_of(second.site(), &by(), &name("cellar")).expect("taken");
+    assert!(matches!(lost.as_slice(), [Change::Admit { .. }]), "{lost:?}");
+    second.restart();
+    gossip(&second, &first);
+    assert_eq!(last_hash(&first), last_hash(&second));
+    assert_eq!(called(&first, me(&second)), "loft", "what it had said of itself is said again");
+    assert!(is_out(&second, "tower") && !is_out(&second, "barn"));
+    assert!(partings(first.site()).is_empty() && partings(second.site()).is_empty());
+}
+
+#[test]
+fn an_admin_whom_others_want_to_put_out_does_not_end_that_by_a_word_of_its_own() {
+    let [first, second, third] = three_admins();
+    let waiting = remove(first.site(), &by(), &name("barn")).expect("proposed");
+    assert_eq!(waiting, Decided::Waiting { agreed: 1, needed: 2 });
+    gossip(&second, &first);
+    rename(third.site(), &by(), &name("barn"), &name("shed")).expect("of itself");
+    gossip(&first, &third);
+    gossip(&second, &third);
+    let seen = proposals(second.site()).expect("proposals");
+    assert_eq!(seen.len(), 1, "it still stands");
+    assert_eq!(agree(second.site(), &by(), &seen[0].hash).expect("agreed"), Decided::Done);
+    gossip(&first, &second);
+    assert!(is_out(&first, "barn") && is_out(&first, "shed"));
+    // Who took the word before goes over to the removal.
+    gossip(&third, &first);
+    assert!(is_out(&third, "shed"));
+}
+
+#[test]
+fn nobody_fills_the_places_of_what_others_propose() {
+    let [first, second, third] = three_admins();
+    let known = third.site().community().expect("in");
+    let mut asked = question(third.site(), None).expect("question");
+    for days in 100..120 {
+        let mut entry = known.log.draft(UnixMillis(1), Change::SetWindow { days });
+        entry.sign(&third.site().vault.device_key);
+        asked.proposals.push(entry.encode().into());
+    }
+    exchange(first.site(), me(&third), &asked).expect("answer");
+    assert_eq!(proposals(first.site()).expect("proposals").len(), 2);
+    let _waiting = remove(second.site(), &by(), &name("barn")).expect("proposed");
+    gossip(&first, &second);
+    let open = proposals(first.site()).expect("proposals");
+    assert!(open.iter().any(|one| one.what == Proposed::Remove(name("barn"))), "{open:?}");
+}
+
+#[test]
+fn a_box_that_came_back_confirms_itself_only_when_the_others_take_it() {
+    let first = founder();
+    let known = first.site().community().expect("in");
+    let own = first.site().vault.device_key.public_key();
+    // It came back: its member had another box before.
+    let (recovery, lost) = (recovery_key(&kit(&first)), SigningKey::from_seed(&[9; 32]));
+    let founder = Admission {
+        name: name("cellar"),
+        recovery: recovery.public_key(),
+        device: lost.public_key(),
+        domains: Domains::default(),
+    };
+    let called = known.roster().name().clone();
+    let change = Change::Found { name: called, founder: Box::new(founder), removal_threshold: 1, window_days: 90 };
+    let mut begun = Log::founding(UnixMillis(1), change);
+    begun.sign(&lost);
+    begun.sign(&recovery);
+    let mut log = Log::begin(begun).expect("founded");
+    let mut rebind = log.draft(UnixMillis(2), Change::Rebind { member: known.me, device: own });
+    rebind.sign(&recovery);
+    rebind.sign(&first.site().vault.device_key);
+    log.append(rebind).expect("rebinding");
+    enter_for_tests(first.site(), &log, known.me);
+    let refused = confirm(first.site(), &by(), &name("cellar"), Some(&kit(&first)));
+    let now = first.site().clock.now();
+    let Err(CommunityError::TooEarly { until }) = refused else { panic!("{refused:?}") };
+    assert!(until > now.plus(Seconds(86_000)) && until <= now.plus(Seconds::DAY));
+    let known = first.site().community().expect("in");
+    assert_eq!(known.confirms_itself_from(known.me), Some(until));
 }

@@ -7,6 +7,7 @@ use datis_engine::life::peer::Standing;
 use super::super::dispersal::{Circle, presences};
 use super::super::hosting::hosted_for;
 use super::super::{OperationError, Site};
+use super::partings::partings;
 use crate::catalog::statements;
 
 /// What is wrong with a member.
@@ -22,6 +23,8 @@ pub enum Wrong {
     Silent,
     /// Its books and this box's differ.
     Books,
+    /// Its log of the community is another one, and people have to choose.
+    Parted,
 }
 
 /// Something that people should know of.
@@ -69,5 +72,6 @@ pub fn worries(site: &Site) -> Result<Vec<Worry>, OperationError> {
             worry(if statement.owner == known.me { statement.host } else { statement.owner }, Wrong::Books);
         }
     }
+    partings(site).into_iter().for_each(|one| worry(one.member, Wrong::Parted));
     Ok(all)
 }

@@ -122,7 +122,8 @@ fn path_of(alert: &Alert) -> String {
         | AlertKind::OwnerSilent
         | AlertKind::BooksDiffer
         | AlertKind::DrillFailed
-        | AlertKind::DrillOverdue => "/peers".to_owned(),
+        | AlertKind::DrillOverdue
+        | AlertKind::CommunityParted => "/peers".to_owned(),
     }
 }
 

@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 use super::super::super::answer::{PageError, Reply};
 use super::super::super::frame::Frame;
 use super::super::super::visit::Visit;
+use super::super::Date;
 use super::coming_in::{kit_of, settled};
 use super::{Row, needs_kit, problem, row};
 use crate::operations::Site;
@@ -22,6 +23,8 @@ struct MemberPage<'p> {
     frame: Frame<'p>,
     member: Row,
     is_rebound: bool,
+    /// From when on this box confirms itself; `None`: now.
+    confirms_itself_from: Option<Date>,
     may_manage: bool,
     /// Whether it can be made an admin: it is none, and this box is one.
     may_be_appointed: bool,
@@ -53,6 +56,7 @@ fn member_page(visit: &Visit, id: &str, problem: Option<String>) -> Result<Strin
         frame: Frame::new(visit, &member.name),
         member: row(visit, member, now),
         is_rebound: member.is_rebound,
+        confirms_itself_from: member.confirms_itself_from.filter(|from| now < *from).map(Date::new),
         may_manage: visit.actor()?.has(Right::ManageCommunity),
         may_be_appointed: known.is_admin && !member.is_admin && member.may_decide,
         may_be_dismissed: known.is_admin && member.is_admin,

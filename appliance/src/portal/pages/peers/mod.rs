@@ -26,7 +26,7 @@ use super::{Date, When};
 use crate::locale::Locale;
 use crate::operations::accounts::Right;
 use crate::operations::community::{
-    self, CommunityError, MemberState, MemberView, Overview, Proposal, Proposed, overview,
+    self, CommunityError, MemberState, MemberView, Overview, Parted, Proposal, Proposed, overview,
 };
 use crate::operations::dispersal::{DispersalStatus, dispersal_status};
 use crate::operations::drill_status;
@@ -64,6 +64,8 @@ struct Shown {
     members: Vec<Row>,
     applicants: Vec<Waiting>,
     proposals: Vec<ProposalRow>,
+    /// Members whose log is another one, a sentence each.
+    partings: Vec<String>,
     invitations: Vec<Open>,
     /// How packs are coded, as `6+4`.
     scheme: Option<String>,
@@ -185,6 +187,7 @@ fn shown(visit: &Visit, known: &Overview, outside: &DispersalStatus, may_manage:
     Ok(Shown {
         name: known.name.clone(),
         is_admin: known.is_admin,
+        partings: community::partings(visit.site()).iter().map(|one| parting_text(one, locale)).collect(),
         members: known.members.iter().map(|member| row(visit, member, now)).collect(),
         applicants: applicants
             .into_iter()
@@ -254,11 +257,20 @@ fn proposal_row(proposal: &Proposal, now: UnixMillis, locale: &Locale) -> Propos
     }
 }
 
+fn parting_text(parted: &Parted, locale: &Locale) -> String {
+    let mut args = FluentArgs::new();
+    args.set("name", parted.name.to_string());
+    args.set("since", Date::new(parted.since).shown);
+    args.set("ours", parted.ours.len() as u64);
+    args.set("theirs", parted.theirs.len() as u64);
+    locale.say("peer-parted-text", &args)
+}
+
 fn row(visit: &Visit, member: &MemberView, now: UnixMillis) -> Row {
     let locale = visit.locale();
     let class = match member.state {
         MemberState::Here | MemberState::Ok => "current",
-        MemberState::Away | MemberState::Leaving | MemberState::Rebound => "late",
+        MemberState::Away | MemberState::Leaving | MemberState::Left | MemberState::Rebound => "late",
         MemberState::Absent | MemberState::Suspect | MemberState::Gone => "damaged",
     };
     Row {

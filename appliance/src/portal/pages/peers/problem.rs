@@ -33,7 +33,10 @@ pub(super) fn sentence(error: CommunityError, locale: &Locale) -> Result<String,
         CommunityError::Spoken(SpokenError::Form | SpokenError::Word(_)) => "peer-err-code",
         CommunityError::Spoken(SpokenError::Message | SpokenError::Wrong) => "peer-err-code-wrong",
         CommunityError::Log(LogError::Refused { refusal, .. }) => refused(&refusal),
-        CommunityError::Log(_) | CommunityError::Format(_) => "peer-err-log",
+        CommunityError::TooEarly { .. } => "peer-err-too-early",
+        CommunityError::Log(_) | CommunityError::Format(_) | CommunityError::NotParted | CommunityError::Unknown => {
+            "peer-err-log"
+        }
     };
     Ok(locale.word(key))
 }
@@ -44,11 +47,12 @@ fn refused(refusal: &Refusal) -> &'static str {
         Refusal::LastAdmin(_) => "peer-err-last-admin",
         Refusal::NoAdmin | Refusal::TooFew { .. } | Refusal::Signature => "peer-err-signers",
         Refusal::Full => "peer-err-full",
+        Refusal::DeviceKey => "peer-err-device-key",
+        Refusal::Member(_) => "peer-err-member",
+        Refusal::Renames(_) => "peer-err-renames",
         Refusal::Founding
         | Refusal::NoMember(_)
         | Refusal::Standing(_)
-        | Refusal::Member(_)
-        | Refusal::DeviceKey
         | Refusal::Boxes(_)
         | Refusal::Consent
         | Refusal::Admin(_)

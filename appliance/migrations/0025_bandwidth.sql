@@ -9,11 +9,12 @@ CREATE TABLE bandwidth_plan (
     reduced_mbit INTEGER NOT NULL CHECK (reduced_mbit BETWEEN 1 AND 100000)
 ) STRICT;
 
--- More that needs somebody: a recovery that was tried in vain or not for long, and a kit on paper that has grown old. SQLite
+-- More that needs somebody: a recovery that was tried in vain or not for long, a kit on paper that has grown old, and a community that
+-- has parted. SQLite
 -- cannot change a list of words in place, so the table is made again.
 CREATE TABLE alert_new (
     id              INTEGER PRIMARY KEY AUTOINCREMENT,
-    kind            TEXT NOT NULL CHECK (kind IN ('damaged-packs', 'disk-full', 'disk-low', 'certificate', 'check-fails', 'check-warns', 'machine-damaged', 'machine-late', 'machine-incomplete', 'proof-failed', 'peer-suspect', 'peer-absent', 'deletions-frozen', 'owner-silent', 'books-differ', 'drill-failed', 'drill-overdue', 'kit-old')),
+    kind            TEXT NOT NULL CHECK (kind IN ('damaged-packs', 'disk-full', 'disk-low', 'certificate', 'check-fails', 'check-warns', 'machine-damaged', 'machine-late', 'machine-incomplete', 'proof-failed', 'peer-suspect', 'peer-absent', 'deletions-frozen', 'owner-silent', 'books-differ', 'drill-failed', 'drill-overdue', 'kit-old', 'community-parted')),
     subject         TEXT NOT NULL,
     opened_at       INTEGER NOT NULL,
     closed_at       INTEGER,
