@@ -37,6 +37,19 @@ pub struct Identity {
     pub certificate: Vec<u8>,
 }
 
+impl Identity {
+    /// What the box with this key (PKCS#8) shows other boxes: a certificate that the key itself has signed.
+    ///
+    /// # Panics
+    /// When it is no key.
+    #[must_use]
+    pub fn of_box(key: &[u8]) -> Self {
+        let pair = KeyPair::from_pkcs8_der_and_sign_algo(&PrivatePkcs8KeyDer::from(key), &PKCS_ED25519).expect("a key");
+        let certificate = CertificateParams::default().self_signed(&pair).expect("a certificate");
+        Self { key: key.to_vec(), certificate: certificate.der().to_vec() }
+    }
+}
+
 /// A fresh Ed25519 key.
 #[must_use]
 pub fn fresh_key() -> KeyPair {

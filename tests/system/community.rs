@@ -1,11 +1,16 @@
 //! Boxes that belong together: one comes in, packs spread over the others, and a lost box comes back out of its kit.
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::time::Duration;
 
+use datis_engine::ids::ShardId;
+use datis_engine::wire::RefusalCode;
+use datis_engine::wire::peers::{Condemn, ListShards, OfferShard, SHARD_PATH, Wish};
 use harness::community::{community, members, neighbour, unite, wait_until_outside};
 use harness::people::admin;
+use harness::raw::{Identity, Raw};
 use harness::{Finished, Random, TestBox, wait_for};
 use serde_json::Value;
 
@@ -53,7 +58,13 @@ struct Saved {
 
 impl Saved {
     fn new() -> Self {
-        let mut others = boxes(&["harbour master", "bakery", "chandler", "smithy", "inn"]);
+        Self::among(4)
+    }
+
+    /// With so many others, up to six.
+    fn among(others: usize) -> Self {
+        let names = ["harbour master", "bakery", "chandler", "smithy", "inn", "mill", "forge"];
+        let mut others = boxes(&names[..=others]);
         let lost = others.remove(1);
         let desk = lost.enrol(CANARIES[1]);
         let source = lost.beside().join("papers");
@@ -76,6 +87,23 @@ impl Saved {
         std::fs::remove_dir_all(self.lost.data()).expect("it is gone");
         // Not the founder, whose word is needed later.
         self.others[1..=others].iter_mut().for_each(TestBox::kill);
+    }
+
+    /// The site burns down, and with it those of so many of the others that keep something. Which ones.
+    fn burn_holders(&mut self, count: usize) -> Vec<usize> {
+        self.lost.kill();
+        std::fs::remove_dir_all(self.lost.data()).expect("it is gone");
+        let holding = (0..self.others.len()).filter(|at| !self.others[*at].shards().is_empty());
+        let burnt: Vec<usize> = holding.take(count).collect();
+        burnt.iter().for_each(|at| self.others[*at].kill());
+        assert_eq!(burnt.len(), count);
+        burnt
+    }
+
+    /// Files of the store that are not in this box's as they were.
+    fn missing_in(&self, back: &TestBox) -> Vec<&String> {
+        let after = files_of(&back.data().join("store"));
+        self.stored.keys().filter(|name| after.get(*name) != self.stored.get(*name)).collect()
     }
 
     /// A blank box, and what happens when the kit is typed into it.
@@ -108,6 +136,7 @@ fn a_lost_box_comes_back_out_of_its_kit_when_as_many_others_are_lost_as_may_be()
     let blank = blank();
     let recovered = saved.recover(&blank).expect_success().json();
     assert_eq!((recovered["answering"].as_u64(), recovered["members"].as_u64()), (Some(2), Some(4)));
+    assert_eq!(saved.kit.matches("# Peer: ").count(), 4, "half of the places in the kit are dead");
     assert_eq!(recovered["snapshots"], 2);
     let is_pack = |name: &&String| name.ends_with(".pack");
     assert_eq!(files_of(&blank.data().join("store")).keys().filter(is_pack).count(), 0, "packs can wait");
@@ -123,8 +152,7 @@ fn a_lost_box_comes_back_out_of_its_kit_when_as_many_others_are_lost_as_may_be()
     let back = neighbour().data(blank.data()).start();
     assert_eq!(letter_on(&back), format!("{}, once more", CANARIES[0]), "whether its pack is here or not");
     wait_until_whole(&back);
-    let after = files_of(&back.data().join("store"));
-    let missing: Vec<_> = saved.stored.keys().filter(|name| after.get(*name) != saved.stored.get(*name)).collect();
+    let missing = saved.missing_in(&back);
     assert!(missing.is_empty(), "byte for byte: {missing:?}");
     let _sound = back.command(["verify"]).run().expect_success();
     assert_eq!(members(&back).len(), 5, "it is the same member again");
@@ -177,6 +205,76 @@ fn with_one_box_more_lost_nothing_is_made_up_and_it_goes_on_when_that_one_is_bac
     saved.others[1].start_again();
     let recovered = saved.recover(&blank).expect_success().json();
     assert_eq!((recovered["answering"].as_u64(), recovered["snapshots"].as_u64()), (Some(2), Some(2)));
+}
+
+/// One box more than the scheme allows is lost, then it is back: of so many others, of which so many may be lost.
+fn lose_one_too_many(others: usize, may_be_lost: usize) {
+    let mut saved = Saved::among(others);
+    let burnt = saved.burn_holders(may_be_lost + 1);
+    let blank = blank();
+    let told = saved.recover(&blank);
+    assert!(told.code() != Some(0) && !told.error_text().trim().is_empty(), "{others} others: {told}");
+    assert!(!blank.data().join("store/vault.age").exists(), "{others} others: what is there is not taken for a box");
+    saved.others[burnt[0]].start_again();
+    let recovered = saved.recover(&blank).expect_success().json();
+    let answering = u64::try_from(others - may_be_lost).expect("few");
+    assert_eq!((recovered["answering"].as_u64(), recovered["snapshots"].as_u64()), (Some(answering), Some(2)));
+    let back = neighbour().data(blank.data()).start();
+    wait_until_whole(&back);
+    let missing = saved.missing_in(&back);
+    assert!(missing.is_empty(), "{others} others, byte for byte: {missing:?}");
+}
+
+/// Four others: see above. More than six are left to the simulation.
+#[test]
+fn however_many_others_there_are_as_many_may_be_lost_as_is_promised_and_one_more_is_told() {
+    std::thread::scope(|scope| {
+        for (others, may_be_lost) in [(1, 0), (3, 1), (6, 2)] {
+            scope.spawn(move || lose_one_too_many(others, may_be_lost));
+        }
+    });
+}
+
+/// Speaks to `host` as whoever has taken the box of `owner` over: with the key out of its folder.
+fn taken_over(owner: &TestBox, host: &TestBox) -> Raw {
+    let key = std::fs::read(owner.data().join("keys/tls.pkcs8")).expect("its key");
+    Raw::open((Ipv4Addr::LOCALHOST, host.machine_port()).into(), Some(&Identity::of_box(&key))).expect("a connection")
+}
+
+#[test]
+fn who_has_taken_a_box_over_with_all_its_keys_removes_nothing_of_what_others_keep_for_it() {
+    let mut saved = Saved::among(1);
+    let host = &saved.others[0];
+    let kept = || host.shards().into_iter().map(|(path, _)| std::fs::read(path).expect("a shard")).collect::<Vec<_>>();
+    let before = kept();
+    saved.lost.kill();
+    let mut taken = taken_over(&saved.lost, host);
+    let listed = taken.ask(&ListShards { after: None }).expect("its list").shards;
+    let shards: Vec<ShardId> = listed.iter().map(|one| one.shard).collect();
+    assert!(shards.len() > 2 && shards.len() == before.len());
+    for wish in [Wish::Delete, Wish::DeleteWithinBrake, Wish::Delete] {
+        let condemned = taken.ask(&Condemn { shards: shards.clone(), wish }).expect("an answer");
+        assert!(condemned.noted == 0 && condemned.frozen_until.is_some(), "{condemned:?}");
+    }
+    // Nor is there another way to have a shard go, or be another one.
+    let path = SHARD_PATH.replace("{shard}", &shards[0].to_string());
+    let deleted = taken.exchange("DELETE", &path, b"").expect("an answer");
+    assert!(deleted.status >= 400, "{deleted:?}");
+    let mut taken = taken_over(&saved.lost, host);
+    let other = OfferShard { shard: shards[0], len: listed[0].len + 64, window_days: 1 };
+    assert_eq!(taken.ask(&other).expect_err("it has that").code, RefusalCode::Corrupt);
+    let listed = taken.ask(&ListShards { after: None }).expect("its list").shards;
+    assert!(listed.iter().all(|one| one.is_kept), "{listed:?}");
+    assert!(kept() == before, "byte for byte");
+    // The host's people are told, and the owner's kit brings everything back.
+    let mut admin = admin(host, "claire");
+    wait_for("the alert", SPREAD, || {
+        let page = admin.get("/alerts").body;
+        page.contains("wants more of its data deleted here than is usual").then_some(())
+    });
+    std::fs::remove_dir_all(saved.lost.data()).expect("it is gone");
+    let blank = blank();
+    assert_eq!(saved.recover(&blank).expect_success().json()["snapshots"], 2);
 }
 
 #[test]
