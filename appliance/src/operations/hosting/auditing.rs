@@ -75,7 +75,8 @@ fn try_audit(site: &Site, peer: &Peer, message: &Audit) -> Result<Audited, Failu
             Ok(Audited::Unavailable)
         }
         Ok(answer) => Ok(answer),
-        Err((shard, error)) => {
+        Err(unread) => {
+            let (shard, error) = *unread;
             // Of a folder that is away nothing is said to be unreadable.
             if site.hosted.folder.store(site).is_ok() {
                 site.hosted.note_unreadable(peer.member, shard, &error);
@@ -103,7 +104,7 @@ fn unique(mut ids: Vec<ShardId>) -> Vec<ShardId> {
 }
 
 /// What the disk does not give.
-type Unread = (ShardId, StoreError);
+type Unread = Box<(ShardId, StoreError)>;
 
 struct Look<'a> {
     store: &'a FolderStore,
@@ -167,7 +168,7 @@ impl Trouble {
             Ok(bytes) => return Ok(Some(bytes)),
             Err(StoreError::Absent { .. }) => self.missing.push(shard),
             Err(StoreError::Short { .. }) => self.corrupt.push(shard),
-            Err(error) => return Err((shard, error)),
+            Err(error) => return Err(Box::new((shard, error))),
         }
         Ok(None)
     }
