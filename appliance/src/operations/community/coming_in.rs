@@ -276,6 +276,8 @@ pub fn refuse(site: &Site, by: &Actor, name: &MemberName, digits: Option<&str>) 
 /// # Errors
 /// [`CommunityError`].
 pub fn join_answer(site: &Site, device: &PublicKey) -> Result<JoinAnswer, CommunityError> {
+    // Not between the request that is admitted and the log that says so: whoever hears that it was refused gives up.
+    let _gate = lock(&site.joining);
     let known = site.in_community()?;
     let is_in = |member| known.rights_of(member, site.clock.now()) != Rights::None;
     if known.who(device).is_some_and(is_in) {

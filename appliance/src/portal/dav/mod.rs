@@ -7,7 +7,7 @@
 mod entry;
 mod multistatus;
 mod names;
-mod places;
+pub(super) mod places;
 mod told;
 mod tree;
 
