@@ -250,7 +250,7 @@ pub fn count_heads_after(c: &Connection, owner: OwnerRow, at: UnixMillis) -> Res
     Ok(c.prepare_cached(sql)?.query_row(params![owner, at.0], |row| size_at(row, 0))?)
 }
 
-/// Keeps a head, in the place of one of this sequence.
+/// Keeps a head, in the place of one of this sequence. Of two that come in one millisecond the later one counts as later.
 ///
 /// # Errors
 /// [`CatalogError`].
@@ -261,7 +261,8 @@ pub fn keep_head(
     content: &[u8],
     at: UnixMillis,
 ) -> Result<(), CatalogError> {
-    let sql = "INSERT OR REPLACE INTO hosted_head (owner, sequence, content, kept_at) VALUES (?1, ?2, ?3, ?4)";
+    let sql = "INSERT OR REPLACE INTO hosted_head (owner, sequence, content, kept_at) VALUES (?1, ?2, ?3,
+               max(?4, (SELECT coalesce(max(kept_at) + 1, ?4) FROM hosted_head WHERE owner = ?1)))";
     let sequence = super::values::column_size(sequence);
     tx.prepare_cached(sql)?.execute(params![owner, sequence, content, at.0])?;
     Ok(())

@@ -186,6 +186,8 @@ impl Round<'_> {
             )));
             for task in tasks {
                 self.keep_pace()?;
+                // Also where nothing had to be waited for: who has refused gets no more.
+                self.listen(Duration::ZERO)?;
                 self.begin(task)?;
             }
         }
@@ -200,8 +202,11 @@ impl Round<'_> {
 
     /// Those that may be given shards.
     fn takers(&self) -> Vec<MemberId> {
-        let is_willing = |member: &MemberId| self.refusals.get(member).is_none_or(|count| *count < REFUSALS_MAX);
-        self.available().into_iter().filter(is_willing).collect()
+        self.available().into_iter().filter(|member| self.is_willing(member)).collect()
+    }
+
+    fn is_willing(&self, member: &MemberId) -> bool {
+        self.refusals.get(member).is_none_or(|count| *count < REFUSALS_MAX)
     }
 
     fn begin(&mut self, task: Task) -> Result<(), OperationError> {
@@ -252,6 +257,9 @@ impl Round<'_> {
         let pack = if let Errand::Shard { pack, .. } = &errand { Some(*pack) } else { None };
         let mut errand = errand;
         loop {
+            if pack.is_some() && !self.is_willing(&member) {
+                return Ok(false);
+            }
             let Some(queue) = self.queues.get(&member) else { return Ok(false) };
             errand = match queue.try_send(errand) {
                 Ok(()) => break,

@@ -16,6 +16,8 @@ const PREFIX: &str = "AGE-SECRET-KEY-1";
 const LETTER_COUNT: usize = 58;
 /// Bytes that they make.
 const BYTE_COUNT: usize = (LETTER_COUNT * 5).div_ceil(8);
+/// The zero bits at the end of the last one.
+const PADDING: u8 = 0xFF >> (8 - (BYTE_COUNT * 8 - LETTER_COUNT * 5));
 /// Words in a line, without the one that checks it.
 const IN_LINE: usize = 5;
 /// How many lines there are.
@@ -106,6 +108,10 @@ pub fn parse(lines: &[&str]) -> Result<VaultIdentity, WordsError> {
     if lines.len() > LINES {
         return Err(WordsError::Count { line: LINES + 1 });
     }
+    // What the key's own sum does not check.
+    if bytes.last().is_none_or(|last| last & PADDING != 0) {
+        return Err(WordsError::Mixed);
+    }
     let mut key = Zeroizing::new(String::with_capacity(PREFIX.len() + LETTER_COUNT));
     key.push_str(PREFIX);
     for at in 0..LETTER_COUNT {
@@ -183,6 +189,19 @@ mod tests {
             }
         }
         assert!(missed < 120, "{missed} of some 11 000");
+    }
+
+    #[test]
+    fn bits_that_no_letter_has_are_refused() {
+        let mut lines = to_lines(&VaultIdentity::generate());
+        let last = LINES - 1;
+        let mut some: Vec<u8> =
+            lines[last].split(' ').map(|word| byte_of(word, LINES).expect("a word of the list")).collect();
+        let _check = some.pop();
+        *some.last_mut().expect("bytes") |= 1;
+        some.push(check_of(last, &some));
+        lines[last] = Zeroizing::new(some.iter().map(|byte| WORDS[usize::from(*byte)]).collect::<Vec<_>>().join(" "));
+        assert_eq!(parse_all(&lines).map(|key| key.recipient()), Err(WordsError::Mixed));
     }
 
     #[test]

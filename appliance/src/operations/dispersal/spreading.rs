@@ -59,8 +59,7 @@ impl Task {
 
 /// What is to be sent next, at most `limit`, to members that are `available`: first what is not off-site safe, taking turns with what
 /// is new in the order in which it came, then what is not fully protected. Neither of the first two holds up the other: what is not
-/// safe may wait for one member for long.
-/// What does not go out in this hour is left out.
+/// safe may wait for one member for long. What does not go out in this hour is left out.
 ///
 /// # Errors
 /// [`OperationError`].
