@@ -1,4 +1,4 @@
-//! How much of the line goes to the other boxes: the week's plan, and whose turn it is now (decision 0040).
+//! How much of the line goes to the other boxes: the week's plan, and whose turn it is now (decision 0036).
 //!
 //! Only what leaves the box in bulk waits for its turn: shards that go to members, and shards that members fetch back. Words
 //! between boxes, proofs and the box's own restore do not.
