@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep};
 /// Connections between two members.
 const PER_PAIR_MAX: usize = 8;
 /// Of these, over connections that one of them has lent this box: it lends few, and other members and this box itself need some.
-const LENT_PER_PAIR_MAX: usize = 2;
+const LENT_PER_PAIR_MAX: usize = 3;
 /// Connections between all of them.
 const ALL_MAX: usize = 64;
 /// A day.
@@ -107,11 +107,6 @@ pub(crate) struct Pair {
 }
 
 impl Pair {
-    /// Whether the two have as many lent connections as they get.
-    pub(crate) fn has_its_share(&self) -> bool {
-        lock(&self.accounts).get(&self.key).is_none_or(|account| account.lent >= LENT_PER_PAIR_MAX)
-    }
-
     /// Counts it as one that goes over a lent connection; `false` when the two have enough of these.
     pub(super) fn count_as_lent(&mut self) -> bool {
         let mut accounts = lock(&self.accounts);

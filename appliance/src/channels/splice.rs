@@ -23,7 +23,8 @@ pub(crate) enum Pace<'p> {
     Pair(&'p Pair),
 }
 
-/// Moves bytes until both sides have ended, or one has and the other takes too long, or nothing moves any more.
+/// Moves bytes until both sides have ended, or one has and the other takes too long, or one breaks, or nothing moves any more. A box
+/// that was killed breaks its connections: what was lent or counted for them is free at once.
 pub(crate) async fn splice(one: impl Pipe, other: impl Pipe, pace: Pace<'_>) {
     let moved = Mutex::new(Instant::now());
     let (one_in, one_out) = tokio::io::split(one);
@@ -32,8 +33,8 @@ pub(crate) async fn splice(one: impl Pipe, other: impl Pipe, pace: Pace<'_>) {
     let mut back = std::pin::pin!(pump(other_in, one_out, &pace, &moved));
     // How it ended, the two ends see for themselves.
     tokio::select! {
-        _ = &mut there => drop(timeout(LINGER, back).await),
-        _ = &mut back => drop(timeout(LINGER, there).await),
+        ended = &mut there => if ended.is_ok() { drop(timeout(LINGER, back).await) },
+        ended = &mut back => if ended.is_ok() { drop(timeout(LINGER, there).await) },
         () = idle(&moved) => {}
     }
 }

@@ -75,12 +75,19 @@ async fn two_others_get_few_of_a_member_s_connections_and_never_the_last_one() {
         tokio::task::yield_now().await;
     }
     let relay = |from: u8| channels.relay(member(from), member(1)).expect("a place");
-    let (mut first, mut second, mut third) = (relay(2), relay(2), relay(2));
     let took = |pair: &mut Pair| channels.take_for_others(member(1), pair).is_some();
-    assert!(took(&mut first) && took(&mut second));
-    assert!(!took(&mut third) && third.has_its_share(), "two for each pair");
+    let (mut first, mut second, mut third, mut fourth) = (relay(2), relay(2), relay(2), relay(2));
+    assert!(took(&mut first) && took(&mut second) && took(&mut third));
+    let (near, far) = duplex(16);
+    lenders.push(far);
+    let again = Arc::clone(&channels);
+    tokio::spawn(async move { keep(&again, member(1), near).await });
+    while channels.lent_by(member(1)) < 2 {
+        tokio::task::yield_now().await;
+    }
+    assert!(!took(&mut fourth), "three for each pair");
     drop(first);
-    assert!(!third.has_its_share() && took(&mut third), "what is over counts no more");
+    assert!(took(&mut fourth), "what is over counts no more");
     let mut other = relay(3);
     assert_eq!(channels.lent_by(member(1)), 1);
     assert!(!took(&mut other), "the last one is this box's own");

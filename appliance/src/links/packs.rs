@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -31,6 +31,9 @@ const LEFT_ALONE: Duration = Duration::from_secs(60);
 const TRIES: u32 = 2;
 /// Connections to one member that are kept for the next ones.
 const IDLE_MAX: usize = 4;
+/// So long a connection that is busy is waited for where there can be no more.
+const BUSY_MAX: Duration = Duration::from_secs(30);
+const LOOK: Duration = Duration::from_millis(200);
 /// What a member that was never asked is taken to need for 1 MiB, in seconds.
 const UNKNOWN_PACE: f64 = 0.1;
 /// How much the last answer counts for the pace of a member.
@@ -61,6 +64,8 @@ struct Lines<R> {
     reach: R,
     secret: DispersalSecret,
     members: Mutex<HashMap<MemberId, Line>>,
+    /// Somebody has done with a connection.
+    freed: Condvar,
 }
 
 /// What is known of one member.
@@ -69,6 +74,8 @@ struct Line {
     idle: Vec<PeerLink>,
     /// Shards that it is asked for at this moment.
     asked: u32,
+    /// Connections on which that happens.
+    busy: u32,
     seconds_per_mib: Option<f64>,
     /// What is asked for at once.
     portion: Portion,
@@ -93,7 +100,7 @@ struct Gathered<T> {
 impl<R: Reach> Fetcher<R> {
     /// `secret`: what the owner's shards are sealed with.
     pub(crate) fn new(reach: R, secret: DispersalSecret) -> Self {
-        Self(Arc::new(Lines { reach, secret, members: Mutex::default() }))
+        Self(Arc::new(Lines { reach, secret, members: Mutex::default(), freed: Condvar::new() }))
     }
 
     /// What it costs now to ask each of those that hold a shard of the stripe.
@@ -330,7 +337,9 @@ impl<R: Reach> Lines<R> {
             let mut members = self.members();
             let line = members.entry(member).or_default();
             line.asked += 1;
-            (line.idle.pop(), line.portion)
+            let idle = line.idle.pop();
+            line.busy += u32::from(idle.is_some());
+            (idle, line.portion)
         };
         let answer = self.read((member, shard), range, is_over, &mut link, &mut portion);
         let mut members = self.members();
@@ -349,10 +358,47 @@ impl<R: Reach> Lines<R> {
             Answer::Silent if is_over.load(Ordering::Acquire) => {}
             Answer::Silent => line.silent_since = Some(Instant::now()),
         }
-        if let Some(link) = link.filter(|_| line.idle.len() < IDLE_MAX) {
-            line.idle.push(link);
+        if let Some(link) = link {
+            line.busy = line.busy.saturating_sub(1);
+            if line.idle.len() < IDLE_MAX {
+                line.idle.push(link);
+            }
         }
+        drop(members);
+        self.freed.notify_all();
         answer
+    }
+
+    /// One more connection to a member. Where there can be no more, which is so of those that others relay, one that is busy is waited
+    /// for.
+    fn connect(&self, member: MemberId, is_over: &AtomicBool) -> Result<PeerLink, NoLine> {
+        let reached = self.reach.reach(member);
+        let began = Instant::now();
+        let mut members = self.members();
+        if let Ok(link) = reached {
+            members.entry(member).or_default().busy += 1;
+            return Ok(link);
+        }
+        loop {
+            let line = members.entry(member).or_default();
+            if let Some(idle) = line.idle.pop() {
+                line.busy += 1;
+                return Ok(idle);
+            }
+            if line.busy == 0 || is_over.load(Ordering::Acquire) || began.elapsed() > BUSY_MAX {
+                return reached;
+            }
+            members = self.freed.wait_timeout(members, LOOK).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// A connection that is of no use any more.
+    fn hang_up(&self, member: MemberId, link: &mut Option<PeerLink>) {
+        if link.take().is_some() {
+            let mut members = self.members();
+            let line = members.entry(member).or_default();
+            line.busy = line.busy.saturating_sub(1);
+        }
     }
 
     /// Piece by piece. A connection that breaks, or on which the box may not read any more, is made again.
@@ -375,7 +421,7 @@ impl<R: Reach> Lines<R> {
             }
             let open = match link {
                 Some(open) => open,
-                None => match self.reach.reach(member) {
+                None => match self.connect(member, is_over) {
                     Ok(new) => link.insert(new),
                     Err(NoLine::Silent) => return Answer::Silent,
                     Err(NoLine::Gone) => return Answer::Without,
@@ -400,10 +446,12 @@ impl<R: Reach> Lines<R> {
                 }
                 Err(error) if tries < TRIES => {
                     tracing::debug!(%member, %shard, error = %error, "A shard broke off; it is asked for again");
-                    (*link, *portion, tries) = (None, Portion::default(), tries + 1);
+                    self.hang_up(member, link);
+                    (*portion, tries) = (Portion::default(), tries + 1);
                 }
-                Err(_) => {
-                    *link = None;
+                Err(error) => {
+                    tracing::debug!(%member, %shard, error = %error, "A shard is not to be had now");
+                    self.hang_up(member, link);
                     return Answer::Silent;
                 }
             }

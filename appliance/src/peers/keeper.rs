@@ -20,8 +20,8 @@ use crate::operations::community;
 
 /// Connections that wait at a member to be taken.
 const WAITING: usize = 2;
-/// Connections with one member, waiting or in use.
-const OPEN_MAX: usize = 6;
+/// Connections with one member, waiting or in use: as many as it uses itself at the most, and some for those whom it relays.
+const OPEN_MAX: usize = 10;
 /// Between two looks at what is to be done.
 const LOOK: Duration = Duration::from_millis(250);
 /// Before a member is offered a connection again that needs none.

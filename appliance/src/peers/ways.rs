@@ -79,7 +79,7 @@ impl Peers {
             if let Some(lent) = self.channels.take_for_others(to, pair) {
                 return Ok(lent);
             }
-            if !is_usual || pair.has_its_share() || began.elapsed() >= NEXT_LENT {
+            if !is_usual || began.elapsed() >= NEXT_LENT {
                 break;
             }
             tokio::time::sleep(LOOK_FOR_LENT).await;
