@@ -246,8 +246,8 @@ fn who_has_taken_a_box_over_with_all_its_keys_removes_nothing_of_what_others_kee
     let mut saved = Saved::among(1);
     let host = &saved.others[0];
     let kept = || host.shards().into_iter().map(|(path, _)| std::fs::read(path).expect("a shard")).collect::<Vec<_>>();
-    let before = kept();
     saved.lost.kill();
+    let before = kept();
     let mut taken = taken_over(&saved.lost, host);
     let listed = taken.ask(&ListShards { after: None }).expect("its list").shards;
     let shards: Vec<ShardId> = listed.iter().map(|one| one.shard).collect();

@@ -7,6 +7,7 @@ use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use datis_engine::format::kit::RecoveryKit;
 
@@ -21,6 +22,8 @@ use crate::portal::{BackProblem, BackStage, BackStanding, BringBack};
 use crate::recovery::{Recovery, RecoveryError};
 use crate::vault;
 
+/// So long an answer that is under way has before the box starts again.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(2);
 /// Where the lost box is made.
 const MADE_IN: &str = "back";
 /// There once somebody has said that it is to take the place of the blank one.
@@ -48,6 +51,8 @@ impl Back {
     /// Ends when the box is to start again as the one that came back.
     pub(super) async fn is_to_start_again(&self) {
         self.again.notified().await;
+        // The page that says so goes out first.
+        tokio::time::sleep(ANSWERED_WITHIN).await;
     }
 
     fn lock(&self) -> MutexGuard<'_, BackStanding> {

@@ -60,11 +60,19 @@ pub fn is_drill_due(site: &Site) -> Result<bool, OperationError> {
     let is_past = |last: Option<Deed>, pause: Seconds| last.is_none_or(|last| last.at.plus(pause) <= now);
     let is_due = is_past(last_done(site, Action::DrillPassed)?, DRILL_EVERY)
         && is_past(last_done(site, Action::DrillFailed)?, Seconds::DAY);
-    let is_outside = || -> Result<bool, OperationError> {
-        let outside = super::dispersal::dispersal_status(site)?;
-        Ok(outside.machines.iter().any(|machine| machine.last_safe.is_some()))
-    };
-    Ok(is_due && site.awaited.is_empty() && site.community().is_some() && is_outside()?)
+    Ok(is_due && is_recovery_possible(site)?)
+}
+
+/// Whether there is anything outside that a recovery could bring back, and this box itself is whole.
+///
+/// # Errors
+/// [`OperationError`].
+pub fn is_recovery_possible(site: &Site) -> Result<bool, OperationError> {
+    if !site.awaited.is_empty() || site.community().is_none() {
+        return Ok(false);
+    }
+    let outside = super::dispersal::dispersal_status(site)?;
+    Ok(outside.machines.iter().any(|machine| machine.last_safe.is_some()))
 }
 
 /// A recovery that was not tried for so long is news: it is tried every 90 days where the box can do that by itself.

@@ -152,7 +152,8 @@ pub struct ReadySnapshot {
 
 /// Live snapshots that the map does not have, and all of whose packs are safe outside. That no snapshot rests on a pack that
 /// came after it, unless the box copied that from older ones, and that other machines' packs may hold chunks of it, is all that
-/// is known here: so all packs that came before it and all copies have to be safe, except damaged ones of other machines.
+/// is known here: so all packs that came before it and all copies have to be safe, except damaged ones of other machines. A former
+/// stripe counts only where the map has it already: it does not come into it any more.
 ///
 /// # Errors
 /// [`CatalogError`].
@@ -162,12 +163,14 @@ pub fn ready_snapshots(c: &Connection) -> Result<Vec<ReadySnapshot>, CatalogErro
                  AND received_at < coalesce(
                      (SELECT min(iif(copied, -9223372036854775807, received_at)) FROM pack WHERE state = 'stored'
                         AND NOT EXISTS (SELECT 1 FROM stripe WHERE stripe.pack_id = pack.pack_id
-                                          AND stripe.gone_at IS NULL AND stripe.safe_at IS NOT NULL)),
+                                          AND stripe.gone_at IS NULL AND stripe.safe_at IS NOT NULL
+                                          AND (stripe.former = 0 OR stripe.mapped = 1))),
                      9223372036854775807)
                  AND NOT EXISTS (SELECT 1 FROM pack AS p WHERE p.state = 'damaged' AND p.machine = s.machine
                                    AND (p.copied OR p.received_at <= s.received_at)
                                    AND NOT EXISTS (SELECT 1 FROM stripe WHERE stripe.pack_id = p.pack_id
-                                                     AND stripe.gone_at IS NULL AND stripe.safe_at IS NOT NULL))
+                                                     AND stripe.gone_at IS NULL AND stripe.safe_at IS NOT NULL
+                                                     AND (stripe.former = 0 OR stripe.mapped = 1)))
                ORDER BY id";
     let ready = |row: &Row<'_>| {
         let (id, received_at) = (bytes_at(row, 0)?, time_at(row, 3)?);

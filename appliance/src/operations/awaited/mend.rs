@@ -44,7 +44,8 @@ pub(crate) fn mend(site: &Site, working: &dyn Fn(Option<String>)) -> Result<Mend
             break;
         }
         if is_what_its_name_says(site, &stripe.pack) {
-            // Its bytes are the right ones: something else is wrong with it, which the others have as well.
+            // A stop came before it was said to be sound, or something else is wrong with it, which the others have as well.
+            mended.packs += usize::from(is_sound(site, &stripe.pack)?);
             continue;
         }
         working(Some("getting damaged packs back from the other boxes".to_owned()));
@@ -63,6 +64,18 @@ fn is_what_its_name_says(site: &Site, pack: &PackId) -> bool {
     bytes.is_ok_and(|bytes| blake3::hash(&bytes).as_bytes() == pack.as_bytes())
 }
 
+/// Looks at all of the pack, and notes what it finds.
+fn is_sound(site: &Site, pack: &PackId) -> Result<bool, OperationError> {
+    for pack in site.catalog.reader().read(|tx| packs::all_by_id(tx, pack))? {
+        match verify_pack(site, &pack) {
+            Ok(_) => {}
+            Err(OperationError::DamagedPack { .. }) => return Ok(false),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(true)
+}
+
 /// Whether the pack is here now. The damaged file goes only once the sound one is here to take its place.
 fn replace(site: &Site, fetch: &dyn Fetch, stripe: &StripeRef) -> Result<bool, OperationError> {
     check_room(site, stripe.layout.pack_len() as u64)?;
@@ -78,8 +91,5 @@ fn replace(site: &Site, fetch: &dyn Fetch, stripe: &StripeRef) -> Result<bool, O
     let name = ObjectName::Pack(stripe.pack);
     site.store.delete(name)?;
     site.store.put_new(name, staged)?;
-    for pack in site.catalog.reader().read(|tx| packs::all_by_id(tx, &stripe.pack))? {
-        verify_pack(site, &pack)?;
-    }
-    Ok(true)
+    is_sound(site, &stripe.pack)
 }

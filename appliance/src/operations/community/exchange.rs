@@ -127,12 +127,13 @@ fn before_an_accused<'e>(known: &Community, entries: &'e [SignedEntry], accused:
 /// Of two logs that part, this box's gives way, or the other one's does when its box hears of it, or people have to choose.
 fn settle(site: &Site, known: &Community, member: MemberId, parting: &Parting) -> Result<(), CommunityError> {
     match parting.gives_way() {
-        GivesWay::Ours => {
+        // A log that does not know this box is none to go on with by itself.
+        GivesWay::Ours if parting.their_log().roster().member(known.me).is_some() => {
             tracing::warn!(%member, at = parting.at(), "Takes another member's log, and says again what this box had said");
             partings::give_way(site, known, parting, |_| Ok(()))
         }
         GivesWay::Theirs => Ok(()),
-        GivesWay::Neither => {
+        GivesWay::Ours | GivesWay::Neither => {
             site.community.part(member, parting, site.clock.now());
             Ok(())
         }

@@ -3,6 +3,7 @@
 
 use datis_engine::community::entry::{Change, SignedEntry};
 use datis_engine::community::parting::Parting;
+use datis_engine::community::roster::Rights;
 use datis_engine::ids::{MemberId, MemberName};
 use datis_engine::units::UnixMillis;
 
@@ -66,7 +67,8 @@ pub fn partings(site: &Site) -> Vec<Parted> {
     let (told, now) = (lock(&site.community.parted).clone(), site.clock.now());
     let change = |entry: &SignedEntry| Some(entry.entry().ok()?.change);
     let view = |(member, told): (MemberId, Told)| {
-        let of = known.roster().member(member)?;
+        // Whoever was put out, or has left, has a log that nobody goes by.
+        let of = known.roster().member(member).filter(|_| known.rights_of(member, now) != Rights::None)?;
         let parting = Parting::of(&known.log, &told.entries, |since| known.is_old(since, now)).ok()??;
         Some(Parted {
             member,

@@ -85,7 +85,8 @@ impl Folder {
 
     fn try_open(&self, site: &Site, marker: [u8; 16]) -> Result<Arc<FolderStore>, OperationError> {
         let mut open = lock(&self.open);
-        let before = open.take();
+        // Stays where the marker cannot be read now: that its last sync failed must not be forgotten.
+        let before = open.clone();
         let found = fs::read(self.path.join(MARKER)).map_err(away)?;
         if found != marker {
             let is_empty = site.catalog.reader().read(|tx| hosting::holds_nothing(tx))?;

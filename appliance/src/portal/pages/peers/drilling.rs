@@ -8,6 +8,7 @@ use datis_engine::units::UnixMillis;
 use super::super::super::TryRecovery;
 use super::super::super::answer::{PageError, Reply};
 use super::super::super::visit::Visit;
+use crate::operations;
 
 /// A recovery that is being tried, and since when. What came of it is in the audit log.
 #[derive(Default)]
@@ -50,9 +51,13 @@ pub(in crate::portal) async fn drill(visit: Visit) -> HttpResponse {
     visit
         .answer(|visit| {
             let (portal, now) = (&visit.portal, visit.site().clock.now());
+            // The button is not there then.
+            if !operations::is_recovery_possible(visit.site())? {
+                return Ok(Reply::Go("/peers".to_owned()));
+            }
             let started = portal.drilling.start(now, Arc::clone(&portal.ways.drill));
             started.map_err(|e| PageError::Other(format!("the recovery cannot be tried: {e}")))?;
-            Ok(Reply::Go("/peers?said=started".to_owned()))
+            Ok(Reply::Go("/peers".to_owned()))
         })
         .await
 }

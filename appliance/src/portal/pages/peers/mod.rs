@@ -29,7 +29,7 @@ use crate::operations::community::{
     self, CommunityError, MemberState, MemberView, Overview, Parted, Proposal, Proposed, overview,
 };
 use crate::operations::dispersal::{DispersalStatus, dispersal_status};
-use crate::operations::drill_status;
+use crate::operations::{drill_status, is_recovery_possible};
 use crate::reports::drill_sentence;
 use crate::vault::VaultError;
 
@@ -225,7 +225,8 @@ fn shown(visit: &Visit, known: &Overview, outside: &DispersalStatus, may_manage:
 
 fn drilled(visit: &Visit) -> Result<Option<Drilled>, PageError> {
     let (locale, now) = (visit.locale(), visit.site().clock.now());
-    let (may_try, needs_kit) = (visit.actor()?.has(Right::ChangeBox), needs_kit(visit)?);
+    let may_try = visit.actor()?.has(Right::ChangeBox) && is_recovery_possible(visit.site())?;
+    let needs_kit = needs_kit(visit)?;
     let drill = drill_status(visit.site())?;
     Ok(drill.map(|drill| Drilled {
         sentence: drill_sentence(&drill, now.0, locale),
