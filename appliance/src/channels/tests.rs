@@ -11,6 +11,26 @@ fn member(number: u8) -> MemberId {
     MemberId::from_bytes([number; MemberId::LEN])
 }
 
+/// Member 1 lends one more, after which `many` wait; its end.
+async fn lend_one(channels: &Arc<Channels>, many: usize) -> DuplexStream {
+    let (near, far) = duplex(16);
+    let keeping = Arc::clone(channels);
+    tokio::spawn(async move { keep(&keeping, member(1), near).await });
+    while channels.lent_by(member(1)) < many {
+        tokio::task::yield_now().await;
+    }
+    far
+}
+
+/// The same, as many as may wait.
+async fn lend_all(channels: &Arc<Channels>) -> Vec<DuplexStream> {
+    let mut lenders = Vec::new();
+    for many in 1..=LENT_PER_MEMBER_MAX {
+        lenders.push(lend_one(channels, many).await);
+    }
+    lenders
+}
+
 const LIMITS: RelayLimits = RelayLimits { bits_per_second: 8_000_000, bytes_per_day: 1_000_000 };
 
 /// Something at the machine port that gives back what it gets.
@@ -64,27 +84,12 @@ async fn a_lent_connection_leads_to_the_lender_s_port_once_it_is_taken() {
 #[tokio::test]
 async fn two_others_get_few_of_a_member_s_connections_and_never_the_last_one() {
     let channels = Channels::new(([127, 0, 0, 1], 1).into(), LIMITS);
-    let mut lenders = Vec::new();
-    for _ in 0..LENT_PER_MEMBER_MAX {
-        let (near, far) = duplex(16);
-        lenders.push(far);
-        let channels = Arc::clone(&channels);
-        tokio::spawn(async move { keep(&channels, member(1), near).await });
-    }
-    while channels.lent_by(member(1)) < LENT_PER_MEMBER_MAX {
-        tokio::task::yield_now().await;
-    }
+    let mut lenders = lend_all(&channels).await;
     let relay = |from: u8| channels.relay(member(from), member(1)).expect("a place");
     let took = |pair: &mut Pair| channels.take_for_others(member(1), pair).is_some();
     let (mut first, mut second, mut third, mut fourth) = (relay(2), relay(2), relay(2), relay(2));
     assert!(took(&mut first) && took(&mut second) && took(&mut third));
-    let (near, far) = duplex(16);
-    lenders.push(far);
-    let again = Arc::clone(&channels);
-    tokio::spawn(async move { keep(&again, member(1), near).await });
-    while channels.lent_by(member(1)) < 2 {
-        tokio::task::yield_now().await;
-    }
+    lenders.push(lend_one(&channels, 2).await);
     assert!(!took(&mut fourth), "three for each pair");
     drop(first);
     assert!(took(&mut fourth), "what is over counts no more");
@@ -97,16 +102,7 @@ async fn two_others_get_few_of_a_member_s_connections_and_never_the_last_one() {
 #[tokio::test]
 async fn what_waits_is_bounded_and_goes_when_it_is_not_needed() {
     let channels = Channels::new(([127, 0, 0, 1], 1).into(), LIMITS);
-    let mut lenders = Vec::new();
-    for _ in 0..LENT_PER_MEMBER_MAX {
-        let (near, far) = duplex(16);
-        lenders.push(far);
-        let channels = Arc::clone(&channels);
-        tokio::spawn(async move { keep(&channels, member(1), near).await });
-    }
-    while channels.lent_by(member(1)) < LENT_PER_MEMBER_MAX {
-        tokio::task::yield_now().await;
-    }
+    let mut lenders = lend_all(&channels).await;
     let (near, _far) = duplex(16);
     assert!(!keep(&channels, member(1), near).await, "one too many");
     // One that breaks does not count any more.
