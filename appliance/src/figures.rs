@@ -1,5 +1,7 @@
 //! Sizes and times as people read them. Units and words are the caller's, who knows the language.
 
+use datis_engine::units::UnixMillis;
+
 /// A number of bytes, scaled to the unit in which it has one to four digits before the point.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Scaled {
@@ -48,6 +50,12 @@ pub(crate) fn wall_clock(at: i64, now: i64) -> String {
     let form = if at.saturating_sub(now) < 86_400_000 { "%H:%M" } else { "%Y-%m-%d %H:%M" };
     let time = jiff::Timestamp::from_millisecond(at).map(|at| at.to_zoned(jiff::tz::TimeZone::system()));
     time.map(|time| time.strftime(form).to_string()).unwrap_or_default()
+}
+
+/// A day of UTC, which begins at this time.
+pub(crate) fn day(at: UnixMillis) -> String {
+    let day = jiff::Timestamp::from_millisecond(at.0).map(|day| day.strftime("%Y-%m-%d").to_string());
+    day.unwrap_or_default()
 }
 
 /// How long ago something was, in the largest unit that fits.

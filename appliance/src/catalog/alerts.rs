@@ -48,6 +48,8 @@ state_words! {
         KitOld => "kit-old",
         /// Another member has another log of the community, and people have to choose.
         CommunityParted => "community-parted",
+        /// Others do not reach the box any more.
+        ReachLost => "reach-lost",
     }
 }
 
@@ -94,7 +96,8 @@ impl AlertKind {
             | Self::DrillFailed
             | Self::DrillOverdue
             | Self::KitOld
-            | Self::CommunityParted => Severity::Warning,
+            | Self::CommunityParted
+            | Self::ReachLost => Severity::Warning,
             Self::CheckWarns | Self::BooksDiffer => Severity::Information,
         }
     }

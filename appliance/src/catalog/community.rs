@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::CatalogError;
 use super::dispersal::outside::{self, LastHead};
-use super::values::{bytes_at, column_size, size_at, state_words, time_at, word_at};
+use super::values::{bytes_at, column_size, optional_time_at, size_at, state_words, time_at, word_at};
 
 state_words! {
     /// How far somebody is who came with an invitation.
@@ -101,10 +101,39 @@ pub fn forget(tx: &Transaction<'_>) -> Result<(), CatalogError> {
         "community_address",
         "community_invitation",
         "community_request",
+        "community_reach",
     ] {
         tx.execute(&format!("DELETE FROM {table}"), [])?;
     }
     Ok(())
+}
+
+/// Others reach the box again, or for the first time.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn reached(tx: &Transaction<'_>, now: UnixMillis) -> Result<(), CatalogError> {
+    let sql = "INSERT OR REPLACE INTO community_reach (id, reached_at, lost_at) VALUES (1, ?1, NULL)";
+    tx.prepare_cached(sql)?.execute([now.0])?;
+    Ok(())
+}
+
+/// Others do not reach the box. Where they never did, nothing is lost.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn lost_reach(tx: &Transaction<'_>, now: UnixMillis) -> Result<(), CatalogError> {
+    tx.prepare_cached("UPDATE community_reach SET lost_at = ?1 WHERE lost_at IS NULL")?.execute([now.0])?;
+    Ok(())
+}
+
+/// Since when others do not reach the box that they have reached before.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn reach_lost_at(c: &Connection) -> Result<Option<UnixMillis>, CatalogError> {
+    let lost = c.prepare_cached("SELECT lost_at FROM community_reach")?.query_row([], |row| optional_time_at(row, 0));
+    Ok(lost.optional()?.flatten())
 }
 
 /// The log, and when each entry was seen first.

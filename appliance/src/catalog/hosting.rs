@@ -5,11 +5,10 @@ use datis_engine::ids::{MemberId, ShardId};
 use datis_engine::life::clock::Look;
 use datis_engine::life::hosting::{Fate, HeldShard, HostingState, Window};
 use datis_engine::units::UnixMillis;
-use rusqlite::types::{FromSqlError, Type};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::CatalogError;
-use super::values::{OwnerRow, bytes_at, optional_time_at, size_at, state_words, time_at, word_at};
+use super::values::{OwnerRow, bytes_at, misfit, optional_time_at, size_at, state_words, time_at, word_at};
 
 state_words! {
     /// Where a shard stands on its way.
@@ -277,8 +276,4 @@ pub fn prune_heads(tx: &Transaction<'_>, owner: OwnerRow, newest: u32, before: U
                (SELECT sequence FROM hosted_head WHERE owner = ?1 ORDER BY kept_at DESC, sequence DESC LIMIT ?2)";
     tx.prepare_cached(sql)?.execute(params![owner, newest, before.0])?;
     Ok(())
-}
-
-fn misfit(index: usize) -> rusqlite::Error {
-    rusqlite::Error::FromSqlConversionFailure(index, Type::Blob, Box::new(FromSqlError::InvalidType))
 }

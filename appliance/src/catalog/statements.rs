@@ -1,10 +1,11 @@
 //! The ledger: the last statement of each pair that this box is a side of.
 
+use datis_engine::community::ledger::SignedStatement;
 use datis_engine::ids::MemberId;
 use rusqlite::{Connection, Row, Transaction, params};
 
 use super::CatalogError;
-use super::values::{bytes_at, size_at};
+use super::values::{bytes_at, misfit, size_at};
 
 /// What one side keeps for the other, by this box's books.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,7 +23,7 @@ pub struct StatementRow {
     /// With the words of both sides when they agree, else with this box's.
     pub signed: Vec<u8>,
     /// What the other side says when it does not agree.
-    pub theirs: Option<Vec<u8>>,
+    pub theirs: Option<SignedStatement>,
 }
 
 /// Keeps a statement in place of the last one of the same pair.
@@ -40,7 +41,7 @@ pub fn keep(tx: &Transaction<'_>, row: &StatementRow) -> Result<(), CatalogError
         size(row.bytes),
         size(row.count),
         row.signed,
-        row.theirs
+        row.theirs.as_ref().map(SignedStatement::encode)
     ];
     tx.prepare_cached(sql)?.execute(values)?;
     Ok(())
@@ -59,9 +60,14 @@ pub fn all(c: &Connection) -> Result<Vec<StatementRow>, CatalogError> {
             bytes: size_at(row, 3)?,
             count: size_at(row, 4)?,
             signed: row.get(5)?,
-            theirs: row.get(6)?,
+            theirs: theirs_at(row, 6)?,
         })
     };
     let sql = "SELECT owner, host, day, bytes, count, signed, theirs FROM statement ORDER BY owner, host";
     Ok(c.prepare_cached(sql)?.query_map([], read)?.collect::<Result<_, _>>()?)
+}
+
+fn theirs_at(row: &Row<'_>, index: usize) -> rusqlite::Result<Option<SignedStatement>> {
+    let Some(bytes) = row.get_ref(index)?.as_blob_or_null().map_err(|_| misfit(index))? else { return Ok(None) };
+    SignedStatement::decode(bytes).map(Some).map_err(|_| misfit(index))
 }

@@ -110,14 +110,14 @@ bytes!(
 /// A BLOB of fixed length.
 pub(super) fn bytes_at<T: Bytes>(row: &Row<'_>, index: usize) -> rusqlite::Result<T> {
     let blob = row.get_ref(index)?.as_blob().map_err(|e| of_type(index, Type::Blob, e))?;
-    T::take(blob).ok_or_else(|| of_type(index, Type::Blob, FromSqlError::InvalidType))
+    T::take(blob).ok_or_else(|| misfit(index))
 }
 
 /// The same, where NULL is allowed.
 pub(super) fn optional_bytes_at<T: Bytes>(row: &Row<'_>, index: usize) -> rusqlite::Result<Option<T>> {
     let blob = row.get_ref(index)?.as_blob_or_null().map_err(|e| of_type(index, Type::Blob, e))?;
     let Some(blob) = blob else { return Ok(None) };
-    T::take(blob).map(Some).ok_or_else(|| of_type(index, Type::Blob, FromSqlError::InvalidType))
+    T::take(blob).map(Some).ok_or_else(|| misfit(index))
 }
 
 /// A word, a name or a policy in its text form.
@@ -143,6 +143,11 @@ pub(super) fn size_at(row: &Row<'_>, index: usize) -> rusqlite::Result<u64> {
 /// Sizes that a machine declares may be absurd; they are information only and stop at what a column can hold.
 pub(super) fn column_size(size: u64) -> i64 {
     i64::try_from(size).unwrap_or(i64::MAX)
+}
+
+/// A BLOB that is not what the column holds.
+pub(super) fn misfit(index: usize) -> rusqlite::Error {
+    of_type(index, Type::Blob, FromSqlError::InvalidType)
 }
 
 fn of_type(index: usize, kind: Type, error: FromSqlError) -> rusqlite::Error {

@@ -144,6 +144,11 @@ pub(super) enum Community {
         #[command(flatten)]
         form: Form,
     },
+    /// Show what this box and each other keep for one another, and whether both sides agree.
+    Ledger {
+        #[command(flatten)]
+        form: Form,
+    },
     /// List what waits for more admins.
     Proposals {
         #[command(flatten)]
@@ -230,6 +235,7 @@ fn command(what: Community) -> Result<(CommunityCommand, Form), Failed> {
         Community::Leave { form } => (CommunityCommand::Leave, form),
         Community::Forget { name, form } => (CommunityCommand::Forget { name }, form),
         Community::TakeLog { name, form } => (CommunityCommand::TakeLog { name }, form),
+        Community::Ledger { form } => (CommunityCommand::Ledger, form),
         Community::Proposals { form } => (CommunityCommand::Proposals, form),
         Community::Agree { proposal, form } => (CommunityCommand::Agree { proposal }, form),
         Community::Refuse { name, form } => (CommunityCommand::Refuse { name }, form),

@@ -193,6 +193,8 @@ pub(crate) enum CommunityCommand {
         #[serde(with = "text")]
         name: MemberName,
     },
+    /// What this box and each other keep for one another.
+    Ledger,
     /// What waits for more admins.
     Proposals,
     /// Agrees to what another admin has proposed. `proposal`: the first digits of its name.

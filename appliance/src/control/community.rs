@@ -11,8 +11,8 @@ use serde_json::json;
 
 use super::command::{Answer, CommunityCommand, Failed, FailedKind, Outcome};
 use super::execute::Desk;
-use super::reach;
 use super::show::{self, with_causes};
+use super::{ledger, reach};
 use crate::operations::accounts::Actor;
 use crate::operations::community::{self, CommunityError, Decided, Parted, Proposed};
 use crate::peers::{Lifted, Peers, PeersError, Reached};
@@ -142,6 +142,7 @@ pub(super) fn execute(desk: &Desk, what: &CommunityCommand) -> Result<Answer, Fa
             }
             Ok(Answer { text, json: json!({ "taken": name.as_str(), "given_up": lost }), outcome: Outcome::Done })
         }
+        CommunityCommand::Ledger => ledger::shown(desk),
         CommunityCommand::Proposals => proposals(desk),
         CommunityCommand::Agree { proposal } => {
             let found =

@@ -9,6 +9,7 @@ mod bundle;
 mod command;
 mod community;
 mod execute;
+mod ledger;
 mod network;
 mod people;
 mod reach;

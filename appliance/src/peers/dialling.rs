@@ -12,6 +12,7 @@ use datis_engine::wire::reach::{DialBack, DialledBack};
 
 use super::{BRIEF, Peers, PeersError};
 use crate::links::peers::DialError;
+use crate::operations::{chain, community};
 
 /// A member dials so often for another one; until then its last word counts.
 pub(crate) const DIAL_EVERY: Duration = Duration::from_secs(600);
@@ -100,6 +101,11 @@ impl Peers {
         let before = rounds.reach.round(votes);
         let now = rounds.reach.state();
         drop(rounds);
+        if before.is_some()
+            && let Err(error) = community::note_reach(&self.site, now)
+        {
+            tracing::warn!(error = chain(&error), "Whether members reach this box was not written down");
+        }
         match (before, now) {
             (None, _) => {}
             (Some(_), Reach::NotReachable) => tracing::warn!(

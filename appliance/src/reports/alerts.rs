@@ -70,6 +70,9 @@ impl Standing {
         if self.is_kit_old {
             bad(AlertKind::KitOld, String::new());
         }
+        if self.is_reach_lost {
+            bad(AlertKind::ReachLost, String::new());
+        }
         if self.status.damaged.packs > 0 {
             bad(AlertKind::DamagedPacks, String::new());
         }
@@ -123,7 +126,8 @@ impl Standing {
             | AlertKind::Certificate
             | AlertKind::DrillFailed
             | AlertKind::DrillOverdue
-            | AlertKind::KitOld => String::new(),
+            | AlertKind::KitOld
+            | AlertKind::ReachLost => String::new(),
         }
     }
 
@@ -282,6 +286,24 @@ mod tests {
         let key = AlertKey { kind: AlertKind::PeerSuspect, subject };
         let locale = Locale::open(Language::ALL[0]).expect("locale");
         assert_eq!(standing.name_of(&key, &locale), "Café");
+    }
+
+    #[test]
+    fn others_that_do_not_reach_the_box_any_more_are_an_alert() {
+        use crate::operations::community::note_reach;
+        use datis_engine::life::reach::Reach;
+        let test = TestBox::start();
+        let reach_lost = [(AlertKind::ReachLost, String::new())];
+        for (reach, expected) in [
+            (Reach::NotReachable, &[][..]),
+            (Reach::Reachable, &[]),
+            (Reach::NotReachable, &reach_lost),
+            (Reach::NotKnown, &reach_lost),
+            (Reach::Reachable, &[]),
+        ] {
+            note_reach(test.site(), reach).expect("note");
+            assert_eq!(kinds(&looked(test.site())), expected, "{reach:?}");
+        }
     }
 
     #[test]

@@ -158,7 +158,11 @@ impl SignedStatement {
         signed.statement().map(|_| signed)
     }
 
-    fn statement(&self) -> Result<Statement, FormatError> {
+    /// What it says, whoever has signed it: for what one has taken down oneself.
+    ///
+    /// # Errors
+    /// [`FormatError`].
+    pub fn statement(&self) -> Result<Statement, FormatError> {
         decode_record(STATEMENT, &self.body)
     }
 

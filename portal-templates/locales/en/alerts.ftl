@@ -23,6 +23,7 @@ alert-deletions-frozen = { $name } wants more of its data deleted here than is u
 alert-owner-silent = Nothing was heard of { $name } for half a year. Its data stays; ask its people what is to become of it.
 alert-books-differ = This box and { $name } do not agree on what one keeps for the other. Mostly that passes within a day or two; else compare both on the page Other boxes.
 alert-community-parted = This box and { $name } have different logs of the community, and neither hears what is decided at the other. Look at the page Other boxes.
+alert-reach-lost = Other boxes have reached this one from outside and do not any more. It works all the same, by connections that it opens itself, and more slowly. Look whether the router still forwards the port, best by the checks on the page The site.
 alert-open = Open
 alert-none = Nothing needs anybody.
 alert-seen = Somebody sees to these

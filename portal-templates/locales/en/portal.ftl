@@ -682,3 +682,20 @@ peer-way-direct = dialled
 peer-way-reverse = on a connection that it opens itself
 peer-way-relay = through another member
 peer-way-relay-by = through { $what }
+peer-reached = others reach it from outside
+peer-not-reached = others do not reach it from outside; it opens the connections itself
+ledger = Give and take
+ledger-gives = This box gives the others
+ledger-used = Of that in use
+ledger-there = The others keep for this box
+ledger-for-here = Kept there for this box
+ledger-for-it = Kept here for it
+ledger-may-keep = of at most { $what }
+ledger-not-compared = not compared yet
+ledger-agreed = both have signed it, { $day }
+ledger-differs = { $day }: by the books of this box { $ours }, by the other’s { $theirs }
+ledger-sum = { $n ->
+    [one] { $bytes } in one part
+   *[other] { $bytes } in { $n } parts
+}
+ledger-hint = Who gives room may have as much of its own kept. A box that is new has a quarter of that for three weeks. Once a day both sides compare what one keeps for the other and sign it; what differs is mostly still under way.

@@ -23,6 +23,7 @@ alert-deletions-frozen = { $name } demande d’effacer ici plus de ses données 
 alert-owner-silent = Aucune nouvelle de { $name } depuis six mois. Ses données restent ; demandez à ses responsables ce qu’elles doivent devenir.
 alert-books-differ = Ce boîtier et { $name } ne sont pas d’accord sur ce que l’un garde pour l’autre. Cela passe en général en un jour ou deux ; sinon, comparez les deux à la page Autres boîtiers.
 alert-community-parted = Ce boîtier et { $name } ont des journaux différents de la communauté, et aucun n’apprend ce qui est décidé chez l’autre. Voyez la page Autres boîtiers.
+alert-reach-lost = D’autres boîtiers atteignaient celui-ci de l’extérieur et ne l’atteignent plus. Il fonctionne quand même, par des connexions qu’il ouvre lui-même, et plus lentement. Vérifiez que le routeur redirige encore le port, au mieux par les contrôles de la page Le site.
 alert-open = Ouvertes
 alert-none = Rien ne demande quelqu’un.
 alert-seen = Quelqu’un s’en occupe

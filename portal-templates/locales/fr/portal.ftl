@@ -682,3 +682,20 @@ peer-way-direct = appelé directement
 peer-way-reverse = par une connexion qu’il ouvre lui-même
 peer-way-relay = par un autre membre
 peer-way-relay-by = par { $what }
+peer-reached = les autres l’atteignent de l’extérieur
+peer-not-reached = les autres ne l’atteignent pas de l’extérieur ; il ouvre lui-même les connexions
+ledger = Donner et recevoir
+ledger-gives = Ce boîtier donne aux autres
+ledger-used = Dont utilisé
+ledger-there = Les autres gardent pour ce boîtier
+ledger-for-here = Gardé chez lui pour ce boîtier
+ledger-for-it = Gardé ici pour lui
+ledger-may-keep = sur { $what } au plus
+ledger-not-compared = pas encore comparé
+ledger-agreed = les deux l’ont signé, { $day }
+ledger-differs = { $day } : { $ours } selon ce boîtier, { $theirs } selon l’autre
+ledger-sum = { $n ->
+    [one] { $bytes } en une part
+   *[other] { $bytes } en { $n } parts
+}
+ledger-hint = Qui donne de la place peut en faire garder autant. Un boîtier nouveau en a le quart pendant trois semaines. Une fois par jour, les deux côtés comparent ce que l’un garde pour l’autre et le signent ; ce qui diffère est le plus souvent encore en route.

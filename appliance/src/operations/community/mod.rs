@@ -7,8 +7,10 @@ mod claims;
 mod coming_in;
 mod deciding;
 mod exchange;
+mod ledger;
 mod overview;
 mod partings;
+mod reach;
 mod spoken;
 #[cfg(test)]
 mod tests;
@@ -40,8 +42,11 @@ pub use deciding::{
     Decided, Proposal, Proposed, agree, appoint, dismiss, forget, label, leave, proposals, remove, rename,
 };
 pub(crate) use exchange::compare_notes;
+pub use ledger::{Ledger, Pair, Stated, Sum, ledger};
 pub use overview::{MemberState, MemberView, Overview, overview};
 pub use partings::{Parted, partings, take_log_of};
+pub(crate) use reach::note_reach;
+pub use reach::reach_lost_at;
 pub use spoken::invite_aloud;
 pub(crate) use spoken::{SpokenCodes, answer_aloud, begin_aloud, request_aloud};
 pub use worries::{Worry, Wrong, worries};

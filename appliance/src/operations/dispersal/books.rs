@@ -174,7 +174,7 @@ pub fn note_statement(site: &Site, ours: &SignedStatement, answer: &[u8]) -> Res
     let agreement = mine.compare(&their);
     let (signed, differing) = match (agreement, words) {
         (Agreement::Agreed, Words::Both) => (theirs.encode(), None),
-        (Agreement::Differs { .. }, Words::Host) => (ours.encode(), Some(theirs.encode())),
+        (Agreement::Differs { .. }, Words::Host) => (ours.encode(), Some(theirs)),
         (Agreement::Agreed, Words::Owner | Words::Host)
         | (Agreement::Differs { .. }, Words::Owner | Words::Both)
         | (Agreement::Unrelated, _) => return Err(StatementRefusal::NoAnswer),

@@ -54,7 +54,7 @@ fn try_agree(site: &Site, peer: &Peer, message: &AgreeStatement) -> Result<State
             Agreement::Differs { .. } | Agreement::Unrelated => {
                 let mut own = SignedStatement::unsigned(&ours);
                 own.sign(device, known.roster()).map_err(unsound)?;
-                (own, Some(message.statement.to_vec()))
+                (own, Some(signed))
             }
         };
         let row = StatementRow {

@@ -45,7 +45,7 @@ pub(crate) use books::day_of;
 pub use books::{agree_statement, lift_brake};
 pub use keeping::{condemn, keep_head, list_heads, renew_lease};
 pub use receiving::{PieceIntake, offer_shard, receive_piece};
-pub(crate) use share::given_bytes;
+pub(crate) use share::{given_bytes, quota_of};
 pub use tidying::{HostingReport, OwnerReport, hosted_for, hosting_step};
 
 use clock::HostClock;

@@ -5,7 +5,6 @@ use datis_engine::erasure::scheme::Scheme;
 use datis_engine::ids::MemberId;
 
 use super::super::community::{CommunityError, given_by};
-use super::super::error::Failure;
 use super::super::{OperationError, Site};
 use crate::catalog::dispersal::holders;
 
@@ -23,12 +22,15 @@ pub(crate) fn given_bytes(site: &Site) -> Result<u64, OperationError> {
 /// Bytes that a member may keep here, before any grace. Whoever does not say what it gives is taken to give as much as this box;
 /// nobody gets more than all of that. What a new member says counts up to what this box gives itself: nothing that it has kept for
 /// anybody speaks for it yet.
-pub(super) fn quota_of(site: &Site, member: MemberId) -> Result<u64, Failure> {
+///
+/// # Errors
+/// [`OperationError`].
+pub(crate) fn quota_of(site: &Site, member: MemberId) -> Result<u64, OperationError> {
     let given = given_bytes(site)?;
     let Some(known) = site.community() else { return Ok(0) };
     let theirs = match given_by(site, member) {
         Ok(theirs) => theirs.unwrap_or(given),
-        Err(CommunityError::Operation(error)) => return Err(error.into()),
+        Err(CommunityError::Operation(error)) => return Err(error),
         Err(_) => given,
     };
     let others = known.roster().active().count().saturating_sub(1);

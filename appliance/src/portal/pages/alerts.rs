@@ -110,7 +110,7 @@ fn path_of(alert: &Alert) -> String {
         AlertKind::MachineDamaged | AlertKind::MachineLate | AlertKind::MachineIncomplete | AlertKind::ProofFailed => {
             format!("/machines/{}", alert.key.subject)
         }
-        AlertKind::CheckFails | AlertKind::CheckWarns => "/site".to_owned(),
+        AlertKind::CheckFails | AlertKind::CheckWarns | AlertKind::ReachLost => "/site".to_owned(),
         AlertKind::DamagedPacks
         | AlertKind::DiskFull
         | AlertKind::DiskLow

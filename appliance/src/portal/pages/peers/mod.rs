@@ -3,12 +3,14 @@
 
 mod coming_in;
 mod drilling;
+mod ledger;
 mod member;
 mod problem;
 
 use actix_web::HttpResponse;
 use askama::Template;
 use datis_engine::ids::MemberName;
+use datis_engine::life::reach::Reach;
 use datis_engine::life::ways::Way;
 use datis_engine::units::UnixMillis;
 use fluent_bundle::FluentArgs;
@@ -18,6 +20,8 @@ pub(in crate::portal) use drilling::{Drilling, drill};
 pub(in crate::portal) use member::{
     agree, appoint, confirm, describe, dismiss, forget, leave, remove, show as show_member,
 };
+
+use ledger::LedgerView;
 
 use super::super::answer::{PageError, Reply};
 use super::super::frame::Frame;
@@ -72,6 +76,7 @@ struct Shown {
     fragments: String,
     /// When the oldest change came that is not outside.
     oldest: Option<When>,
+    ledger: Option<LedgerView>,
     drill: Option<Drilled>,
     machines: Vec<Outside>,
 }
@@ -100,7 +105,7 @@ struct Row {
     kept_here: String,
     kept_there: u64,
     heard: Option<When>,
-    /// How this box reaches it.
+    /// How this box reaches it; of this box whether others do.
     way: String,
 }
 
@@ -209,6 +214,7 @@ fn shown(visit: &Visit, known: &Overview, outside: &DispersalStatus, may_manage:
         scheme: outside.scheme.clone(),
         fragments: format!("{} / {}", outside.fragments_in_place, outside.fragments_needed),
         oldest: when(outside.oldest_missing),
+        ledger: community::ledger(visit.site())?.map(|ledger| LedgerView::of(&ledger, locale)),
         drill: drilled(visit)?,
         machines: outside
             .machines
@@ -285,7 +291,16 @@ fn row(visit: &Visit, member: &MemberView, now: UnixMillis) -> Row {
         kept_here: locale.bytes(member.kept_here.1),
         kept_there: member.kept_there,
         heard: member.heard_at.map(|at| When::new(at, now, locale)),
-        way: if member.is_here { String::new() } else { way_of(visit, member) },
+        way: if member.is_here { reach_of(visit) } else { way_of(visit, member) },
+    }
+}
+
+/// Whether others reach this box, as far as it is known.
+fn reach_of(visit: &Visit) -> String {
+    match visit.portal.ways.peers.standing().reach {
+        Reach::NotKnown => String::new(),
+        Reach::Reachable => visit.locale().word("peer-reached"),
+        Reach::NotReachable => visit.locale().word("peer-not-reached"),
     }
 }
 
