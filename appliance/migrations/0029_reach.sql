@@ -5,6 +5,19 @@ CREATE TABLE community_reach (
     lost_at    INTEGER
 ) STRICT;
 
+-- Who has shown a member's recovery kit last, by the key of their box: of others to this box, of this box to any of the others.
+CREATE TABLE kit_shown (
+    member BLOB PRIMARY KEY CHECK (length(member) = 32),
+    pin    BLOB NOT NULL CHECK (length(pin) = 32),
+    at     INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Keys with which this box itself has tried a recovery: nobody need worry about those.
+CREATE TABLE drill_key (
+    pin BLOB PRIMARY KEY CHECK (length(pin) = 32),
+    at  INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
 -- More kinds of alerts. The list of words goes, so that the table need not be made again for each: only the program writes it, and it
 -- does not read words that it does not know.
 CREATE TABLE alert_new (

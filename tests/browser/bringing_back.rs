@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use harness::browser::Browser;
 use harness::clicks::picture;
+use harness::portal::COOKIE;
 use harness::{BoxOptions, TestBox, wait_for};
 
 use crate::{inspect, scene};
@@ -33,9 +34,24 @@ fn lost_box(keeper: &TestBox) -> String {
     std::fs::write(papers.join("letter.txt"), "Dear all").expect("a file");
     let _saved = desk.backup(&papers);
     wait_for("the backup is outside", SPREAD, || lost.status()["outside"]["machines"][0]["last_full"].as_i64());
+    recovery_is_tried(&lost);
     let kit = lost.command(["kit"]).run().expect_success().text();
     lost.kill();
     kit
+}
+
+/// An admin looks at what is outside and presses the button that tries the kit.
+fn recovery_is_tried(of: &TestBox) {
+    let admin = scene::admin(of, "boris");
+    let browser = scene::browser(of);
+    browser.open(&of.url("/login"));
+    browser.set_cookie(COOKIE, &admin.cookie);
+    browser.open(&of.url("/peers"));
+    browser.see("Give and take");
+    browser.press("Test the kit now");
+    wait_for("the kit is tried", SPREAD, || browser.text().contains("and it went well.").then_some(()));
+    is_whole(&browser);
+    picture(&browser, "other-boxes");
 }
 
 #[track_caller]

@@ -35,7 +35,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("0023_former_stripes.sql", "8feda1609897465c3875270d62cf428853233a9a84fcda77cb54bbf3d423c325"),
     ("0024_holder_check.sql", "b85d113848b61effb7ebd7b63064cb21a55360714bba8e3f172720bf888b1f44"),
     ("0025_bandwidth.sql", "5e6734b0ffba4edd5727b0b08bb3627f2840741875c813aad0fe718078b09739"),
-    ("0029_reach.sql", "53ed8d08c2a9e1be39986e4d69044cc7c0775d558e667504481571abec4ebafb"),
+    ("0029_reach.sql", "f5e1565671f18749855ed76a0f0c36d222796dfea46576685cff732f32e1934b"),
 ];
 
 #[test]

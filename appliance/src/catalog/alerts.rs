@@ -48,6 +48,10 @@ state_words! {
         KitOld => "kit-old",
         /// Another member has another log of the community, and people have to choose.
         CommunityParted => "community-parted",
+        /// A member's kit was used: it is on a new box, which nobody has confirmed.
+        MemberRebound => "member-rebound",
+        /// Somebody has shown the kit of this box to another one.
+        KitUsed => "kit-used",
         /// Others do not reach the box any more.
         ReachLost => "reach-lost",
     }
@@ -85,7 +89,8 @@ impl AlertKind {
             | Self::CheckFails
             | Self::MachineDamaged
             | Self::ProofFailed
-            | Self::DeletionsFrozen => Severity::Alarm,
+            | Self::DeletionsFrozen
+            | Self::KitUsed => Severity::Alarm,
             Self::DiskLow
             | Self::Certificate
             | Self::MachineLate
@@ -97,6 +102,7 @@ impl AlertKind {
             | Self::DrillOverdue
             | Self::KitOld
             | Self::CommunityParted
+            | Self::MemberRebound
             | Self::ReachLost => Severity::Warning,
             Self::CheckWarns | Self::BooksDiffer => Severity::Information,
         }

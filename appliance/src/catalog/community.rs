@@ -102,10 +102,61 @@ pub fn forget(tx: &Transaction<'_>) -> Result<(), CatalogError> {
         "community_invitation",
         "community_request",
         "community_reach",
+        "kit_shown",
     ] {
         tx.execute(&format!("DELETE FROM {table}"), [])?;
     }
     Ok(())
+}
+
+/// The box with the key of `pin` has shown a member's recovery kit.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn note_kit_shown(
+    tx: &Transaction<'_>,
+    member: &MemberId,
+    pin: &SpkiPin,
+    at: UnixMillis,
+) -> Result<(), CatalogError> {
+    let sql = "INSERT OR REPLACE INTO kit_shown (member, pin, at) VALUES (?1, ?2, ?3)";
+    tx.prepare_cached(sql)?.execute(params![member.as_bytes(), pin.as_bytes(), at.0])?;
+    Ok(())
+}
+
+/// Who has shown a member's recovery kit last, and when.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn kit_shown(c: &Connection, member: &MemberId) -> Result<Option<(SpkiPin, UnixMillis)>, CatalogError> {
+    let mut statement = c.prepare_cached("SELECT pin, at FROM kit_shown WHERE member = ?1")?;
+    let shown = statement.query_row([member.as_bytes()], |row| Ok((bytes_at(row, 0)?, time_at(row, 1)?)));
+    Ok(shown.optional()?)
+}
+
+/// This box tries a recovery itself, with the key of `pin`. Keys of before `forgotten` go.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn note_drill_key(
+    tx: &Transaction<'_>,
+    pin: &SpkiPin,
+    now: UnixMillis,
+    forgotten: UnixMillis,
+) -> Result<(), CatalogError> {
+    tx.prepare_cached("DELETE FROM drill_key WHERE at < ?1")?.execute([forgotten.0])?;
+    let sql = "INSERT OR REPLACE INTO drill_key (pin, at) VALUES (?1, ?2)";
+    tx.prepare_cached(sql)?.execute(params![pin.as_bytes(), now.0])?;
+    Ok(())
+}
+
+/// Whether this box has tried a recovery with the key of `pin`.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn is_drill_key(c: &Connection, pin: &SpkiPin) -> Result<bool, CatalogError> {
+    let mut statement = c.prepare_cached("SELECT 1 FROM drill_key WHERE pin = ?1")?;
+    Ok(statement.exists([pin.as_bytes()])?)
 }
 
 /// Others reach the box again, or for the first time.

@@ -20,12 +20,17 @@ pub(super) fn shown(desk: &Desk) -> Result<Answer, Failed> {
     for pair in &ledger.pairs {
         let most = pair.may_keep.map(|most| format!(" of at most {}", figures::bytes(most))).unwrap_or_default();
         text.push_str(&format!("{}\n", pair.name));
-        text.push_str(&format!("  keeps for this box: {}\n", books_words(pair.there)));
+        text.push_str(&format!(
+            "  keeps for this box: {}; {}\n",
+            figures::bytes(pair.kept_there),
+            books_words(pair.there)
+        ));
         text.push_str(&format!("  keeps here: {}{most}; {}\n", figures::bytes(pair.kept_here), books_words(pair.here)));
         pairs.push(json!({
             "name": pair.name,
             "may_keep": pair.may_keep,
             "kept_here": pair.kept_here,
+            "kept_there": pair.kept_there,
             "here": books_json(pair.here),
             "there": books_json(pair.there),
         }));

@@ -56,11 +56,14 @@ const DRILL_EVERY: Seconds = Seconds(90 * 86_400);
 /// # Errors
 /// [`OperationError`].
 pub fn is_drill_due(site: &Site) -> Result<bool, OperationError> {
-    let now = site.clock.now();
-    let is_past = |last: Option<Deed>, pause: Seconds| last.is_none_or(|last| last.at.plus(pause) <= now);
-    let is_due = is_past(last_done(site, Action::DrillPassed)?, DRILL_EVERY)
-        && is_past(last_done(site, Action::DrillFailed)?, Seconds::DAY);
-    Ok(is_due && is_recovery_possible(site)?)
+    let at = |action| Ok::<_, OperationError>(last_done(site, action)?.map(|last| last.at));
+    let is_time = is_drill_time(at(Action::DrillPassed)?, at(Action::DrillFailed)?, site.clock.now());
+    Ok(is_time && is_recovery_possible(site)?)
+}
+
+fn is_drill_time(passed: Option<UnixMillis>, failed: Option<UnixMillis>, now: UnixMillis) -> bool {
+    let is_past = |last: Option<UnixMillis>, pause: Seconds| last.is_none_or(|last| last.plus(pause) <= now);
+    is_past(passed, DRILL_EVERY) && is_past(failed, Seconds::DAY)
 }
 
 /// Whether there is anything outside that a recovery could bring back, and this box itself is whole.
@@ -344,6 +347,25 @@ mod tests {
         prove_kit(site, &by, elsewhere, &groups(), (&typed(first), &typed(second))).expect("proved");
         assert!(last_done(site, Action::KitProved).expect("log").is_some());
         assert!(last_done(site, Action::KitMissed).expect("log").is_some());
+    }
+
+    #[test]
+    fn a_recovery_is_tried_every_quarter_and_a_day_after_one_that_failed() {
+        let at = |day: i64| UnixMillis(day * 86_400_000);
+        let is_time =
+            |passed: Option<i64>, failed: Option<i64>, now| is_drill_time(passed.map(at), failed.map(at), at(now));
+        assert!(is_time(None, None, 0), "it never was");
+        for (passed, failed, now, expected) in [
+            (Some(0), None, 89, false),
+            (Some(0), None, 90, true),
+            (None, Some(10), 10, false),
+            (None, Some(10), 11, true),
+            (Some(0), Some(90), 90, false),
+            (Some(0), Some(90), 91, true),
+            (Some(91), Some(90), 92, false),
+        ] {
+            assert_eq!(is_time(passed, failed, now), expected, "{passed:?} {failed:?} {now}");
+        }
     }
 
     #[test]

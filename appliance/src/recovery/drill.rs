@@ -11,6 +11,7 @@ use crate::config::{Config, ConfigError, DataDir};
 use crate::links::peers::AllowPrivate;
 use crate::operations::accounts::{Action, Actor, Right, log_use};
 use crate::operations::browse::{BrowseError, Scope, prove};
+use crate::operations::community::note_own_drill;
 use crate::operations::{self, Limits, OpenError, OperationError, Site, chain, list_machines};
 use crate::vault::{Vault, VaultError};
 
@@ -117,6 +118,8 @@ fn attempt(
     if recovery.kit.vault != site.vault.id {
         return Err(DrillError::OtherKit);
     }
+    // Before anybody sees it, and tells this box that its kit was shown.
+    note_own_drill(site, &recovery.pin())?;
     let (recovered, fetch) = recovery.fill(false, progress)?;
     let vault = || Vault::open_or_make(side, None, &mut |_| ());
     operations::rebuild(side, vault()?, Some(Arc::clone(&fetch)), &mut |_| ())?;

@@ -19,7 +19,7 @@ use datis_engine::community::head::VerifiedHead;
 use datis_engine::community::log::{Log, LogError};
 use datis_engine::community::roster::Member;
 use datis_engine::format::kit::{KitError, KitHint, RecoveryKit};
-use datis_engine::ids::{MemberId, PackId};
+use datis_engine::ids::{MemberId, PackId, SpkiPin};
 use datis_engine::keys::{KeyError, SigningKey, recovery_key};
 use datis_engine::outside::OutsideError;
 use datis_engine::outside::head_content::HeadContent;
@@ -181,6 +181,11 @@ impl<'r> Recovery<'r> {
         let (community, member) = (known.id, recovery.public_key().member_id());
         let proof = Arc::new(Proof { community, member, recovery, device: device.public_key(), dialler });
         Ok(Self { dir, kit, proof, device, hints, head: Mutex::new(None) })
+    }
+
+    /// Of the key with which the kit is shown.
+    pub(crate) fn pin(&self) -> SpkiPin {
+        self.device.public_key().spki_pin()
     }
 
     fn me(&self) -> MemberId {

@@ -59,6 +59,7 @@ impl Standing {
                 Wrong::Silent => AlertKind::OwnerSilent,
                 Wrong::Books => AlertKind::BooksDiffer,
                 Wrong::Parted => AlertKind::CommunityParted,
+                Wrong::Rebound => AlertKind::MemberRebound,
             };
             bad(kind, worry.member.to_string());
         }
@@ -69,6 +70,9 @@ impl Standing {
         };
         if self.is_kit_old {
             bad(AlertKind::KitOld, String::new());
+        }
+        if self.is_kit_used {
+            bad(AlertKind::KitUsed, String::new());
         }
         if self.is_reach_lost {
             bad(AlertKind::ReachLost, String::new());
@@ -116,7 +120,8 @@ impl Standing {
             | AlertKind::DeletionsFrozen
             | AlertKind::OwnerSilent
             | AlertKind::BooksDiffer
-            | AlertKind::CommunityParted => {
+            | AlertKind::CommunityParted
+            | AlertKind::MemberRebound => {
                 let worry = self.worries.iter().find(|worry| worry.member.to_string() == key.subject);
                 worry.map_or_else(|| key.subject.clone(), |worry| worry.name.clone())
             }
@@ -127,6 +132,7 @@ impl Standing {
             | AlertKind::DrillFailed
             | AlertKind::DrillOverdue
             | AlertKind::KitOld
+            | AlertKind::KitUsed
             | AlertKind::ReachLost => String::new(),
         }
     }

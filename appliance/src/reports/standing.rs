@@ -9,7 +9,7 @@ use super::health::Health;
 use crate::commissioning::{self, CheckState, Remembered};
 use crate::locale::Locale;
 use crate::operations::browse::{self, BrowseError, Proof, Scope};
-use crate::operations::community::{Worry, reach_lost_at, worries};
+use crate::operations::community::{Worry, kit_used_at, reach_lost_at, worries};
 use crate::operations::{self, Alert, Machine, MachineStatus, OperationError, Site, Status};
 
 /// The company's certificate is asked for again so many days before it ends.
@@ -73,6 +73,8 @@ pub(crate) struct Standing {
     pub(crate) worries: Vec<Worry>,
     /// Whether the recovery kit should be printed again.
     pub(crate) is_kit_old: bool,
+    /// Whether somebody has shown the kit of this box to another one lately.
+    pub(crate) is_kit_used: bool,
     /// Whether other boxes have reached this one, and do not any more.
     pub(crate) is_reach_lost: bool,
     /// When the company's own certificate ends, if there is one.
@@ -90,6 +92,7 @@ impl Standing {
             alerts: operations::open_alerts(site)?,
             worries: worries(site)?,
             is_kit_old: operations::is_kit_old(site)?,
+            is_kit_used: kit_used_at(site)?.is_some(),
             is_reach_lost: reach_lost_at(site)?.is_some(),
             certificate_ends: operations::own_certificate_end(site)?,
         })

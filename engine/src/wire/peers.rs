@@ -10,7 +10,7 @@ use super::Message;
 use crate::community::signed::Signed;
 use crate::community::spoken;
 use crate::format::{FormatError, decode_all, encode};
-use crate::ids::{CommunityId, EntryHash, InvitationId, MemberId, ShardId};
+use crate::ids::{CommunityId, EntryHash, InvitationId, MemberId, ShardId, SpkiPin};
 use crate::keys::{KeyError, PublicKey, Signature, SigningContext, SigningKey};
 use crate::units::UnixMillis;
 
@@ -72,6 +72,21 @@ pub struct Exchanged {
     #[n(4)]
     #[cbor(default)]
     pub proposals: Vec<ByteVec>,
+    /// Who has shown the asking member's recovery kit here last.
+    #[n(5)]
+    #[cbor(default)]
+    pub kit_shown: Option<KitShown>,
+}
+
+/// A box has shown a member's recovery kit. What the asked side says; nobody has signed it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub struct KitShown {
+    /// Of the key of that box.
+    #[n(0)]
+    pub pin: SpkiPin,
+    /// By the asked side's clock.
+    #[n(1)]
+    pub at: UnixMillis,
 }
 
 /// Somebody with an invitation wants to come in. To be asked on the connection that the proof is bound to.

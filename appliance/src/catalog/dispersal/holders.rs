@@ -1,5 +1,7 @@
 //! Members that hold shards, what happened with them, and the groups that packs are placed in.
 
+use std::collections::{BTreeMap, HashMap};
+
 use datis_engine::ids::{MemberId, ShardId};
 use datis_engine::life::Redundancy;
 use datis_engine::life::audit::Round;
@@ -9,7 +11,8 @@ use datis_engine::units::UnixMillis;
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
-use crate::catalog::values::{bytes_at, optional_time_at, size_at, state_words, time_at, word_at};
+use super::stripes::layout_at;
+use crate::catalog::values::{bytes_at, optional_time_at, state_words, time_at, word_at};
 use crate::catalog::{CatalogError, HolderRow};
 
 state_words! {
@@ -85,17 +88,24 @@ pub fn all(c: &Connection) -> Result<Vec<Holder>, CatalogError> {
     Ok(found)
 }
 
-/// How many shards each of them has signed for that are still needed.
+/// How many shards each of them has signed for that are still needed, and their bytes.
 ///
 /// # Errors
 /// [`CatalogError`].
-pub fn shards_held(c: &Connection) -> Result<Vec<(MemberId, u64)>, CatalogError> {
-    let sql = "SELECT holder.member, count(*) FROM shard JOIN holder ON holder.id = shard.holder
-               JOIN stripe ON stripe.id = shard.stripe
-               WHERE shard.state = 'durable' AND stripe.gone_at IS NULL GROUP BY holder.id";
+pub fn kept(c: &Connection) -> Result<BTreeMap<MemberId, (u64, u64)>, CatalogError> {
+    // In the order of the table: grouping by length would sort all of it.
+    let sql = "SELECT shard.holder, stripe.data, stripe.parity, stripe.pack_len FROM stripe
+               JOIN shard ON shard.stripe = stripe.id WHERE shard.state = 'durable' AND stripe.gone_at IS NULL";
+    let mut kept: HashMap<HolderRow, (u64, u64)> = HashMap::new();
     let mut statement = c.prepare_cached(sql)?;
-    let rows = statement.query_map([], |row| Ok((bytes_at(row, 0)?, size_at(row, 1)?)))?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let of = kept.entry(row.get(0)?).or_default();
+        of.0 += 1;
+        of.1 += layout_at(row, 1)?.shard_len() as u64;
+    }
+    let named = all(c)?.into_iter().filter_map(|holder| Some((holder.member, kept.remove(&holder.row)?)));
+    Ok(named.collect())
 }
 
 /// One of them.

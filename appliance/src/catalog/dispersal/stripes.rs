@@ -77,16 +77,20 @@ const COLUMNS: &str = "id, pack_id, kind, data, parity, pack_len, placed_at, saf
 /// Whether the box's own copy is damaged, so that nothing can be coded or computed of it.
 const IS_DAMAGED: &str = "EXISTS (SELECT 1 FROM pack WHERE pack.pack_id = stripe.pack_id AND pack.state = 'damaged' AND stripe.kind = 'pack')";
 
-fn stripe_from(row: &Row<'_>) -> rusqlite::Result<Stripe> {
-    let (data, parity): (u8, u8) = (row.get(3)?, row.get(4)?);
-    let len = usize::try_from(size_at(row, 5)?).ok();
+/// How a pack is cut: data and parity shards, and its length, in three columns from `index` on.
+pub(super) fn layout_at(row: &Row<'_>, index: usize) -> rusqlite::Result<Layout> {
+    let (data, parity): (u8, u8) = (row.get(index)?, row.get(index + 1)?);
+    let len = usize::try_from(size_at(row, index + 2)?).ok();
     let layout = Scheme::new(data, parity).zip(len).and_then(|(scheme, len)| Layout::new(scheme, len));
-    let invalid = || rusqlite::Error::InvalidColumnType(5, "pack_len".to_owned(), Type::Integer);
+    layout.ok_or_else(|| rusqlite::Error::InvalidColumnType(index + 2, "pack_len".to_owned(), Type::Integer))
+}
+
+fn stripe_from(row: &Row<'_>) -> rusqlite::Result<Stripe> {
     Ok(Stripe {
         row: row.get(0)?,
         pack: bytes_at(row, 1)?,
         kind: word_at(row, 2)?,
-        layout: layout.ok_or_else(invalid)?,
+        layout: layout_at(row, 3)?,
         placed_at: time_at(row, 6)?,
         safe_at: optional_time_at(row, 7)?,
         full_at: optional_time_at(row, 8)?,

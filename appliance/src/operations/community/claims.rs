@@ -12,7 +12,7 @@ use super::super::Site;
 use super::super::accounts::{Action, Actor, record};
 use super::super::site::lock;
 use super::CommunityError;
-use crate::catalog::CatalogError;
+use crate::catalog::{CatalogError, community as catalog};
 
 /// A claim is good for this long; the box claims again.
 const VALID: Seconds = Seconds(3_600);
@@ -63,10 +63,13 @@ pub(crate) fn claim(
     let member = member.filter(|member| member.is_active()).ok_or(CommunityError::OtherKit)?;
     let message = claim_message(asked.community, asked.member, &device, channel);
     member.recovery.verify(SigningContext::Claim, &message, &asked.signature).map_err(|_| CommunityError::OtherKit)?;
-    if site.kit_claims.add(device, member.id, site.clock.now()) {
+    let now = site.clock.now();
+    if site.kit_claims.add(device, member.id, now) {
         let (name, pin) = (member.name.to_string(), device.spki_pin().to_string());
-        let written =
-            site.catalog.writer().write(|tx| record(tx, site, &Actor::the_box(), Action::KitClaimed, &name, &pin));
+        let written = site.catalog.writer().write(|tx| {
+            catalog::note_kit_shown(tx, &member.id, &device.spki_pin(), now)?;
+            record(tx, site, &Actor::the_box(), Action::KitClaimed, &name, &pin)
+        });
         written.map_err(|e: CatalogError| site.noted(e.into()))?;
     }
     Ok(Claimed { log: known.log.encode().into(), records: super::addresses::known(site)? })

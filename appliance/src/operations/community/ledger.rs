@@ -9,6 +9,7 @@ use datis_engine::units::UnixMillis;
 
 use super::super::hosting::{given_bytes, hosted_for, quota_of};
 use super::super::{OperationError, Site};
+use crate::catalog::dispersal::holders;
 use crate::catalog::statements::{self, StatementRow};
 
 const DAY_MILLIS: i64 = 86_400_000;
@@ -20,7 +21,7 @@ pub struct Ledger {
     pub gives_bytes: u64,
     /// What they keep here now.
     pub kept_here: u64,
-    /// What the others keep for this box, by the last statements.
+    /// What the others keep for this box now.
     pub kept_there: u64,
     /// By name of the other.
     pub pairs: Vec<Pair>,
@@ -37,7 +38,9 @@ pub struct Pair {
     pub may_keep: Option<u64>,
     /// What it keeps here now.
     pub kept_here: u64,
-    /// What both say of that, the last time that they did.
+    /// What it keeps for this box now.
+    pub kept_there: u64,
+    /// What both say of what it keeps here, the last time that they did.
     pub here: Option<Stated>,
     /// What both say of what it keeps for this box.
     pub there: Option<Stated>,
@@ -74,6 +77,7 @@ pub fn ledger(site: &Site) -> Result<Option<Ledger>, OperationError> {
         .map(|owner| (owner.member, owner.bytes))
         .filter(|(_, bytes)| *bytes > 0)
         .collect();
+    let outside = site.catalog.reader().read(|tx| holders::kept(tx))?;
     let (mut here, mut there) = (BTreeMap::new(), BTreeMap::new());
     for row in site.catalog.reader().read(|tx| statements::all(tx))? {
         let (side, other) = if row.owner == known.me { (&mut there, row.host) } else { (&mut here, row.owner) };
@@ -93,6 +97,7 @@ pub fn ledger(site: &Site) -> Result<Option<Ledger>, OperationError> {
                 name: of.map_or_else(|| member.to_string(), |of| of.name.to_string()),
                 may_keep,
                 kept_here: kept.get(&member).copied().unwrap_or_default(),
+                kept_there: outside.get(&member).map_or(0, |(_, bytes)| *bytes),
                 here: here.get(&member).copied(),
                 there: there.get(&member).copied(),
             })
@@ -102,7 +107,7 @@ pub fn ledger(site: &Site) -> Result<Option<Ledger>, OperationError> {
     Ok(Some(Ledger {
         gives_bytes: given_bytes(site)?,
         kept_here: pairs.iter().map(|pair| pair.kept_here).sum(),
-        kept_there: pairs.iter().filter_map(|pair| pair.there).map(|stated| stated.ours.bytes).sum(),
+        kept_there: pairs.iter().map(|pair| pair.kept_there).sum(),
         pairs,
     }))
 }

@@ -7,6 +7,7 @@ mod claims;
 mod coming_in;
 mod deciding;
 mod exchange;
+mod kits;
 mod ledger;
 mod overview;
 mod partings;
@@ -42,6 +43,8 @@ pub use deciding::{
     Decided, Proposal, Proposed, agree, appoint, dismiss, forget, label, leave, proposals, remove, rename,
 };
 pub(crate) use exchange::compare_notes;
+pub use kits::kit_used_at;
+pub(crate) use kits::note_own_drill;
 pub use ledger::{Ledger, Pair, Stated, Sum, ledger};
 pub use overview::{MemberState, MemberView, Overview, overview};
 pub use partings::{Parted, partings, take_log_of};

@@ -88,8 +88,8 @@ pub struct MemberView {
     pub may_decide: bool,
     /// Shards of it on this box, and their bytes.
     pub kept_here: (u64, u64),
-    /// Shards of this box that it has signed for.
-    pub kept_there: u64,
+    /// Shards of this box that it has signed for, and their bytes.
+    pub kept_there: (u64, u64),
     /// When it last said where it is, by this box's clock; `None`: never, or it is this box.
     pub heard_at: Option<UnixMillis>,
     /// Where it stands, as the admin who let it in said.
@@ -119,10 +119,8 @@ pub fn overview(site: &Site) -> Result<Option<Overview>, OperationError> {
     };
     let kept: BTreeMap<_, _> =
         hosted_for(site)?.into_iter().map(|owner| (owner.member, (owner.shards, owner.bytes))).collect();
-    let (there, records) = site.catalog.reader().read(|tx| {
-        let there: BTreeMap<MemberId, u64> = holders::shards_held(tx)?.into_iter().collect();
-        Ok::<_, CatalogError>((there, catalog::records(tx)?))
-    })?;
+    let (there, records) =
+        site.catalog.reader().read(|tx| Ok::<_, CatalogError>((holders::kept(tx)?, catalog::records(tx)?)))?;
     let heard: BTreeMap<MemberId, UnixMillis> = records.into_iter().map(|(member, _, at)| (member, at)).collect();
     let now = site.clock.now();
     let mut members: Vec<MemberView> = known

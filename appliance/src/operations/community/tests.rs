@@ -10,7 +10,7 @@ use datis_engine::life::placement::{Candidate, independent};
 use datis_engine::units::Seconds;
 use datis_engine::wire::peers::{AskToJoin, BeginSpoken, ClaimOwner, Exchange, claim_message};
 
-use super::super::testing::TestBox;
+use super::super::testing::{TestBox, new_key};
 use super::claims::claim;
 use super::exchange::{exchange, learn, question};
 use super::*;
@@ -201,6 +201,37 @@ fn a_kit_lets_a_blank_box_read_on_its_own_connection_and_another_kit_does_not() 
     assert_eq!(first.site().kit_claims.member(&blank, now), Some(member));
     let much_later = now.plus(datis_engine::units::Seconds(3_601));
     assert_eq!(first.site().kit_claims.member(&blank, much_later), None, "it has to claim again");
+}
+
+#[test]
+fn a_box_hears_who_has_shown_its_kit_unless_it_was_that_box_itself() {
+    let hosts = [founder(), TestBox::start(), TestBox::start()];
+    let (second, thief) = (TestBox::start(), TestBox::start());
+    hosts[1..].iter().zip(["barn", "cellar 2"]).for_each(|(host, name)| join(host, &hosts[0], name));
+    join(&second, &hosts[0], "attic");
+    for host in &hosts[1..] {
+        let told = exchange(hosts[0].site(), me(host), &question(host.site(), None).expect("question"));
+        learn(host.site(), me(&hosts[0]), &told.expect("answer")).expect("learned");
+    }
+    let community = second.site().community().expect("in").log.community();
+    let member = me(&second);
+    let show_and_hear = |host: &TestBox, device: PublicKey| {
+        let key = recovery_key(&kit(&second));
+        let signature = key.sign(SigningContext::Claim, &claim_message(community, member, &device, &CHANNEL));
+        claim(host.site(), &ClaimOwner { community, member, signature }, device, &CHANNEL).expect("claimed");
+        let told = exchange(host.site(), member, &question(second.site(), None).expect("question")).expect("answer");
+        assert!(told.kit_shown.is_some_and(|shown| shown.pin == device.spki_pin()));
+        learn(second.site(), me(host), &told).expect("learned");
+        kit_used_at(second.site()).expect("catalog")
+    };
+    assert_eq!(show_and_hear(&hosts[0], device(&second)), None, "it was brought back itself");
+    let drill = new_key().public_key();
+    note_own_drill(second.site(), &drill.spki_pin()).expect("noted");
+    assert_eq!(show_and_hear(&hosts[1], drill), None, "it has tried a recovery");
+    let told = show_and_hear(&hosts[2], device(&thief)).expect("somebody has the kit");
+    assert_eq!(show_and_hear(&hosts[2], device(&thief)), Some(told), "told once");
+    let other = exchange(hosts[2].site(), me(&hosts[0]), &question(hosts[0].site(), None).expect("question"));
+    assert_eq!(other.expect("answer").kit_shown, None, "nobody else hears of it");
 }
 
 /// Says `code` to the inviting box, all the way to the request; the digits on the joining box's screen. `channels`: what each end

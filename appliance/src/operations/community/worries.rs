@@ -1,5 +1,6 @@
 //! What goes wrong between this box and others, for alerts.
 
+use datis_engine::community::roster;
 use datis_engine::ids::MemberId;
 use datis_engine::life::hosting::SILENCE_MAX;
 use datis_engine::life::peer::Standing;
@@ -25,6 +26,8 @@ pub enum Wrong {
     Books,
     /// Its log of the community is another one, and people have to choose.
     Parted,
+    /// Its kit was used: it is on a new box, which nobody has confirmed.
+    Rebound,
 }
 
 /// Something that people should know of.
@@ -49,6 +52,9 @@ pub fn worries(site: &Site) -> Result<Vec<Worry>, OperationError> {
         let name = known.roster().member(member).map_or_else(|| member.to_string(), |member| member.name.to_string());
         all.push(Worry { member, name, what });
     };
+    for member in known.others().filter(|member| matches!(member.standing, roster::Standing::Rebound { .. })) {
+        worry(member.id, Wrong::Rebound);
+    }
     if let Some(circle) = Circle::of(site)? {
         for (member, presence) in presences(site, &circle)? {
             match presence.standing {

@@ -123,7 +123,9 @@ fn path_of(alert: &Alert) -> String {
         | AlertKind::BooksDiffer
         | AlertKind::DrillFailed
         | AlertKind::DrillOverdue
-        | AlertKind::CommunityParted => "/peers".to_owned(),
+        | AlertKind::CommunityParted
+        | AlertKind::MemberRebound
+        | AlertKind::KitUsed => "/peers".to_owned(),
     }
 }
 

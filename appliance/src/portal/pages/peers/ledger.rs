@@ -48,13 +48,13 @@ impl LedgerView {
 }
 
 fn row(pair: &Pair, locale: &Locale) -> PairRow {
-    let there = side(pair.there.map(|stated| stated.ours.bytes), pair.there, locale);
+    let there = side(pair.kept_there, pair.there, locale);
     let most = pair.may_keep.map(|bytes| locale.naming("ledger-may-keep", &locale.bytes(bytes)));
-    let here = Side { most, ..side(Some(pair.kept_here), pair.here, locale) };
+    let here = Side { most, ..side(pair.kept_here, pair.here, locale) };
     PairRow { name: pair.name.clone(), sides: [there, here] }
 }
 
-fn side(bytes: Option<u64>, stated: Option<Stated>, locale: &Locale) -> Side {
+fn side(bytes: u64, stated: Option<Stated>, locale: &Locale) -> Side {
     let mut args = FluentArgs::new();
     let (class, key) = match stated {
         None => ("", "ledger-not-compared"),
@@ -69,12 +69,7 @@ fn side(bytes: Option<u64>, stated: Option<Stated>, locale: &Locale) -> Side {
             ("late", "ledger-differs")
         }
     };
-    Side {
-        bytes: bytes.map_or_else(String::new, |bytes| locale.bytes(bytes)),
-        most: None,
-        class,
-        books: locale.say(key, &args),
-    }
+    Side { bytes: locale.bytes(bytes), most: None, class, books: locale.say(key, &args) }
 }
 
 fn sum(sum: Sum, locale: &Locale) -> String {

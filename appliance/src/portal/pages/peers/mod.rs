@@ -289,7 +289,7 @@ fn row(visit: &Visit, member: &MemberView, now: UnixMillis) -> Row {
         class,
         state: locale.word(&format!("peer-{}", member.state.word())),
         kept_here: locale.bytes(member.kept_here.1),
-        kept_there: member.kept_there,
+        kept_there: member.kept_there.0,
         heard: member.heard_at.map(|at| When::new(at, now, locale)),
         way: if member.is_here { reach_of(visit) } else { way_of(visit, member) },
     }
