@@ -9,10 +9,9 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use datis_engine::erasure::layout::Piece;
 use datis_engine::erasure::reading::PackRange;
-use datis_engine::erasure::restore::restore;
+use datis_engine::erasure::restore::{restore, restore_reusing};
 use datis_engine::erasure::shard::{ShardFile, ShardHeader, name_shard};
 use datis_engine::ids::{MemberId, ShardId};
 use datis_engine::keys::DispersalSecret;
@@ -21,7 +20,7 @@ use datis_engine::wire::RefusalCode;
 
 use super::peers::{PeerLink, PeerLinkError};
 use super::portion::Portion;
-use crate::operations::awaited::{Fetch, FetchError};
+use crate::operations::awaited::{Fetch, FetchError, Memory};
 
 /// Whoever waits longer asks others besides (mutual-backup 4.13).
 const OVERDRIVE: Duration = Duration::from_secs(3);
@@ -84,7 +83,7 @@ struct Line {
 
 /// What came of asking one member.
 enum Answer {
-    Bytes(Bytes),
+    Bytes(Vec<u8>),
     /// It does not have it, or has something else.
     Without,
     Silent,
@@ -115,22 +114,24 @@ impl<R: Reach> Fetcher<R> {
     }
 
     /// Asks for `range` of shards of a stripe: the first wave at once, the next one whenever somebody fails or all take long,
-    /// until `enough` makes something of what came. `range`: of each shard's file.
+    /// until `enough` makes something of what came. `range`: of each shard's file. `memory`: what is taken for it, and given back.
     fn gather<T>(
         &self,
         stripe: &StripeRef,
         range: &Range<u32>,
         waves: Vec<Vec<usize>>,
-        mut enough: impl FnMut(&BTreeMap<usize, Bytes>) -> Option<T>,
+        memory: &mut Vec<Vec<u8>>,
+        mut enough: impl FnMut(&BTreeMap<usize, Vec<u8>>) -> Option<T>,
     ) -> Gathered<T> {
         let mut waves = waves.into_iter();
         let (told, answers) = channel();
         let is_over = Arc::new(AtomicBool::new(false));
         let mut came = BTreeMap::new();
         let (mut under_way, mut is_anybody_silent) = (0, false);
-        let begin = |wave: Option<Vec<usize>>, under_way: &mut usize| {
+        let mut begin = |wave: Option<Vec<usize>>, under_way: &mut usize| {
             for at in wave.into_iter().flatten() {
-                self.begin((at, stripe.shards[at]), range.clone(), &is_over, &told);
+                let into = memory.pop().unwrap_or_default();
+                self.begin((at, stripe.shards[at]), range.clone(), into, &is_over, &told);
                 *under_way += 1;
             }
         };
@@ -161,7 +162,9 @@ impl<R: Reach> Fetcher<R> {
         };
         // Whoever is still at it stops after its piece.
         is_over.store(true, Ordering::Release);
-        Gathered { result, there: came.len(), is_anybody_silent }
+        let there = came.len();
+        memory.extend(came.into_values());
+        Gathered { result, there, is_anybody_silent }
     }
 
     /// On a thread of its own: whoever is slow must not hold up those that are done.
@@ -169,13 +172,14 @@ impl<R: Reach> Fetcher<R> {
         &self,
         (at, (member, shard)): (usize, (MemberId, ShardId)),
         range: Range<u32>,
+        into: Vec<u8>,
         is_over: &Arc<AtomicBool>,
         told: &Sender<(usize, Answer)>,
     ) {
         let (lines, is_over, told) = (Arc::clone(&self.0), Arc::clone(is_over), told.clone());
         let tell = told.clone();
         let asking = std::thread::Builder::new().name("fetch".into()).spawn(move || {
-            let answer = lines.ask(member, shard, &range, &is_over);
+            let answer = lines.ask((member, shard), &range, into, &is_over);
             // Nobody listens any more when enough others have answered.
             let _ = tell.send((at, answer));
         });
@@ -197,7 +201,7 @@ impl<R: Reach> Fetcher<R> {
         let mut waves: Vec<Vec<usize>> = if is_holder_silent { Vec::new() } else { vec![vec![holder]] };
         waves.push(others);
         waves.extend(order.into_iter().map(|at| vec![at]));
-        let made = self.gather(stripe, &range, waves, |came| {
+        let made = self.gather(stripe, &range, waves, &mut Vec::new(), |came| {
             let direct = came.get(&holder).and_then(|bytes| reader.open(piece, bytes).ok());
             if direct.is_some() {
                 return direct;
@@ -205,7 +209,7 @@ impl<R: Reach> Fetcher<R> {
             let parts: Vec<(u8, &[u8])> = came
                 .iter()
                 .filter(|(at, _)| **at != holder)
-                .filter_map(|(at, bytes)| Some((u8::try_from(*at).ok()?, bytes.as_ref())))
+                .filter_map(|(at, bytes)| Some((u8::try_from(*at).ok()?, bytes.as_slice())))
                 .collect();
             // With a wrong one among them it does not open; any of those that came may be that one.
             let mut choices = (0..=parts.len().saturating_sub(k)).map(|from| parts.get(from..from + k));
@@ -265,7 +269,7 @@ struct Named(BTreeMap<usize, bool>);
 
 impl Named {
     /// The places of those that have the right one.
-    fn sound(&mut self, came: &BTreeMap<usize, Bytes>, stripe: &StripeRef) -> Vec<usize> {
+    fn sound(&mut self, came: &BTreeMap<usize, Vec<u8>>, stripe: &StripeRef) -> Vec<usize> {
         for (at, bytes) in came {
             self.0.entry(*at).or_insert_with(|| name_shard(bytes) == stripe.shards[*at].1);
         }
@@ -282,27 +286,32 @@ impl<R: Reach> Fetch for Fetcher<R> {
             match self.piece(stripe, &reader, &piece) {
                 Some(some) => bytes.extend_from_slice(&some),
                 // All of it, with every shard's name looked at, says whether it is lost or only away.
-                None => return self.whole(stripe).map(|pack| pack.get(range).unwrap_or_default().to_vec()),
+                None => {
+                    let mut memory = Memory::default();
+                    return self.whole(stripe, &mut memory).map(|pack| pack.get(range).unwrap_or_default().to_vec());
+                }
             }
         }
         Ok(bytes)
     }
 
-    fn whole(&self, stripe: &StripeRef) -> Result<Vec<u8>, FetchError> {
+    fn whole<'m>(&self, stripe: &StripeRef, memory: &'m mut Memory) -> Result<&'m [u8], FetchError> {
         let needed = usize::from(stripe.layout.scheme().data());
         let len = u32::try_from(stripe.layout.shard_len()).unwrap_or(u32::MAX);
         let mut order = for_a_pack(&self.costs(stripe), needed);
         let mut waves = vec![order.drain(..order.len().min(needed)).collect::<Vec<_>>()];
         waves.extend(order.into_iter().map(|at| vec![at]));
         let mut named = Named::default();
-        let made = self.gather(stripe, &(0..len), waves, |came| {
+        let Memory { pack, shards } = memory;
+        let made = self.gather(stripe, &(0..len), waves, shards, |came| {
             if came.len() < needed {
                 return None;
             }
             let open = |at: &usize, name: Option<ShardId>| ShardFile::open(&came[at], name, &self.0.secret).ok();
             // Each block shows by its tag whether it is right, so names are looked at only when something is wrong.
             let files: Vec<ShardFile<'_>> = came.keys().filter_map(|at| open(at, None)).collect();
-            let restored = if came.len() == needed { restore(&files, &self.0.secret).ok() } else { None };
+            let at_once = (came.len() == needed).then(|| restore_reusing(&files, &self.0.secret, std::mem::take(pack)));
+            let restored = at_once.and_then(Result::ok);
             restored.filter(|restored| restored.pack == stripe.pack).or_else(|| {
                 let sound = named.sound(came, stripe);
                 if sound.len() < needed {
@@ -314,7 +323,10 @@ impl<R: Reach> Fetch for Fetcher<R> {
             })
         });
         match made {
-            Gathered { result: Some(restored), .. } => Ok(restored.bytes),
+            Gathered { result: Some(restored), .. } => {
+                *pack = restored.bytes;
+                Ok(pack)
+            }
             Gathered { is_anybody_silent: true, there, .. } => Err(FetchError::Away { there, needed }),
             Gathered { there, .. } => Err(FetchError::Lost { there, needed }),
         }
@@ -331,7 +343,13 @@ impl<R: Reach> Lines<R> {
         silent_since.is_some_and(|at| at.elapsed() < LEFT_ALONE)
     }
 
-    fn ask(&self, member: MemberId, shard: ShardId, range: &Range<u32>, is_over: &AtomicBool) -> Answer {
+    fn ask(
+        &self,
+        (member, shard): (MemberId, ShardId),
+        range: &Range<u32>,
+        into: Vec<u8>,
+        is_over: &AtomicBool,
+    ) -> Answer {
         let began = Instant::now();
         let (mut link, mut portion) = {
             let mut members = self.members();
@@ -341,7 +359,7 @@ impl<R: Reach> Lines<R> {
             line.busy += u32::from(idle.is_some());
             (idle, line.portion)
         };
-        let answer = self.read((member, shard), range, is_over, &mut link, &mut portion);
+        let answer = self.read((member, shard), range, into, is_over, (&mut link, &mut portion));
         let mut members = self.members();
         let line = members.entry(member).or_default();
         line.portion = portion;
@@ -406,15 +424,17 @@ impl<R: Reach> Lines<R> {
         &self,
         (member, shard): (MemberId, ShardId),
         range: &Range<u32>,
+        into: Vec<u8>,
         is_over: &AtomicBool,
-        link: &mut Option<PeerLink>,
-        portion: &mut Portion,
+        (link, portion): (&mut Option<PeerLink>, &mut Portion),
     ) -> Answer {
-        let (mut bytes, mut tries) = (Vec::with_capacity(range.len()), 0);
+        let (mut bytes, mut tries) = (into, 0);
+        bytes.clear();
+        bytes.reserve_exact(range.len());
         loop {
             let from = range.start.saturating_add(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
             if from >= range.end {
-                return Answer::Bytes(bytes.into());
+                return Answer::Bytes(bytes);
             }
             if is_over.load(Ordering::Acquire) {
                 return Answer::Silent;
@@ -428,14 +448,8 @@ impl<R: Reach> Lines<R> {
                 },
             };
             let (len, began) = (u32::try_from(portion.bytes()).unwrap_or(u32::MAX), Instant::now());
-            match open.get_shard(shard, from..range.end.min(from.saturating_add(len))) {
-                Ok(piece) => {
-                    portion.took(began.elapsed());
-                    if bytes.is_empty() && piece.len() == range.len() {
-                        return Answer::Bytes(piece);
-                    }
-                    bytes.extend_from_slice(&piece);
-                }
+            match open.get_shard(shard, from..range.end.min(from.saturating_add(len)), &mut bytes) {
+                Ok(()) => portion.took(began.elapsed()),
                 Err(PeerLinkError::Refused(refusal))
                     if matches!(
                         refusal.code,

@@ -19,6 +19,7 @@ use datis_engine::wire::peers::SHARD_PATH;
 use datis_engine::wire::reach::{DialFound, OpenChannel};
 use datis_engine::wire::{CBOR, Message, Refusal};
 use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header::{CONTENT_RANGE, CONTENT_TYPE, HOST, RANGE};
 use hyper::{Method, Request, StatusCode};
@@ -179,17 +180,32 @@ impl PeerLink {
         if answer.is_empty() { Ok(None) } else { Ok(Some(decode_all("shard receipt", &answer)?)) }
     }
 
-    /// Fetches a range of a shard.
+    /// Fetches a range of a shard and puts it behind what `into` holds; what came before an error stays there. Each piece is
+    /// copied once, while it is still in the processor's cache.
     ///
     /// # Errors
     /// [`PeerLinkError`].
-    pub(crate) fn get_shard(&mut self, shard: ShardId, range: Range<u32>) -> Result<Bytes, PeerLinkError> {
+    pub(crate) fn get_shard(
+        &mut self,
+        shard: ShardId,
+        range: Range<u32>,
+        into: &mut Vec<u8>,
+    ) -> Result<(), PeerLinkError> {
         let wanted = range.end.saturating_sub(range.start) as usize;
         let header = format!("bytes={}-{}", range.start, range.end.saturating_sub(1));
         let request = Request::builder().method(Method::GET).uri(shard_path(shard)).header(RANGE, header);
-        let answer = self.send(request, Bytes::new(), wanted)?;
-        let is_whole = answer.len() == wanted;
-        if is_whole { Ok(answer) } else { Err(PeerLinkError::Broken(format!("{} of {wanted} bytes", answer.len()))) }
+        self.exchange(request, Bytes::new(), async |mut body| {
+            let mut left = wanted;
+            while let Some(frame) = body.frame().await {
+                let frame = frame.map_err(|e| broken(&e))?;
+                let Some(piece) = frame.data_ref() else { continue };
+                left = left
+                    .checked_sub(piece.len())
+                    .ok_or_else(|| PeerLinkError::Broken(format!("more than {wanted} bytes")))?;
+                into.extend_from_slice(piece);
+            }
+            if left == 0 { Ok(()) } else { Err(PeerLinkError::Broken(format!("{left} of {wanted} bytes are missing"))) }
+        })
     }
 
     /// The body of an answer that is no refusal; `max` bytes of it at most.
@@ -199,29 +215,42 @@ impl PeerLink {
         body: Bytes,
         max: usize,
     ) -> Result<Bytes, PeerLinkError> {
-        let broken = |e: &dyn std::error::Error| PeerLinkError::Broken(e.to_string());
+        self.exchange(request, body, async |body| collect(body, max).await)
+    }
+
+    /// Sends a request; gives what `read` makes of the body of an answer that is no refusal.
+    fn exchange<T>(
+        &mut self,
+        request: hyper::http::request::Builder,
+        body: Bytes,
+        read: impl AsyncFnOnce(Incoming) -> Result<T, PeerLinkError>,
+    ) -> Result<T, PeerLinkError> {
         let request = request.header(HOST, TLS_NAME).body(Full::new(body)).map_err(|e| broken(&e))?;
         let (patience, sender) = (self.patience, &mut self.sender);
         let asked = async {
             sender.ready().await.map_err(|e| broken(&e))?;
             let answer = sender.send_request(request).await.map_err(|e| broken(&e))?;
-            let status = answer.status();
-            let max = if status.is_success() { max } else { REFUSAL_MAX };
-            let body = Limited::new(answer.into_body(), max).collect().await;
-            let body = body.map_err(|e| PeerLinkError::Broken(e.to_string()))?;
-            Ok::<_, PeerLinkError>((status, body.to_bytes()))
+            match answer.status() {
+                StatusCode::OK | StatusCode::PARTIAL_CONTENT | StatusCode::NO_CONTENT => read(answer.into_body()).await,
+                _ => {
+                    let refusal: Refusal = decode_all("refusal", &collect(answer.into_body(), REFUSAL_MAX).await?)?;
+                    // Words of another box go onto screens and into logs here.
+                    Err(PeerLinkError::Refused(Refusal::new(refusal.code, plain(&refusal.sentence, SENTENCE_MAX))))
+                }
+            }
         };
         let answered = self.runtime.block_on(async { tokio::time::timeout(patience, asked).await });
-        let (status, body) = answered.map_err(|e| broken(&e))??;
-        match status {
-            StatusCode::OK | StatusCode::PARTIAL_CONTENT | StatusCode::NO_CONTENT => Ok(body),
-            _ => {
-                let refusal: Refusal = decode_all("refusal", &body)?;
-                // Words of another box go onto screens and into logs here.
-                Err(PeerLinkError::Refused(Refusal::new(refusal.code, plain(&refusal.sentence, SENTENCE_MAX))))
-            }
-        }
+        answered.map_err(|e| broken(&e))?
     }
+}
+
+async fn collect(body: Incoming, max: usize) -> Result<Bytes, PeerLinkError> {
+    let body = Limited::new(body, max).collect().await;
+    Ok(body.map_err(|e| PeerLinkError::Broken(e.to_string()))?.to_bytes())
+}
+
+fn broken(error: &dyn std::error::Error) -> PeerLinkError {
+    PeerLinkError::Broken(error.to_string())
 }
 
 /// Dials other boxes where they are said to be.

@@ -15,6 +15,7 @@ use datis_engine::wire::reach::{CHANNEL_PROTOCOL, ChannelAnswer, ChannelClosed, 
 use rustls::ClientConfig;
 use rustls::crypto::ring::default_provider;
 use rustls::pki_types::ServerName;
+use tokio::io::BufReader;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
@@ -26,6 +27,8 @@ use crate::partner::{Shown, TLS_NAME};
 pub(super) const HTTP: &[u8] = b"http/1.1";
 /// Addresses of one name that are tried.
 const ADDRESSES_MAX: usize = 4;
+/// What is taken from the system at once, in bytes: TLS by itself takes 4 KiB at a time.
+const READ_AT_ONCE: usize = 64 << 10;
 /// For a TCP connection: across the world it takes a second, and whoever waits has other ways to try.
 const TCP_PATIENCE: Duration = Duration::from_secs(8);
 /// For the answer to what a channel is to be: a relay may have to dial.
@@ -90,7 +93,7 @@ pub(super) async fn tcp(address: SocketAddr) -> Result<AnyPipe, PipeError> {
         Ok(stream)
     };
     match tokio::time::timeout(TCP_PATIENCE, connect).await {
-        Ok(Ok(stream)) => Ok(Box::new(stream)),
+        Ok(Ok(stream)) => Ok(Box::new(BufReader::with_capacity(READ_AT_ONCE, stream))),
         Ok(Err(source)) => Err(PipeError::Connect { address, source }),
         Err(_) => Err(PipeError::Late),
     }

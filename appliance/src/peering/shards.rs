@@ -24,6 +24,8 @@ use crate::operations::hosting::{PieceIntake, read_shard, receive_piece, shard_l
 
 /// Bytes that are written or read at a time.
 const GULP: u32 = 1 << 20;
+/// Of these, what is handed to the connection at a time: it is copied and sealed there, and so much stays in the processor's cache.
+const SIP: usize = 64 << 10;
 /// A kind of traffic that is held is asked for again after this.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 const OCTETS: &str = "application/octet-stream";
@@ -133,13 +135,20 @@ async fn send(peering: &web::Data<Peering>, request: &HttpRequest, path: &str) -
         }
     };
     let range = asked.clone().unwrap_or(0..total);
-    let mut out = Outgoing { peering: peering.clone(), peer, shard, range: range.clone(), place: Some(place) };
+    let mut out = Outgoing {
+        peering: peering.clone(),
+        peer,
+        shard,
+        range: range.clone(),
+        read: Bytes::new(),
+        place: Some(place),
+    };
     // The first bytes are read before anything is said, so that what is wrong has its own answer.
     let first = out.next().await?;
     let rest = stream::unfold((Some(first), out), |(first, mut out)| async move {
         let bytes = match first {
             Some(bytes) => Ok(bytes),
-            None if out.range.is_empty() => return None,
+            None if out.is_over() => return None,
             None => out.next().await.map_err(|why| std::io::Error::other(why.sentence)),
         };
         Some((bytes, (None, out)))
@@ -161,14 +170,27 @@ struct Outgoing {
     peering: web::Data<Peering>,
     peer: Peer,
     shard: ShardId,
-    /// What is still to go.
+    /// What is still to be read.
     range: Range<u32>,
+    /// What was read and is still to go.
+    read: Bytes,
     /// With whoever reads, while somebody does.
     place: Option<Place>,
 }
 
 impl Outgoing {
+    fn is_over(&self) -> bool {
+        self.range.is_empty() && self.read.is_empty()
+    }
+
     async fn next(&mut self) -> Result<Bytes, Refusal> {
+        if self.read.is_empty() {
+            self.read = self.gulp().await?;
+        }
+        Ok(self.read.split_to(self.read.len().min(SIP)))
+    }
+
+    async fn gulp(&mut self) -> Result<Bytes, Refusal> {
         let gulp = self.range.end.saturating_sub(self.range.start).min(GULP);
         let end = self.range.start.saturating_add(turn(&self.peering, gulp).await);
         let (peer, shard, range) = (self.peer, self.shard, self.range.start..end);

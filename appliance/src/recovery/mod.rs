@@ -24,6 +24,7 @@ use datis_engine::keys::{KeyError, SigningKey, recovery_key};
 use datis_engine::outside::OutsideError;
 use datis_engine::outside::head_content::HeadContent;
 use datis_engine::outside::map_part::{MapPart, merge};
+use datis_engine::outside::stripes::StripeRef;
 use datis_engine::store::folder::FolderStore;
 use datis_engine::store::{ObjectName, PackStore, StoreError};
 use datis_engine::units::UnixMillis;
@@ -38,7 +39,7 @@ use crate::files::{self, FileError};
 use crate::links::packs::Fetcher;
 use crate::links::peers::{AllowPrivate, DialError, Dialler, Identity, PeerLinkError};
 use crate::operations::Site;
-use crate::operations::awaited::{self, AwaitedError, Fetch, FetchError};
+use crate::operations::awaited::{self, AwaitedError, Fetch, FetchError, Memory};
 use crate::operations::community::{self, CommunityError};
 use crate::operations::dispersal::{self, AdoptHeadError, TakeOverError};
 use crate::vault::{self, VaultError};
@@ -252,7 +253,8 @@ impl<'r> Recovery<'r> {
     fn follow(&self, community: &Community, head: &VerifiedHead) -> Result<Outside, RecoveryError> {
         let content = HeadContent::open(&head.head().catalog, &self.kit.identity)?;
         let fetch: Arc<dyn Fetch> = Arc::new(Fetcher::new(community.reach(), content.dispersal.clone()));
-        let sealed: Result<Vec<Vec<u8>>, FetchError> = content.parts.iter().map(|part| fetch.whole(part)).collect();
+        let whole = |part: &StripeRef| fetch.whole(part, &mut Memory::default()).map(<[u8]>::to_vec);
+        let sealed: Result<Vec<Vec<u8>>, FetchError> = content.parts.iter().map(whole).collect();
         let sealed_map = sealed.map_err(RecoveryError::Map)?;
         let parts: Result<Vec<MapPart>, OutsideError> =
             sealed_map.iter().map(|bytes| MapPart::open(bytes, &self.kit.identity)).collect();

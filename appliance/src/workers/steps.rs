@@ -141,7 +141,9 @@ impl Worker {
             Self::Reports => 45,
             Self::Mail | Self::Webhook => 5,
             Self::Directory => 120,
-            Self::Router | Self::Community | Self::Recovery => 2,
+            // Whoever waits for a box that is not whole waits for this.
+            Self::Recovery => 0,
+            Self::Router | Self::Community => 2,
             Self::Spread => 15,
             Self::Audit => 600,
             Self::Drill => 3_000,

@@ -93,6 +93,19 @@ pub struct Restored {
 /// # Errors
 /// [`RestoreError`].
 pub fn restore(shards: &[ShardFile<'_>], secret: &DispersalSecret) -> Result<Restored, RestoreError> {
+    restore_reusing(shards, secret, Vec::new())
+}
+
+/// [`restore`] into the memory of a pack that is done with, whose content does not matter: fresh memory costs as much as opening
+/// what goes into it.
+///
+/// # Errors
+/// [`RestoreError`].
+pub fn restore_reusing(
+    shards: &[ShardFile<'_>],
+    secret: &DispersalSecret,
+    used: Vec<u8>,
+) -> Result<Restored, RestoreError> {
     let first = shards.first().ok_or(RestoreError::Nothing)?;
     let (pack, layout) = (first.header.pack, first.header.layout);
     if let Some(other) = shards.iter().find(|s| (s.header.pack, s.header.layout) != (pack, layout)) {
@@ -104,7 +117,8 @@ pub fn restore(shards: &[ShardFile<'_>], secret: &DispersalSecret) -> Result<Res
     if there.len() < usize::from(scheme.data()) {
         return Err(RestoreError::TooFew { pack, scheme, there });
     }
-    let mut bytes = vec![0; layout.share_len() * usize::from(scheme.data())];
+    let mut bytes = used;
+    bytes.resize(layout.share_len() * usize::from(scheme.data()), 0);
     for first in (0..layout.blocks()).step_by(RUN) {
         if !rows.restore_run(first..layout.blocks().min(first + RUN), &mut bytes) {
             let mut damaged: Vec<_> = rows.damaged().iter().map(|at| shards[*at].header.index).collect();
@@ -318,7 +332,12 @@ mod tests {
         let name = |shard: &Shard| is_named.then_some(shard.id);
         let files: Vec<_> =
             shards.iter().map(|s| ShardFile::open(&s.bytes, name(s), &secret()).expect("open")).collect();
-        restore(&files, &secret())
+        let restored = restore(&files, &secret());
+        // What was in the memory before shows nowhere.
+        for len in [0, 3, 900_000] {
+            assert_eq!(restore_reusing(&files, &secret(), vec![7; len]), restored);
+        }
+        restored
     }
 
     fn scheme(k: u8, m: u8) -> Scheme {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use datis_engine::ids::PackId;
 use datis_engine::store::{ObjectName, StoreError};
 
-use super::{Awaited, Fetch, FetchError, order};
+use super::{Awaited, Fetch, FetchError, Memory, order};
 use crate::operations::site::lock;
 use crate::operations::{OperationError, Site};
 
@@ -51,8 +51,9 @@ pub(crate) fn bring_back(site: &Site, working: &dyn Fn(Option<String>)) -> Resul
         for _ in 0..AT_A_TIME {
             let (told, turns) = (told.clone(), &turns);
             scope.spawn(move || {
+                let mut memory = Memory::default();
                 while let Some(pack) = turns.next() {
-                    let outcome = site.check_running().and_then(|()| bring(site, fetch.as_ref(), &pack));
+                    let outcome = site.check_running().and_then(|()| bring(site, fetch.as_ref(), &pack, &mut memory));
                     let is_over = outcome.is_err();
                     if told.send((pack, outcome)).is_err() || is_over {
                         return;
@@ -165,10 +166,10 @@ enum Came {
     NotNow,
 }
 
-fn bring(site: &Site, fetch: &dyn Fetch, pack: &PackId) -> Result<Came, OperationError> {
+fn bring(site: &Site, fetch: &dyn Fetch, pack: &PackId, memory: &mut Memory) -> Result<Came, OperationError> {
     let Some(stripe) = site.awaited.stripe(pack) else { return Ok(Came::Here) };
     check_room(site, stripe.layout.pack_len() as u64)?;
-    let bytes = match fetch.whole(&stripe) {
+    let bytes = match fetch.whole(&stripe, memory) {
         Ok(bytes) => bytes,
         Err(FetchError::Away { .. }) => return Ok(Came::NotNow),
         Err(error @ FetchError::Lost { .. }) => {
@@ -182,7 +183,7 @@ fn bring(site: &Site, fetch: &dyn Fetch, pack: &PackId) -> Result<Came, Operatio
         }
     };
     let mut staged = site.store.stage()?;
-    staged.write_all(&bytes)?;
+    staged.write_all(bytes)?;
     site.store.put_new(ObjectName::Pack(*pack), staged)?;
     site.awaited.settle(pack);
     Ok(Came::Here)

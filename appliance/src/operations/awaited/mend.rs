@@ -7,8 +7,8 @@ use datis_engine::ids::PackId;
 use datis_engine::outside::stripes::StripeRef;
 use datis_engine::store::ObjectName;
 
-use super::Fetch;
 use super::back::{STEP_MAX, check_room};
+use super::{Fetch, Memory};
 use crate::catalog::dispersal::stripes;
 use crate::catalog::{CatalogError, packs};
 use crate::operations::dispersal::place_of;
@@ -79,7 +79,8 @@ fn is_sound(site: &Site, pack: &PackId) -> Result<bool, OperationError> {
 /// Whether the pack is here now. The damaged file goes only once the sound one is here to take its place.
 fn replace(site: &Site, fetch: &dyn Fetch, stripe: &StripeRef) -> Result<bool, OperationError> {
     check_room(site, stripe.layout.pack_len() as u64)?;
-    let bytes = match fetch.whole(stripe) {
+    let mut memory = Memory::default();
+    let bytes = match fetch.whole(stripe, &mut memory) {
         Ok(bytes) => bytes,
         Err(error) => {
             tracing::info!(pack = %stripe.pack, reason = %error, "A damaged pack cannot be had from the other boxes now");
@@ -87,7 +88,7 @@ fn replace(site: &Site, fetch: &dyn Fetch, stripe: &StripeRef) -> Result<bool, O
         }
     };
     let mut staged = site.store.stage()?;
-    staged.write_all(&bytes)?;
+    staged.write_all(bytes)?;
     let name = ObjectName::Pack(stripe.pack);
     site.store.delete(name)?;
     site.store.put_new(name, staged)?;

@@ -48,11 +48,21 @@ pub(crate) trait Fetch: Send + Sync {
     /// [`FetchError`].
     fn range(&self, stripe: &StripeRef, range: Range<usize>) -> Result<Vec<u8>, FetchError>;
 
-    /// A whole pack, which hashes to its name.
+    /// A whole pack, which hashes to its name; in `memory`, as long as that is not used for another one.
     ///
     /// # Errors
     /// [`FetchError`].
-    fn whole(&self, stripe: &StripeRef) -> Result<Vec<u8>, FetchError>;
+    fn whole<'m>(&self, stripe: &StripeRef, memory: &'m mut Memory) -> Result<&'m [u8], FetchError>;
+}
+
+/// What a pack and its shards are held in. Whoever fetches many packs uses it for all of them: fresh memory costs as much as
+/// opening what goes into it.
+#[derive(Default)]
+pub(crate) struct Memory {
+    /// The pack.
+    pub(crate) pack: Vec<u8>,
+    /// Shards; their content does not matter any more.
+    pub(crate) shards: Vec<Vec<u8>>,
 }
 
 /// Why a pack, or a part of it, is not got from the others.

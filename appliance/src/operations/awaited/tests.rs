@@ -41,8 +41,9 @@ impl Fetch for Others {
         self.give(stripe, Some(range))
     }
 
-    fn whole(&self, stripe: &StripeRef) -> Result<Vec<u8>, FetchError> {
-        self.give(stripe, None)
+    fn whole<'m>(&self, stripe: &StripeRef, memory: &'m mut Memory) -> Result<&'m [u8], FetchError> {
+        memory.pack = self.give(stripe, None)?;
+        Ok(&memory.pack)
     }
 }
 

@@ -35,7 +35,7 @@ use super::{QUEUE, REFUSALS_MAX, Rounded, round};
 use crate::catalog::dispersal::{holders, outside, stripes as stripe_rows};
 use crate::catalog::{CatalogError, packs as pack_rows};
 use crate::operations::accounts::Actor;
-use crate::operations::awaited::{Fetch, FetchError, Mended, mend};
+use crate::operations::awaited::{Fetch, FetchError, Memory, Mended, mend};
 use crate::operations::bandwidth::{BandwidthPlan, HourClass, Megabits, WeekGrid, set_bandwidth};
 use crate::operations::dispersal::{
     self, Circle, DispersalStatus, Fellow, check_so_far, dispersal_status, next_to_spread, note_peer, presences,

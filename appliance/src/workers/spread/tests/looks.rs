@@ -108,17 +108,18 @@ struct Given {
 
 impl Fetch for Given {
     fn range(&self, stripe: &StripeRef, range: std::ops::Range<usize>) -> Result<Vec<u8>, FetchError> {
-        self.whole(stripe).map(|bytes| bytes[range].to_vec())
+        self.whole(stripe, &mut Memory::default()).map(|bytes| bytes[range].to_vec())
     }
 
-    fn whole(&self, stripe: &StripeRef) -> Result<Vec<u8>, FetchError> {
+    fn whole<'m>(&self, stripe: &StripeRef, memory: &'m mut Memory) -> Result<&'m [u8], FetchError> {
         let there: Vec<u8> =
             self.boxes.holding().into_iter().filter(|number| !self.boxes.host(*number).is_away).collect();
         let needed = usize::from(stripe.layout.scheme().data());
         if there.len() < needed {
             return Err(FetchError::Away { there: there.len(), needed });
         }
-        Ok(self.boxes.fetch(stripe, &self.secret, &there))
+        memory.pack = self.boxes.fetch(stripe, &self.secret, &there);
+        Ok(&memory.pack)
     }
 }
 
