@@ -45,8 +45,8 @@ fn main() {
         let figures = [
             best(|| stripe().encode()),
             best(|| used = stripe().encode_reusing(&mut used).into_iter().map(|shard| shard.bytes).collect()),
-            best(|| stripe().encode_one(0)),
-            best(|| stripe().encode_one(scheme.width() - 1)),
+            best(|| stripe().encode_some(&[0], &mut Vec::new())),
+            best(|| stripe().encode_some(&[scheme.width() - 1], &mut Vec::new())),
             best(|| back(&shards[..k])),
             best(|| back(&shards[m..])),
         ]

@@ -215,7 +215,8 @@ impl Round<'_> {
             Task::New { pack, kind } => self.begin_new(pack, kind),
             Task::Again { stripe, missing, traffic } => {
                 let indexes: Vec<u8> = missing.iter().map(|place| place.index).collect();
-                let Some(mut shards) = dispersal::encode_some(self.site, &stripe, &indexes)? else { return Ok(()) };
+                let coded = dispersal::encode_some(self.site, &stripe, &indexes, &mut self.memory)?;
+                let Some(mut shards) = coded else { return Ok(()) };
                 let patience = Instant::now() + LAST_WAIT;
                 for place in missing {
                     let is_it = |shard: &Shard| shard.index == place.index && shard.id == place.shard;

@@ -132,7 +132,7 @@ mod tests {
             let ((id, bytes), secret) = (pack(len), secret());
             let stripe = Stripe::new(id, &bytes, scheme, &secret).expect("stripe");
             let index = u8::try_from(index.index(usize::from(scheme.width()))).expect("index");
-            let shard = stripe.encode_one(index).expect("shard");
+            let shard = stripe.encode_some(&[index], &mut Vec::new()).expect("shard").remove(0);
             let header = ShardHeader { pack: id, index, layout: *stripe.layout() };
             let (a, b) = (a.index(shard.bytes.len() + 1), b.index(shard.bytes.len() + 1));
             let range = a.min(b)..a.max(b);

@@ -85,35 +85,42 @@ impl<'a> Stripe<'a> {
         (0..).zip(data.into_iter().chain(parity)).map(|(index, file)| Shard::finish(index, file)).collect()
     }
 
-    /// One shard alone, to put it back where it was lost: a data shard for the cost of sealing it, a parity shard for that of
-    /// sealing and coding the whole pack, but without holding the others.
+    /// Some shards alone, in the order of `indexes`, to put them back where they were lost: data shards for the cost of sealing
+    /// them, parity shards for that of sealing and coding the whole pack once, but without holding the others. `used`: as for
+    /// [`Self::encode_reusing`].
     ///
     /// # Errors
     /// [`StripeError::Index`].
-    pub fn encode_one(&self, index: u8) -> Result<Shard, StripeError> {
+    pub fn encode_some(&self, indexes: &[u8], used: &mut Vec<Vec<u8>>) -> Result<Vec<Shard>, StripeError> {
         let scheme = self.layout.scheme();
-        if index >= scheme.width() {
+        if let Some(index) = indexes.iter().copied().find(|index| *index >= scheme.width()) {
             return Err(StripeError::Index { scheme, index });
         }
-        let mut file = self.begin(index, Vec::new());
+        let begin = |index: &u8| (*index, self.begin(*index, used.pop().unwrap_or_default()));
+        let mut files: Vec<(u8, Vec<u8>)> = indexes.iter().map(begin).collect();
+        let is_coded = indexes.iter().any(|index| *index >= scheme.data());
         let mut encoder = ParityEncoder::new(scheme);
         let mut row = vec![Vec::new(); usize::from(scheme.data())];
         for block in 0..self.layout.blocks() {
-            let Some(number) = index.checked_sub(scheme.data()) else {
-                self.seal(index, block, &mut file);
+            if !is_coded {
+                files.iter_mut().for_each(|(index, file)| self.seal(*index, block, file));
                 continue;
-            };
-            for (shard, sealed) in (0..).zip(&mut row) {
-                sealed.clear();
-                self.seal(shard, block, sealed);
             }
-            encoder.encode(row.iter().map(Vec::as_slice), |made, range| {
-                if made == usize::from(number) {
-                    file.extend_from_slice(range);
-                }
+            for (index, sealed) in (0..).zip(&mut row) {
+                sealed.clear();
+                self.seal(index, block, sealed);
+            }
+            for (index, file) in &mut files {
+                file.extend_from_slice(row.get(usize::from(*index)).map_or(&[][..], Vec::as_slice));
+            }
+            encoder.encode(row.iter().map(Vec::as_slice), |number, range| {
+                let is_it =
+                    |index: u8| index.checked_sub(scheme.data()).is_some_and(|made| usize::from(made) == number);
+                let made = files.iter_mut().filter(|(index, _)| is_it(*index));
+                made.for_each(|(_, file)| file.extend_from_slice(range));
             });
         }
-        Ok(Shard::finish(index, file))
+        Ok(files.into_iter().map(|(index, file)| Shard::finish(index, file)).collect())
     }
 
     /// A shard file with its header, and room for its body.
@@ -167,7 +174,7 @@ mod tests {
     ];
 
     #[test]
-    fn a_shard_made_alone_is_the_one_of_the_stripe() {
+    fn shards_made_alone_are_those_of_the_stripe() {
         let secret = secret();
         for scheme in Scheme::all() {
             let (id, bytes) = pack(500_000);
@@ -179,9 +186,16 @@ mod tests {
             for (index, shard) in (0..).zip(&shards) {
                 assert_eq!(shard.index, index);
                 assert_eq!(shard.bytes.len(), stripe.layout().shard_len());
-                assert_eq!(&stripe.encode_one(index).expect("one"), shard);
+                let one = stripe.encode_some(&[index], &mut Vec::new()).expect("one");
+                assert_eq!(&one, std::slice::from_ref(shard));
             }
-            let beyond = stripe.encode_one(scheme.width());
+            // Data and parity together, in any order.
+            let mut indexes: Vec<u8> = (0..scheme.width()).rev().step_by(2).collect();
+            let (mut used, expected): (_, Vec<_>) =
+                (vec![vec![7; 900_000]], indexes.iter().map(|index| shards[usize::from(*index)].clone()).collect());
+            assert_eq!(stripe.encode_some(&indexes, &mut used).expect("some"), expected);
+            indexes.push(scheme.width());
+            let beyond = stripe.encode_some(&indexes, &mut Vec::new());
             assert!(matches!(beyond, Err(StripeError::Index { .. })));
         }
     }

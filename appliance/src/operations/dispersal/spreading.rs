@@ -154,17 +154,20 @@ pub fn encode(
     coded(site, (pack, kind), scheme, |stripe| (*stripe.layout(), stripe.encode_reusing(used)))
 }
 
-/// Codes some shards of a stripe anew, to be sent again. `None`: as for [`encode`].
+/// Codes some shards of a stripe anew, to be sent again. `used` and `None`: as for [`encode`].
 ///
 /// # Errors
 /// [`OperationError`].
-pub fn encode_some(site: &Site, stripe: &PlacedStripe, indexes: &[u8]) -> Result<Option<Vec<Shard>>, OperationError> {
-    let wanted = |shard: &Shard| indexes.contains(&shard.index);
-    coded(site, (stripe.pack, stripe.kind), stripe.layout.scheme(), |coder| match indexes {
-        // All of them cost no more than a few.
-        [_, _, _, ..] => coder.encode().into_iter().filter(wanted).collect(),
-        few => few.iter().filter_map(|index| coder.encode_one(*index).ok()).collect(),
-    })
+pub fn encode_some(
+    site: &Site,
+    stripe: &PlacedStripe,
+    indexes: &[u8],
+    used: &mut Vec<Vec<u8>>,
+) -> Result<Option<Vec<Shard>>, OperationError> {
+    let scheme = stripe.layout.scheme();
+    let known: Vec<u8> = indexes.iter().copied().filter(|index| *index < scheme.width()).collect();
+    let made = coded(site, (stripe.pack, stripe.kind), scheme, |coder| coder.encode_some(&known, used))?;
+    Ok(made.and_then(Result::ok))
 }
 
 /// Whether the bytes of a pack, or of a part of the map, are what its name says. Damage is noted as by [`encode`].
