@@ -64,8 +64,8 @@ pub(crate) struct Restored {
 }
 
 impl Ours {
-    /// An owner that has so much data and belongs to no community yet, and a community of the others.
-    pub(crate) fn begin(folder: &Path, size: u64) -> Self {
+    /// An owner that has so much data and belongs to no community yet, and a community of the others, which lies in `elsewhere`.
+    pub(crate) fn begin(folder: &Path, elsewhere: &Path, size: u64) -> Self {
         let owner = roomy().data(folder.join("owner")).start();
         let machine = Machine::new(&Programs::plain(), folder.join("machine"), "machine");
         let enrolled = machine.run(["enrol", &owner.enrol_code("machine", "server")]);
@@ -90,7 +90,7 @@ impl Ours {
             (owner.status()["unverified_packs"] == 0).then_some(())
         });
         let others: Vec<TestBox> =
-            (0..OTHERS).map(|number| roomy().data(folder.join(format!("other {number}"))).start()).collect();
+            (0..OTHERS).map(|number| roomy().data(elsewhere.join(format!("other {number}"))).start()).collect();
         let names: Vec<String> = (0..OTHERS).map(|number| format!("other {number}")).collect();
         unite(&others.iter().collect::<Vec<_>>(), &names.iter().map(String::as_str).collect::<Vec<_>>());
         Self { folder: folder.to_owned(), owner, others, machine, source, summary }

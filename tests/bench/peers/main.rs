@@ -1,8 +1,9 @@
 //! Mutual backup measured: packs out to other boxes, back from them, and made again, beside one TLS stream of raw bytes and
 //! Tahoe-LAFS in the same run. `tests/bench/README.md` says how.
 //!
-//! `datis-bench-peers [MIB [FOLDER [TAHOE]]]`: so much data; where all boxes keep it (default: the temporary folder); the
-//! program `tahoe`, without which that comparison is left out. Ends with 1 when a target is missed.
+//! `datis-bench-peers [MIB [FOLDER [TAHOE [OTHERS]]]]`: so much data; where the boxes keep it (default: the temporary folder); the
+//! program `tahoe`, without which that comparison is left out; where the other boxes keep it, if not there too. Ends with 1 when a
+//! target is missed.
 
 mod boxes;
 mod cost;
@@ -11,7 +12,7 @@ mod stream;
 mod table;
 mod tahoe;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::boxes::Ours;
@@ -40,7 +41,9 @@ fn main() -> ExitCode {
     let size = arguments.next().and_then(|text| text.to_str()?.parse().ok()).unwrap_or(2048) * MIB;
     let folder = arguments.next().map_or_else(std::env::temp_dir, PathBuf::from);
     let tahoe = arguments.next().map(PathBuf::from).filter(|path| path.is_file());
-    let scratch = tempfile::Builder::new().prefix("datis-bench-").tempdir_in(&folder).expect("a folder");
+    let others = arguments.next().map_or_else(|| folder.clone(), PathBuf::from);
+    let scratch_in = |folder: &Path| tempfile::Builder::new().prefix("datis-bench-").tempdir_in(folder);
+    let (scratch, others) = (scratch_in(&folder).expect("a folder"), scratch_in(&others).expect("a folder"));
     let mut table = Table::new(&format!("mutual backup of {:.0} MiB, all boxes in {}", mib(size), folder.display()));
 
     table.at_most("map of 30 000 packs of 48 shards, MiB", laws::map_mib(), MAP_MAX);
@@ -48,7 +51,7 @@ fn main() -> ExitCode {
     let before = stream::send(STREAM_BYTES);
     let folder = scratch.path().join("ours");
     std::fs::create_dir(&folder).expect("a folder");
-    let mut ours = Ours::begin(&folder, size);
+    let mut ours = Ours::begin(&folder, others.path(), size);
     let spread = ours.disperse();
     let between = stream::send(STREAM_BYTES);
     let repaired = tahoe.as_ref().map(|_| ours.repair());
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
     let after = stream::send(STREAM_BYTES);
     drop(ours);
     std::fs::remove_dir_all(&folder).expect("room for the others");
+    drop(others);
 
     let streams = [&before, &between, &after].map(|cost| cost.mib_per_second(STREAM_BYTES));
     let raw = |one: usize, other: usize| (streams[one] + streams[other]) / 2.0;
