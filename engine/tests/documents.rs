@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 
 use datis_engine::chunk::cut::{CHUNK_MAX, CutProfile, WHOLE_FILE_MAX};
 use datis_engine::chunk::seal::SEGMENT_PLAIN_MAX;
+use datis_engine::community::{address, entry, head, invitation, ledger, log, roster};
 use datis_engine::erasure;
 use datis_engine::format::{content, directory, listing, path, snapshot};
 use datis_engine::ids::SourceKind;
 use datis_engine::pack::{PACK_MAX, PACK_TARGET};
-use datis_engine::wire::{self, Message, RefusalCode};
+use datis_engine::wire::{self, Message, RefusalCode, peers, reach};
 
 fn docs() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs")
@@ -167,4 +168,105 @@ fn the_numbers_of_the_protocol_document_are_the_engine_s() {
         assert!(text.contains(&format!("{path}` |")), "docs/PROTOCOL.md should have {path} in its table");
     }
     assert!(text.contains(&wire::MACHINE_PORT.to_string()));
+}
+
+/// The last part of a type's name.
+fn name_of<T>() -> &'static str {
+    std::any::type_name::<T>().rsplit("::").next().expect("a name")
+}
+
+/// A message between boxes, as the tables of paths and sizes have it.
+struct PeerMessage {
+    path: &'static str,
+    row: String,
+    answer_max: usize,
+}
+
+fn message<M: Message>() -> PeerMessage {
+    let row = format!("| `{}` | {} | {} |", M::PATH, name_of::<M>(), name_of::<M::Response>());
+    PeerMessage { path: M::PATH, row, answer_max: M::RESPONSE_MAX }
+}
+
+fn peer_messages() -> Vec<PeerMessage> {
+    vec![
+        message::<peers::Exchange>(),
+        message::<peers::AskToJoin>(),
+        message::<peers::AskAgain>(),
+        message::<peers::BeginSpoken>(),
+        message::<peers::ConfirmSpoken>(),
+        message::<peers::JoinSpoken>(),
+        message::<peers::ClaimOwner>(),
+        message::<peers::OfferShard>(),
+        message::<peers::Audit>(),
+        message::<peers::ListShards>(),
+        message::<peers::Condemn>(),
+        message::<peers::RenewLease>(),
+        message::<peers::AgreeStatement>(),
+        message::<peers::LiftBrake>(),
+        message::<peers::KeepHead>(),
+        message::<peers::ListHeads>(),
+        message::<reach::Ping>(),
+        message::<reach::DialBack>(),
+    ]
+}
+
+#[test]
+fn the_paths_and_sizes_between_boxes_are_the_engine_s() {
+    let text = document("PROTOCOL.md");
+    let messages = peer_messages();
+    let sources = ["peers.rs", "reach.rs"]
+        .map(|name| fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/wire").join(name)).expect(name));
+    let there = sources.iter().map(|source| source.matches("\nmessage!(").count()).sum::<usize>();
+    assert_eq!(messages.len(), there, "this test does not know all messages");
+    assert!(text.contains(&format!("`PUT {}` |", peers::SHARD_PATH)));
+    assert!(text.contains(&format!("`GET {}` |", peers::SHARD_PATH)));
+
+    let (_, sizes) = text.split_once("| path | longest request | longest answer |").expect("the table of sizes");
+    let sizes: Vec<_> = sizes.lines().take_while(|line| line.is_empty() || line.starts_with('|')).collect();
+    for PeerMessage { path, row, answer_max } in messages {
+        assert!(text.contains(&row), "docs/PROTOCOL.md should say {row}");
+        let own = sizes.iter().find(|line| line.contains(&format!("`{path}`")));
+        let line = own.or_else(|| sizes.iter().find(|line| line.starts_with("| all others |"))).expect("others");
+        let answer = format!("| {} |", grouped(answer_max as u64));
+        assert!(line.ends_with(&answer), "docs/PROTOCOL.md should say that {path} is answered by {answer}");
+    }
+}
+
+#[test]
+fn the_limits_between_boxes_are_the_engine_s() {
+    let text = document("PROTOCOL.md");
+    for (row, number) in [
+        ("| `/v1/peers/exchange` | {} |", wire::REQUEST_MAX),
+        ("| a message on a channel | {} |", reach::CHANNEL_MESSAGE_MAX),
+        ("| request to join | {} bytes |", invitation::JOIN_MAX),
+        ("| entry with its signatures | {} bytes |", entry::ENTRY_MAX),
+        ("| signatures of an entry | {} |", entry::SIGNATURES_MAX),
+        ("| entries of a log | {} |", log::ENTRIES_MAX),
+        ("| log | {} bytes |", log::LOG_MAX),
+        ("| address record | {} bytes |", address::RECORD_MAX),
+        ("| addresses in it | {} |", address::ADDRESSES_MAX),
+        ("| head | {} bytes |", head::HEAD_MAX),
+        ("| catalog in it | {} bytes |", head::CATALOG_MAX),
+        ("| signed statement | {} bytes |", ledger::STATEMENT_MAX),
+        ("| proposals | {} |", peers::PROPOSALS_MAX),
+        ("| shard | {} bytes |", erasure::layout::SHARD_LEN_MAX),
+        ("| groups of a range proof | {} |", erasure::proof::PROOF_GROUPS_MAX),
+        ("| hints in an invitation | {} |", invitation::HINTS_MAX),
+        ("| members that are not removed | {} |", roster::MEMBERS_MAX),
+        ("| device keys that a member has had before the present one | {} |", roster::BOXES_MAX),
+        ("| OfferShard | 0 bytes 32: shard · 1 number: its bytes, 1 to {} ·", erasure::layout::SHARD_LEN_MAX),
+        ("1 list of record AuditRange: 1 to {} ·", peers::PEER_BATCH_MAX),
+        ("| Condemn | 0 list of bytes 32: at most {} shards", peers::PEER_BATCH_MAX),
+        ("| ShardPage | 0 list of record ListedShard: by id, at most {};", peers::PEER_BATCH_MAX),
+        ("| AuditRange | 0 bytes 32: shard · 1 number: first byte, a multiple of {} ·", erasure::proof::GROUP_LEN),
+        ("1 bytes: padding, at least {} |", reach::DIAL_BACK_LEN),
+        ("time to live in seconds, 1 to {} ·", usize::try_from(address::TTL_MAX.0).expect("seconds")),
+    ] {
+        let row = row.replace("{}", &grouped(number as u64));
+        assert!(text.contains(&row), "docs/PROTOCOL.md should say {row}");
+    }
+    let label = std::str::from_utf8(peers::CHANNEL_LABEL).expect("text");
+    assert_eq!(text.matches(&format!("label `{label}`")).count(), 2);
+    let channels = std::str::from_utf8(reach::CHANNEL_PROTOCOL).expect("text");
+    assert!(text.contains(&format!("whose ALPN is `{channels}`")));
 }

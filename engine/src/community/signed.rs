@@ -8,7 +8,7 @@ use crate::keys::{KeyError, PublicKey, Signature, SigningContext, SigningKey};
 /// Bytes and who signed them; what they mean is for the record's own module to say.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct Signed {
-    /// The record, version first.
+    /// The record; its version comes first, unless the signing context has it.
     #[n(0)]
     #[cbor(with = "minicbor::bytes")]
     pub body: Vec<u8>,

@@ -378,7 +378,7 @@ impl Hosting {
         counted.map(|shard| u64::from(shard.len)).sum::<u64>() / 100 * BRAKE_PERCENT
     }
 
-    /// Condemns what a signed list names (the signature was checked before), or pulls the brake.
+    /// Condemns what a list of the owner names (who asks was checked before), or pulls the brake.
     pub fn condemn(&mut self, now: UnixMillis, ids: &[ShardId]) -> Condemned {
         if let Some(until) = self.frozen_until.filter(|until| now < *until) {
             return Condemned::Frozen { until };

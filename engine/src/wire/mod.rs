@@ -83,7 +83,6 @@ pub use snapshots::{ListSnapshots, SnapshotInfo, SnapshotPage, SnapshotState};
 pub struct Done {}
 
 #[cfg(test)]
-#[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 

@@ -457,7 +457,7 @@ pub struct BrakeLifted {
     pub held: bool,
 }
 
-/// What lets a host's brake go: the owner, the host and the TLS connection, so that it counts nowhere else and only once.
+/// What lets a host's brake go: the owner, the host and the TLS connection, so that it counts nowhere else, and no longer than that.
 #[must_use]
 pub fn lift_message(community: CommunityId, owner: MemberId, host: MemberId, channel: &[u8; 32]) -> Vec<u8> {
     encode(&(community, owner, host, ByteArray::from(*channel)))
