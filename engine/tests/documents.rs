@@ -270,3 +270,86 @@ fn the_limits_between_boxes_are_the_engine_s() {
     let channels = std::str::from_utf8(reach::CHANNEL_PROTOCOL).expect("text");
     assert!(text.contains(&format!("whose ALPN is `{channels}`")));
 }
+
+/// What a constant of the appliance is set to, such as `4 << 10` or `1_024`; by its source, since the engine does not know the appliance.
+fn constant(file: &str, name: &str) -> u64 {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../appliance/src").join(file);
+    let source = fs::read_to_string(&source).expect(file);
+    let (_, behind) = source.split_once(&format!("const {name}: ")).unwrap_or_else(|| panic!("{file} has no {name}"));
+    let value = behind.split(';').next().and_then(|item| item.split_once(" = ")).expect(name).1;
+    let number = |text: &str| text.replace('_', "").parse::<u64>().unwrap_or_else(|e| panic!("{name} = {value}: {e}"));
+    match value.split_once(" << ") {
+        Some((base, by)) => number(base) << number(by),
+        None => number(value),
+    }
+}
+
+#[test]
+fn the_limits_between_boxes_are_the_appliance_s() {
+    let text = document("PROTOCOL.md");
+    let text = text.split_once("\n## Between boxes: the community\n").expect("the part about boxes").1;
+    // What is told in MiB and GiB.
+    let binary = |file, name, unit: u32| constant(file, name) >> unit;
+    let [edge, messages] = ["peering/mod.rs", "peering/messages.rs"];
+    let [keeping, auditing] = ["operations/hosting/keeping.rs", "operations/hosting/auditing.rs"];
+    let [spoken, pair] = ["operations/community/spoken.rs", "channels/pair.rs"];
+    let open = constant("operations/community/coming_in.rs", "OPEN_MAX");
+    let (small, batch) = (constant(messages, "SMALL"), constant(messages, "BATCH"));
+    let (exchanges, coming) =
+        (constant(spoken, "TALKS_MAX"), constant("operations/hosting/receiving.rs", "COMING_MAX"));
+    for (row, numbers) in [
+        (
+            "| messages at a time | {}, of one member {}; the others wait |",
+            vec![constant(edge, "MESSAGES_MAX"), constant(edge, "MESSAGES_PER_PEER_MAX")],
+        ),
+        (
+            "| pieces and ranges at a time | {}, of one member {}; the others wait |",
+            vec![constant(edge, "TRANSFERS_MAX"), constant(edge, "TRANSFERS_PER_PEER_MAX")],
+        ),
+        (
+            "| audits at a time | {}, of one member {};",
+            vec![constant(edge, "AUDITS_MAX"), constant(edge, "AUDITS_PER_PEER_MAX")],
+        ),
+        (
+            "Strangers have {} places together, {} for each key.",
+            vec![constant(edge, "STRANGERS_MAX"), constant(edge, "STRANGERS_PER_KEY_MAX")],
+        ),
+        (
+            "| channels | {}, opened by one member {} |",
+            vec![constant(edge, "CHANNELS_MAX"), constant(edge, "CHANNELS_PER_PEER_MAX")],
+        ),
+        ("| lent connections that wait, of one member | {};", vec![constant("channels/mod.rs", "LENT_PER_MEMBER_MAX")]),
+        (
+            "| relayed connections | {}, between two members {}; of these over connections that a member has lent {},",
+            vec![constant(pair, "ALL_MAX"), constant(pair, "PER_PAIR_MAX"), constant(pair, "LENT_PER_PAIR_MAX")],
+        ),
+        (
+            "At most {} invitations are open, {} requests wait, and {} claims of one member count,",
+            vec![open, open, constant("operations/community/claims.rs", "CLAIMS_MAX")],
+        ),
+        ("A box has at most\n{} codes and {} exchanges open", vec![constant(spoken, "CODES_MAX"), exchanges]),
+        ("\nafter {} beginnings.", vec![constant(spoken, "BEGINNINGS")]),
+        ("· 5: {} exchanges are under way, or {} requests wait |", vec![exchanges, open]),
+        ("{} MiB together. The answer", vec![binary(auditing, "BYTES_MAX", 20)]),
+        ("(of at most 256 groups, {} MiB together)", vec![binary(auditing, "PROVED_MAX", 20)]),
+        ("the proofs asked for need more than {} GiB to be read", vec![binary(auditing, "READ_MAX", 30)]),
+        ("The {} that came last stay", vec![constant(keeping, "HEADS_KEPT")]),
+        ("{} a day are taken.", vec![constant(keeping, "HEADS_A_DAY")]),
+        ("by at most {}; the same one again is a\nsuccess", vec![constant(keeping, "HEADS_JUMP_MAX")]),
+        ("how many at most; more than {0} count as {0} ·", vec![constant(keeping, "HEADS_LISTED_MAX")]),
+        ("· 5: {} came today ·", vec![constant(keeping, "HEADS_A_DAY")]),
+        ("UTC, at most {} from the host's day |", vec![constant("operations/hosting/books.rs", "DAYS_APART")]),
+        ("| shards of one owner that are offered and not there yet | {} |", vec![coming]),
+        ("| `/v1/peers/join`, `/v1/peers/spoken-join` | {} |", vec![constant("peering/community.rs", "JOIN")]),
+        ("| `/v1/peers/join-state`, `/v1/peers/claim` | {} |", vec![small]),
+        ("| `/v1/peers/audit` | {} |", vec![batch]),
+        ("| `/v1/peers/condemn` | {} |", vec![batch]),
+        ("| `/v1/peers/head` | {} |", vec![head::HEAD_MAX as u64 + (1 << 10)]),
+        ("| all others | {} |", vec![small]),
+    ] {
+        let row = numbers
+            .iter()
+            .fold(row.replace("{0}", &grouped(numbers[0])), |row, number| row.replacen("{}", &grouped(*number), 1));
+        assert!(text.contains(&row), "docs/PROTOCOL.md should say {row}");
+    }
+}
