@@ -271,17 +271,30 @@ fn the_limits_between_boxes_are_the_engine_s() {
     assert!(text.contains(&format!("whose ALPN is `{channels}`")));
 }
 
-/// What a constant of the appliance is set to, such as `4 << 10` or `1_024`; by its source, since the engine does not know the appliance.
-fn constant(file: &str, name: &str) -> u64 {
+/// What a constant of the appliance is set to; by its source, since the engine does not know the appliance.
+fn set_to(file: &str, name: &str) -> String {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../appliance/src").join(file);
     let source = fs::read_to_string(&source).expect(file);
     let (_, behind) = source.split_once(&format!("const {name}: ")).unwrap_or_else(|| panic!("{file} has no {name}"));
-    let value = behind.split(';').next().and_then(|item| item.split_once(" = ")).expect(name).1;
+    let value = behind.split(';').next().and_then(|item| item.split_once(" = "));
+    value.expect(name).1.to_owned()
+}
+
+/// Such as `4_096` or `4 << 10`.
+fn constant(file: &str, name: &str) -> u64 {
+    let value = set_to(file, name);
     let number = |text: &str| text.replace('_', "").parse::<u64>().unwrap_or_else(|e| panic!("{name} = {value}: {e}"));
     match value.split_once(" << ") {
         Some((base, by)) => number(base) << number(by),
-        None => number(value),
+        None => number(&value),
     }
+}
+
+/// Such as `Duration::from_secs(60)`.
+fn seconds(file: &str, name: &str) -> u64 {
+    let value = set_to(file, name);
+    let inner = value.strip_prefix("Duration::from_secs(").and_then(|value| value.strip_suffix(')'));
+    inner.and_then(|seconds| seconds.parse().ok()).unwrap_or_else(|| panic!("{name} = {value}"))
 }
 
 #[test]
@@ -319,6 +332,14 @@ fn the_limits_between_boxes_are_the_appliance_s() {
             vec![constant(edge, "CHANNELS_MAX"), constant(edge, "CHANNELS_PER_PEER_MAX")],
         ),
         ("| lent connections that wait, of one member | {};", vec![constant("channels/mod.rs", "LENT_PER_MEMBER_MAX")]),
+        ("Who hears nothing for {} s ends it.", vec![seconds("channels/lent.rs", "SILENT_MAX")]),
+        ("the lender says 1 too, within {} s,", vec![seconds("channels/lent.rs", "TAKEN_PATIENCE")]),
+        ("the lender every {} s,", vec![seconds("channels/lent.rs", "ALIVE_EVERY")]),
+        ("| a connection on which nothing moves | {} s |", vec![seconds("channels/splice.rs", "IDLE_MAX")]),
+        (
+            "| the first message on a channel | {} s; for a place {} s,",
+            vec![seconds("peering/channels.rs", "PATIENCE"), seconds("peering/channels.rs", "WAIT")],
+        ),
         (
             "| relayed connections | {}, between two members {}; of these over connections that a member has lent {},",
             vec![constant(pair, "ALL_MAX"), constant(pair, "PER_PAIR_MAX"), constant(pair, "LENT_PER_PAIR_MAX")],
