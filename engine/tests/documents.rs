@@ -8,10 +8,12 @@ use datis_engine::chunk::cut::{CHUNK_MAX, CutProfile, WHOLE_FILE_MAX};
 use datis_engine::chunk::seal::SEGMENT_PLAIN_MAX;
 use datis_engine::community::{address, entry, head, invitation, ledger, log, roster};
 use datis_engine::erasure;
-use datis_engine::format::{content, directory, listing, path, snapshot};
-use datis_engine::ids::SourceKind;
+use datis_engine::format::{content, directory, encode, listing, path, snapshot};
+use datis_engine::ids::{EntryHash, InvitationId, ShardId, SourceKind};
 use datis_engine::pack::{PACK_MAX, PACK_TARGET};
+use datis_engine::units::UnixMillis;
 use datis_engine::wire::{self, Message, RefusalCode, peers, reach};
+use minicbor::bytes::ByteVec;
 
 fn docs() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs")
@@ -373,4 +375,50 @@ fn the_limits_between_boxes_are_the_appliance_s() {
             .fold(row.replace("{0}", &grouped(numbers[0])), |row, number| row.replacen("{}", &grouped(*number), 1));
         assert!(text.contains(&row), "docs/PROTOCOL.md should say {row}");
     }
+}
+
+#[test]
+fn the_largest_messages_that_are_allowed_fit_into_what_is_taken() {
+    let bytes = |len: usize| ByteVec::from(vec![0; len]);
+    let fits = |what: &str, len: usize, max: usize| assert!(len <= max, "{what}: {len} bytes do not fit into {max}");
+    let taken = |file, name| usize::try_from(constant(file, name)).expect("a size");
+    let (small, batch) = (taken("peering/messages.rs", "SMALL"), taken("peering/messages.rs", "BATCH"));
+    let join = taken("peering/community.rs", "JOIN");
+    let (shard, many) = (ShardId::from_bytes([0; ShardId::LEN]), peers::PEER_BATCH_MAX);
+
+    let ranges = vec![peers::AuditRange { shard, start: u32::MAX, len: u32::MAX }; many];
+    let audit = peers::Audit { nonce: [0; 32].into(), ranges, with_proofs: true };
+    fits("an audit", encode(&audit).len(), batch);
+    let condemn = peers::Condemn { shards: vec![shard; many], wish: peers::Wish::Spare };
+    fits("a list of condemned shards", encode(&condemn).len(), batch);
+    let (invitation, request) = (InvitationId::from_bytes([0; InvitationId::LEN]), bytes(invitation::JOIN_MAX));
+    fits("a request to join", encode(&peers::AskToJoin { invitation, request }).len(), join);
+    let statement = bytes(ledger::STATEMENT_MAX);
+    fits("a statement", encode(&peers::AgreeStatement { statement }).len(), small);
+
+    let listed = peers::ListedShard { shard, len: u32::MAX, received_at: UnixMillis(i64::MAX), is_kept: true };
+    let page = peers::ShardPage { shards: vec![listed; many] };
+    fits("a page of shards", encode(&page).len(), peers::ListShards::RESPONSE_MAX);
+    let listed = taken("operations/hosting/keeping.rs", "HEADS_LISTED_MAX");
+    let page = peers::HeadPage { heads: vec![bytes(head::HEAD_MAX); listed] };
+    fits("a page of heads", encode(&page).len(), peers::ListHeads::RESPONSE_MAX);
+
+    let records = vec![bytes(address::RECORD_MAX); roster::MEMBERS_MAX];
+    let told = peers::Exchanged {
+        sequence: u64::MAX,
+        last: EntryHash::from_bytes([0; EntryHash::LEN]),
+        entries: vec![bytes(log::LOG_MAX / log::ENTRIES_MAX); log::ENTRIES_MAX],
+        records: records.clone(),
+        proposals: vec![bytes(entry::ENTRY_MAX); peers::PROPOSALS_MAX],
+    };
+    fits("what a member knows", encode(&told).len(), peers::Exchange::RESPONSE_MAX);
+    let len = encode(&peers::JoinAnswer::Admitted { log: bytes(log::LOG_MAX), records }).len();
+    let kinds = [peers::AskToJoin::RESPONSE_MAX, peers::AskAgain::RESPONSE_MAX, peers::JoinSpoken::RESPONSE_MAX];
+    kinds.into_iter().chain([peers::ClaimOwner::RESPONSE_MAX]).for_each(|max| fits("a community", len, max));
+
+    // As many proofs as there may be, and each with hashes on both sides of its groups down to the lowest level.
+    let (longest, group) = (erasure::layout::SHARD_LEN_MAX, erasure::proof::GROUP_LEN);
+    let beside = erasure::proof::proof_len(longest, &(1..2)).expect("a proof") - group;
+    let proofs = taken("operations/hosting/auditing.rs", "PROVED_MAX") + many * (2 * beside + 5);
+    fits("proofs", 16 + proofs, peers::Audit::RESPONSE_MAX);
 }

@@ -302,7 +302,7 @@ pub struct Audit {
     #[n(2)]
     pub with_proofs: bool,
 }
-message!(Audit => Audited, "/v1/peers/audit", 80 << 20);
+message!(Audit => Audited, "/v1/peers/audit", 16 << 20);
 
 /// The host's answer. Only missing and damaged bytes are a loss; the rest is absence.
 #[derive(Debug, Clone, Encode, Decode)]
