@@ -65,8 +65,9 @@ programs-release: tools-build
 	cargo build --release --locked --workspace --bins
 	install -D -t $(PROGRAMS)/plain target/release/datisd target/release/datis-probe target/release/datis-hand target/release/datis
 
-soak: tools-test programs-release ## archives of many GiB, a million names; thousands of crashes and power cuts (CYCLES=); hours
+soak: tools-test programs-release ## archives of many GiB, a million names; communities of up to 49 boxes; thousands of crashes and power cuts (CYCLES=); hours
 	$(TEST_ENVIRONMENT) cargo test --release --locked --package datis-appliance --lib -- --ignored --nocapture
+	$(TEST_ENVIRONMENT) cargo test --release --locked --package datis-tests --test system -- --ignored --nocapture
 	$(TEST_ENVIRONMENT) DATIS_CYCLES=$(CYCLES) cargo test --release --locked --package datis-tests --test crash -- --nocapture
 
 bench: tools-test ## a catalog of 16 Mi chunks, the pages of a large box, backups beside restic, rustic, borg and bupstash, mutual backup beside Tahoe-LAFS; two hours, 25 GB

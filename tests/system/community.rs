@@ -1,132 +1,14 @@
 //! Boxes that belong together: one comes in, packs spread over the others, and a lost box comes back out of its kit.
 
-use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
-use std::path::Path;
-use std::time::Duration;
-
 use datis_engine::ids::ShardId;
 use datis_engine::wire::RefusalCode;
 use datis_engine::wire::peers::{Condemn, ListShards, OfferShard, SHARD_PATH, Wish};
-use harness::community::{community, members, neighbour, unite, wait_until_outside};
+use harness::community::{community, members, neighbour, wait_until_outside};
 use harness::people::admin;
-use harness::raw::{Identity, Raw};
-use harness::{Finished, Random, TestBox, wait_for};
+use harness::{Random, TestBox, wait_for};
 use serde_json::Value;
 
-/// Until everything has spread over the community.
-const SPREAD: Duration = Duration::from_secs(240);
-
-/// A community of `names`, the first of which has founded it.
-fn boxes(names: &[&str]) -> Vec<TestBox> {
-    let boxes: Vec<TestBox> = names.iter().map(|_| neighbour().start()).collect();
-    unite(&boxes.iter().collect::<Vec<_>>(), names);
-    boxes
-}
-
-/// All files of a folder, by name.
-fn files_of(folder: &Path) -> BTreeMap<String, Vec<u8>> {
-    let mut found = BTreeMap::new();
-    let mut left = vec![folder.to_owned()];
-    while let Some(folder) = left.pop() {
-        for entry in std::fs::read_dir(folder).expect("a folder") {
-            let path = entry.expect("an entry").path();
-            if path.is_dir() {
-                left.push(path);
-            } else {
-                let name = path.file_name().expect("a name").to_string_lossy().into_owned();
-                // Sockets are no files, and what the box is done with goes while this looks.
-                if let Ok(bytes) = std::fs::read(&path) {
-                    found.insert(name, bytes);
-                }
-            }
-        }
-    }
-    found
-}
-
-/// Words that are nowhere but in what the lost box has.
-const CANARIES: [&str; 3] = ["Dear all, of the harbour", "cash desk by the quay", "letter to everybody"];
-
-/// A box that is saved outside, what its store had, and its kit; the others of its community, four of them.
-struct Saved {
-    lost: TestBox,
-    others: Vec<TestBox>,
-    stored: BTreeMap<String, Vec<u8>>,
-    kit: String,
-}
-
-impl Saved {
-    fn new() -> Self {
-        Self::among(4)
-    }
-
-    /// With so many others, up to six.
-    fn among(others: usize) -> Self {
-        let names = ["harbour master", "bakery", "chandler", "smithy", "inn", "mill", "forge"];
-        let mut others = boxes(&names[..=others]);
-        let lost = others.remove(1);
-        let desk = lost.enrol(CANARIES[1]);
-        let source = lost.beside().join("papers");
-        std::fs::create_dir(&source).expect("a folder");
-        std::fs::write(source.join("ledger"), Random::new(1).bytes(6_000_000)).expect("a file");
-        std::fs::write(source.join(CANARIES[2]), CANARIES[0]).expect("a file");
-        let _saved = desk.backup(&source);
-        std::fs::write(source.join(CANARIES[2]), format!("{}, once more", CANARIES[0])).expect("a file");
-        let _saved = desk.backup(&source);
-        let _outside = wait_until_outside(&lost, SPREAD);
-        let kit = lost.command(["kit"]).run().expect_success().text();
-        assert!(kit.contains("# Community: ") && kit.contains("# Peer: "), "the kit says where to begin");
-        let stored = files_of(&lost.data().join("store"));
-        Self { lost, others, stored, kit }
-    }
-
-    /// The site burns down, and with it those of so many others.
-    fn burn(&mut self, others: usize) {
-        self.lost.kill();
-        std::fs::remove_dir_all(self.lost.data()).expect("it is gone");
-        // Not the founder, whose word is needed later.
-        self.others[1..=others].iter_mut().for_each(TestBox::kill);
-    }
-
-    /// The site burns down, and with it those of so many of the others that keep something. Which ones.
-    fn burn_holders(&mut self, count: usize) -> Vec<usize> {
-        self.lost.kill();
-        std::fs::remove_dir_all(self.lost.data()).expect("it is gone");
-        let holding = (0..self.others.len()).filter(|at| !self.others[*at].shards().is_empty());
-        let burnt: Vec<usize> = holding.take(count).collect();
-        burnt.iter().for_each(|at| self.others[*at].kill());
-        assert_eq!(burnt.len(), count);
-        burnt
-    }
-
-    /// Files of the store that are not in this box's as they were.
-    fn missing_in(&self, back: &TestBox) -> Vec<&String> {
-        let after = files_of(&back.data().join("store"));
-        self.stored.keys().filter(|name| after.get(*name) != self.stored.get(*name)).collect()
-    }
-
-    /// A blank box, and what happens when the kit is typed into it.
-    fn recover(&self, blank: &TestBox) -> Finished {
-        let paper = blank.beside().join("kit.txt");
-        // In words, without the line of letters.
-        let is_typed = |line: &&str| !line.starts_with("AGE-SECRET-KEY-");
-        let typed: Vec<&str> = self.kit.lines().filter(is_typed).collect();
-        std::fs::write(&paper, typed.join("\n")).expect("the kit is typed");
-        blank.command(["recover", "--near", "--json", "--kit"]).arg(&paper).run()
-    }
-}
-
-/// Waits until nothing is with the others only.
-fn wait_until_whole(of: &TestBox) {
-    wait_for("the box is whole", SPREAD, || of.status()["coming_back"].is_null().then_some(()));
-}
-
-fn blank() -> TestBox {
-    let blank = neighbour().prepare();
-    std::fs::remove_dir_all(blank.data()).expect("a blank place");
-    blank
-}
+use crate::saved::{CANARIES, SPREAD, Saved, as_the_box, blank, boxes, files_of, wait_until_whole};
 
 #[test]
 fn a_lost_box_comes_back_out_of_its_kit_when_as_many_others_are_lost_as_may_be() {
@@ -207,40 +89,6 @@ fn with_one_box_more_lost_nothing_is_made_up_and_it_goes_on_when_that_one_is_bac
     assert_eq!((recovered["answering"].as_u64(), recovered["snapshots"].as_u64()), (Some(2), Some(2)));
 }
 
-/// One box more than the scheme allows is lost, then it is back: of so many others, of which so many may be lost.
-fn lose_one_too_many(others: usize, may_be_lost: usize) {
-    let mut saved = Saved::among(others);
-    let burnt = saved.burn_holders(may_be_lost + 1);
-    let blank = blank();
-    let told = saved.recover(&blank);
-    assert!(told.code() != Some(0) && !told.error_text().trim().is_empty(), "{others} others: {told}");
-    assert!(!blank.data().join("store/vault.age").exists(), "{others} others: what is there is not taken for a box");
-    saved.others[burnt[0]].start_again();
-    let recovered = saved.recover(&blank).expect_success().json();
-    let answering = u64::try_from(others - may_be_lost).expect("few");
-    assert_eq!((recovered["answering"].as_u64(), recovered["snapshots"].as_u64()), (Some(answering), Some(2)));
-    let back = neighbour().data(blank.data()).start();
-    wait_until_whole(&back);
-    let missing = saved.missing_in(&back);
-    assert!(missing.is_empty(), "{others} others, byte for byte: {missing:?}");
-}
-
-/// Four others: see above. More than six are left to the simulation.
-#[test]
-fn however_many_others_there_are_as_many_may_be_lost_as_is_promised_and_one_more_is_told() {
-    std::thread::scope(|scope| {
-        for (others, may_be_lost) in [(1, 0), (3, 1), (6, 2)] {
-            scope.spawn(move || lose_one_too_many(others, may_be_lost));
-        }
-    });
-}
-
-/// Speaks to `host` as whoever has taken the box of `owner` over: with the key out of its folder.
-fn taken_over(owner: &TestBox, host: &TestBox) -> Raw {
-    let key = std::fs::read(owner.data().join("keys/tls.pkcs8")).expect("its key");
-    Raw::open((Ipv4Addr::LOCALHOST, host.machine_port()).into(), Some(&Identity::of_box(&key))).expect("a connection")
-}
-
 #[test]
 fn who_has_taken_a_box_over_with_all_its_keys_removes_nothing_of_what_others_keep_for_it() {
     let mut saved = Saved::among(1);
@@ -248,7 +96,7 @@ fn who_has_taken_a_box_over_with_all_its_keys_removes_nothing_of_what_others_kee
     let kept = || host.shards().into_iter().map(|(path, _)| std::fs::read(path).expect("a shard")).collect::<Vec<_>>();
     saved.lost.kill();
     let before = kept();
-    let mut taken = taken_over(&saved.lost, host);
+    let mut taken = as_the_box(&saved.lost, host);
     let listed = taken.ask(&ListShards { after: None }).expect("its list").shards;
     let shards: Vec<ShardId> = listed.iter().map(|one| one.shard).collect();
     assert!(shards.len() > 2 && shards.len() == before.len());
@@ -260,7 +108,7 @@ fn who_has_taken_a_box_over_with_all_its_keys_removes_nothing_of_what_others_kee
     let path = SHARD_PATH.replace("{shard}", &shards[0].to_string());
     let deleted = taken.exchange("DELETE", &path, b"").expect("an answer");
     assert!(deleted.status >= 400, "{deleted:?}");
-    let mut taken = taken_over(&saved.lost, host);
+    let mut taken = as_the_box(&saved.lost, host);
     let other = OfferShard { shard: shards[0], len: listed[0].len + 64, window_days: 1 };
     assert_eq!(taken.ask(&other).expect_err("it has that").code, RefusalCode::Corrupt);
     let listed = taken.ask(&ListShards { after: None }).expect("its list").shards;

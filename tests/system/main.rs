@@ -19,6 +19,8 @@ mod readers;
 mod refusals;
 mod restoring;
 mod round_trip;
+mod saved;
 mod service;
 mod sharing;
 mod streams;
+mod table;

@@ -158,7 +158,7 @@ fn problem(error: &BackError) -> BackProblem {
         RecoveryError::NoCommunity => BackProblem::NoCommunity,
         RecoveryError::Nobody(_) => BackProblem::Nobody,
         RecoveryError::NoHead { .. } => BackProblem::NothingKept,
-        RecoveryError::Packs { .. } | RecoveryError::Map(_) => BackProblem::TooFew,
+        RecoveryError::Packs { .. } | RecoveryError::Map { .. } => BackProblem::TooFew,
         other => BackProblem::Other(control::with_causes(other)),
     }
 }

@@ -128,8 +128,8 @@ impl Asked {
 /// Whether nothing that may change would make anything of this head.
 fn leads_nowhere(error: &RecoveryError, without_lost: bool) -> bool {
     match error {
-        RecoveryError::Outside(_) | RecoveryError::Map(FetchError::Lost { .. }) => true,
-        RecoveryError::Map(FetchError::Away { .. }) => without_lost,
+        RecoveryError::Outside(_) | RecoveryError::Map { source: FetchError::Lost { .. }, .. } => true,
+        RecoveryError::Map { source: FetchError::Away { .. }, .. } => without_lost,
         _ => false,
     }
 }
@@ -235,6 +235,10 @@ mod tests {
         OutsideError::TooLong { what: "head", len: 1, max: 0 }.into()
     }
 
+    fn no_map(source: FetchError) -> RecoveryError {
+        RecoveryError::Map { silent: Vec::new(), source }
+    }
+
     #[test]
     fn heads_that_lead_nowhere_are_passed_over_page_by_page_and_that_is_said() {
         let test = TestBox::start();
@@ -267,13 +271,13 @@ mod tests {
         let mut kept = Kept { heads: vec![(circle.other.id(), heads(&circle, 9))], is_old: false };
         let (of, roster) = (circle.one.id(), circle.log.roster());
         let away = |head: &VerifiedHead| match head.head().sequence {
-            8 => Err(RecoveryError::Map(FetchError::Away { there: 1, needed: 2 })),
-            7 => Err(RecoveryError::Map(FetchError::Lost { there: 1, needed: 2 })),
+            8 => Err(no_map(FetchError::Away { there: 1, needed: 2 })),
+            7 => Err(no_map(FetchError::Lost { there: 1, needed: 2 })),
             sequence => Ok(sequence),
         };
         let mut said = Vec::new();
         let waits = newest_readable(&kept, (of, roster), false, &mut |line| said.push(line), away);
-        assert!(matches!(waits, Err(RecoveryError::Map(FetchError::Away { .. }))));
+        assert!(matches!(waits, Err(RecoveryError::Map { source: FetchError::Away { .. }, .. })));
         let goes_on = newest_readable(&kept, (of, roster), true, &mut |line| said.push(line), away);
         assert_eq!(goes_on.expect("found").1, 6);
         assert!(said.iter().any(|line| line.contains("number 6, which is not the newest")), "{said:?}");

@@ -87,11 +87,15 @@ pub(crate) enum RecoveryError {
     #[error(transparent)]
     Outside(#[from] OutsideError),
     /// Packs that cannot be read from what the boxes have that answer.
-    #[error("{} of {all} packs cannot be put together yet: {}", packs.len(), first_names(packs))]
-    Packs { packs: Vec<PackId>, all: usize },
-    /// A part of the map.
-    #[error("a part of the map cannot be put together: boxes that hold shards of it do not answer")]
-    Map(#[source] FetchError),
+    #[error("{} of {all} packs cannot be put together yet: {}{}", packs.len(), first_names(packs), who_is_silent(silent))]
+    Packs { packs: Vec<PackId>, all: usize, silent: Vec<String> },
+    /// A part of the map. `silent`: who may have a shard of it.
+    #[error("a part of the map cannot be put together{}", who_is_silent(silent))]
+    Map {
+        silent: Vec<String>,
+        #[source]
+        source: FetchError,
+    },
     /// The list of packs that are to come back.
     #[error(transparent)]
     Awaited(#[from] AwaitedError),
@@ -127,6 +131,11 @@ fn first_names(packs: &[PackId]) -> String {
         names.push(format!("and {} more", packs.len() - names.len()));
     }
     names.join(", ")
+}
+
+/// All of them, since any one may be the one that is needed: a stripe has 48 at most.
+fn who_is_silent(silent: &[String]) -> String {
+    if silent.is_empty() { String::new() } else { format!("; these boxes do not answer: {}", silent.join(", ")) }
 }
 
 /// What came back.
@@ -231,7 +240,11 @@ impl<'r> Recovery<'r> {
             lost if without_lost => {
                 progress(format!("Goes on without {} of {all} packs: {}", lost.len(), first_names(&lost)));
             }
-            packs => return Err(RecoveryError::Packs { packs, all }),
+            packs => {
+                let holders = packs.iter().filter_map(|pack| map.stripes.get(pack)).flat_map(StripeRef::holders);
+                let silent = community.silent_among(holders);
+                return Err(RecoveryError::Packs { packs, all, silent });
+            }
         }
         Ok((Recovered { members, packs, bytes, snapshots: map.snapshots.len() }, fetch))
     }
@@ -253,9 +266,17 @@ impl<'r> Recovery<'r> {
     fn follow(&self, community: &Community, head: &VerifiedHead) -> Result<Outside, RecoveryError> {
         let content = HeadContent::open(&head.head().catalog, &self.kit.identity)?;
         let fetch: Arc<dyn Fetch> = Arc::new(Fetcher::new(community.reach(), content.dispersal.clone()));
-        let whole = |part: &StripeRef| fetch.whole(part, &mut Memory::default()).map(<[u8]>::to_vec);
-        let sealed: Result<Vec<Vec<u8>>, FetchError> = content.parts.iter().map(whole).collect();
-        let sealed_map = sealed.map_err(RecoveryError::Map)?;
+        let whole = |part: &StripeRef| {
+            let read = fetch.whole(part, &mut Memory::default()).map(<[u8]>::to_vec);
+            read.map_err(|source| {
+                let silent = match source {
+                    FetchError::Away { .. } => community.silent_among(part.holders()),
+                    FetchError::Lost { .. } => Vec::new(),
+                };
+                RecoveryError::Map { silent, source }
+            })
+        };
+        let sealed_map = content.parts.iter().map(whole).collect::<Result<Vec<Vec<u8>>, RecoveryError>>()?;
         let parts: Result<Vec<MapPart>, OutsideError> =
             sealed_map.iter().map(|bytes| MapPart::open(bytes, &self.kit.identity)).collect();
         Ok(Outside { content, fetch, map: merge(parts?), sealed_map })

@@ -239,6 +239,14 @@ impl Community {
         places.into_iter().map(|place| KitHint { place, pin }).collect()
     }
 
+    /// What those of these members are called that did not answer, by name.
+    pub(super) fn silent_among(&self, members: impl IntoIterator<Item = MemberId>) -> Vec<String> {
+        let answers = |member: &MemberId| self.links.iter().any(|(link, _)| link == member);
+        let silent: BTreeSet<String> =
+            members.into_iter().filter(|member| !answers(member)).map(|member| self.name(member)).collect();
+        silent.into_iter().collect()
+    }
+
     pub(super) fn name(&self, member: MemberId) -> String {
         self.log().roster().member(member).map_or_else(|| member.to_string(), |member| member.name.to_string())
     }

@@ -25,6 +25,13 @@ pub struct StripeRef {
     pub shards: Vec<(MemberId, ShardId)>,
 }
 
+impl StripeRef {
+    /// Who was chosen to hold a shard of it.
+    pub fn holders(&self) -> impl Iterator<Item = MemberId> {
+        self.shards.iter().map(|(member, _)| *member)
+    }
+}
+
 /// The members of a list, each once; stripes name them by their number.
 #[derive(Default)]
 pub(super) struct Members {
