@@ -239,10 +239,23 @@ impl Raw {
     /// # Errors
     /// As [`Self::answer`].
     pub fn exchange(&mut self, method: &str, path: &str, body: &[u8]) -> io::Result<Answer> {
-        let head = format!(
-            "{method} {path} HTTP/1.1\r\nhost: box\r\ncontent-type: {CBOR}\r\ncontent-length: {}\r\n\r\n",
-            body.len()
-        );
+        self.exchange_with(method, path, &[("content-type", CBOR)], body)
+    }
+
+    /// The same with headers of choice.
+    ///
+    /// # Errors
+    /// As [`Self::answer`].
+    pub fn exchange_with(
+        &mut self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> io::Result<Answer> {
+        let lines: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let len = body.len();
+        let head = format!("{method} {path} HTTP/1.1\r\nhost: box\r\n{lines}content-length: {len}\r\n\r\n");
         let sent = self.send(head.as_bytes()).and_then(|()| self.send(body));
         // A box that has refused may have closed its side; what it said before is still there to be read.
         self.answer().map_err(|e| sent.err().unwrap_or(e))
@@ -264,11 +277,22 @@ impl Raw {
     /// # Panics
     /// When the connection fails or what comes back is no answer.
     pub fn ask<M: Message>(&mut self, message: &M) -> Result<M::Response, Refusal> {
-        let answer = self.post(message).unwrap_or_else(|e| panic!("{}: {e}", M::PATH));
+        self.try_ask(message).unwrap_or_else(|e| panic!("{}: {e}", M::PATH))
+    }
+
+    /// The same of a box that may be gone.
+    ///
+    /// # Errors
+    /// As [`Self::answer`]; within, the refusal.
+    ///
+    /// # Panics
+    /// When what comes back is no answer.
+    pub fn try_ask<M: Message>(&mut self, message: &M) -> io::Result<Result<M::Response, Refusal>> {
+        let answer = self.post(message)?;
         if answer.status == 200 {
-            Ok(decode_all("answer", &answer.body).unwrap_or_else(|e| panic!("{}: {e}", M::PATH)))
+            Ok(Ok(decode_all("answer", &answer.body).unwrap_or_else(|e| panic!("{}: {e}", M::PATH))))
         } else {
-            Err(answer.refusal())
+            Ok(Err(answer.refusal()))
         }
     }
 }

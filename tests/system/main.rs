@@ -10,6 +10,8 @@ mod damage;
 mod enrolment;
 mod excludes;
 mod harness_itself;
+mod hosts;
+mod kills;
 mod metadata;
 mod mounting;
 mod network_folder;

@@ -115,6 +115,8 @@ pub use sessions::{Sessions, abandon, begin};
 pub use signoff::{
     answer_question, first_start, last_document, last_signature, note_first_start, sign_off, site_answers,
 };
+#[cfg(feature = "plant")]
+pub(crate) use site::planted;
 pub use site::{Clock, Limits, OpenError, Site};
 pub use status::{MachineStatus, Status, is_blank, is_blank_at, room, snapshot_ids, status};
 pub use verify::{DamagedPack, Progress, VerifyReport, verify};
