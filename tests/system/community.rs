@@ -281,3 +281,55 @@ fn admins_put_a_box_out_each_at_their_own_and_it_is_refused() {
     wait_for("the refusal", SPREAD, || fourth.log().contains("no box of a member").then_some(()));
     assert_eq!(standing_of(fourth, "mill"), None);
 }
+
+#[test]
+fn of_two_boxes_that_claim_one_owner_the_one_with_the_kit_stays_and_the_other_is_refused_and_says_so() {
+    let mut saved = Saved::among(2);
+    let kept =
+        |saved: &Saved| -> Vec<_> { saved.others.iter().map(|one| files_of(&one.data().join("hosted"))).collect() };
+    let before = kept(&saved);
+    // It was thought lost, and is switched on again while the new one is in its first day.
+    saved.lost.kill();
+    let blank = blank();
+    let recovered = saved.recover(&blank).expect_success().json();
+    assert_eq!(recovered["answering"], 2);
+    let back = neighbour().data(blank.data()).start();
+    saved.lost.start_again();
+    let desk = saved.lost.machine("late desk");
+    desk.run(["enrol", &saved.lost.enrol_code("late desk", "server")]).expect_success();
+    let papers = saved.lost.beside().join("late papers");
+    std::fs::create_dir(&papers).expect("a folder");
+    std::fs::write(papers.join("note"), Random::new(3).bytes(300_000)).expect("a file");
+    let _saved = desk.backup(&papers);
+    for host in &saved.others {
+        // The connection ends with the refusal.
+        let former = || as_the_box(&saved.lost, host);
+        let shard = ShardId::from_bytes([7; ShardId::LEN]);
+        let refused = [
+            former().ask(&ListShards { after: None }).map(drop),
+            former().ask(&Condemn { shards: vec![shard], wish: Wish::Delete }).map(drop),
+            former().ask(&OfferShard { shard, len: 64, window_days: 1 }).map(drop),
+        ];
+        for refusal in refused {
+            assert_eq!(refusal.expect_err("it is revoked").code, RefusalCode::UnknownMachine);
+        }
+        assert_eq!(standing_of(host, "bakery").as_deref(), Some("on a new box, not confirmed yet"));
+    }
+    wait_for("the former box says so", SPREAD, || {
+        let told = community(&saved.lost, &["show", "--json"]).run().expect_success().json();
+        (told["refused_by"].as_array()?.len() == 2).then_some(())
+    });
+    let said = community(&saved.lost, &["show"]).run().expect_success().text();
+    assert!(said.contains("another box was brought back in its place"), "{said}");
+    assert!(!community(&back, &["show"]).run().expect_success().text().contains("Refused by"));
+    wait_until_whole(&back);
+    assert!(saved.missing_in(&back).is_empty(), "byte for byte");
+    assert_eq!(kept(&saved), before, "what is kept for it is as it was");
+    // With an admin's word the new one goes on, and the former one stays out.
+    let _confirmed = community(&saved.others[0], &["confirm", "bakery"]).run().expect_success();
+    let desk = back.enrol("new desk");
+    let _saved = desk.backup(&papers);
+    let _outside = wait_until_outside(&back, SPREAD);
+    let still = as_the_box(&saved.lost, &saved.others[0]).ask(&ListShards { after: None });
+    assert_eq!(still.expect_err("it is revoked").code, RefusalCode::UnknownMachine);
+}

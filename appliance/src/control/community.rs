@@ -348,6 +348,10 @@ fn shown(desk: &Desk) -> Result<Answer, Failed> {
     let mut json =
         json!({ "name": name.as_str(), "sequence": roster.sequence(), "members": members, "parted": parted });
     if let Some(peers) = desk.peers.as_deref() {
+        let refusing: Vec<&str> =
+            peers.refusing().iter().filter_map(|id| roster.member(*id)).map(|member| member.name.as_str()).collect();
+        text.push_str(&refusing_text(&refusing));
+        json["refused_by"] = json!(refusing);
         let standing = peers.standing();
         text.push_str(&reach::said(&standing));
         json["reach"] = reach::json(&standing);
@@ -356,6 +360,18 @@ fn shown(desk: &Desk) -> Result<Answer, Failed> {
         json["relayed"] = reach::relayed_json(&relayed, roster);
     }
     Ok(Answer { text, json, outcome: Outcome::Done })
+}
+
+fn refusing_text(refusing: &[&str]) -> String {
+    if refusing.is_empty() {
+        return String::new();
+    }
+    format!(
+        "Refused by {}: this box was put out of the community, or another box was brought back in its place with its recovery \
+         kit. Nothing of it goes to the others any more, and what they keep is safe. If nobody has done that on purpose, call an \
+         admin of the community; else switch this box off, or set it up anew.\n",
+        refusing.join(", ")
+    )
 }
 
 /// What is said of it, by the names of the options that set it.

@@ -15,8 +15,8 @@ use datis_engine::community::roster::Member;
 use datis_engine::community::spoken::SpokenCode;
 use datis_engine::ids::{MemberId, MemberName};
 use datis_engine::keys::{SigningContext, VaultIdentity, recovery_key};
-use datis_engine::wire::Message;
 use datis_engine::wire::peers::{AskAgain, JoinAnswer, LiftBrake, lift_message};
+use datis_engine::wire::{Message, RefusalCode};
 
 use datis_engine::wire::reach::DialFound;
 
@@ -69,6 +69,8 @@ struct Known {
     mine: u64,
     /// What waited for more admins, then ([`community::news`]).
     news: usize,
+    /// It said that this box is of no member.
+    is_refused: bool,
 }
 
 /// What came of asking a member to let its brake go.
@@ -94,6 +96,13 @@ pub(crate) enum PeersError {
     /// What was to be done here.
     #[error(transparent)]
     Community(#[from] CommunityError),
+}
+
+impl PeersError {
+    /// Whether the other box has answered that this one is of no member.
+    fn is_of_no_member(&self) -> bool {
+        matches!(self, Self::Link(PeerLinkError::Refused(refusal)) if refusal.code == RefusalCode::UnknownMachine)
+    }
 }
 
 impl From<OperationError> for PeersError {
@@ -257,6 +266,7 @@ impl Peers {
         let news = community::news(&self.site)?;
         for member in others.into_iter().filter(|member| self.is_due(*member, mine, news)) {
             self.site.check_running()?;
+            let mut is_refused = false;
             let sequence = match self.compare_notes(member) {
                 Ok(sequence) => Some(sequence),
                 Err(PeersError::Community(CommunityError::Operation(error))) => return Err(error.into()),
@@ -264,14 +274,25 @@ impl Peers {
                 Err(PeersError::Dial(DialError::Nowhere)) => continue,
                 Err(error) => {
                     tracing::info!(%member, error = %error, "A member of the community does not answer");
+                    is_refused = error.is_of_no_member();
                     None
                 }
             };
-            let asked = Known { asked: Instant::now(), sequence, mine, news };
+            let asked = Known { asked: Instant::now(), sequence, mine, news, is_refused };
             self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(member, asked);
         }
         self.round_if_due();
         Ok(())
+    }
+
+    /// Members that say that this box is of no member, where none takes it for one: it was put out, or another box is in its place.
+    /// Somebody who has just come in is not known to all at once.
+    pub(crate) fn refusing(&self) -> Vec<MemberId> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.values().any(|known| known.sequence.is_some()) {
+            return Vec::new();
+        }
+        known.iter().filter(|(_, known)| known.is_refused).map(|(member, _)| *member).collect()
     }
 
     fn is_due(&self, member: MemberId, mine: u64, news: usize) -> bool {
