@@ -217,3 +217,43 @@ fn where_connections_get_through_in_one_direction_only_the_other_side_opens_them
     wait_for("the other way", SPREAD, || (way(&host, "far").as_deref() == Some("reverse")).then_some(()));
     assert_eq!(way(&far, "host").as_deref(), Some("direct"));
 }
+
+/// A place with an IPv6 address only, which ends in `::1`.
+fn only_ipv6(lab: &mut Lab, space: &str, network: &str) {
+    lab.space(space);
+    lab.cable("net", space);
+    // Nobody else has it, so nothing has to be asked before it is used.
+    lab.ip("net", &format!("-6 addr add {network}::254/64 dev {space} nodad"));
+    lab.ip(space, &format!("-6 addr add {network}::1/64 dev net nodad"));
+    lab.ip(space, &format!("-6 route add default via {network}::254"));
+}
+
+#[test]
+fn boxes_with_ipv6_only_keep_packs_for_each_other_and_one_comes_back() {
+    let mut lab = Lab::new();
+    lab.space("net");
+    lab.sysctl("net", "net.ipv6.conf.all.forwarding=1");
+    only_ipv6(&mut lab, "six", "2a02:1234:1:1");
+    only_ipv6(&mut lab, "sixty", "2a02:1234:2:1");
+    let mut shop = start(&lab, "six", "2a02:1234:1:1::1");
+    let host = start(&lab, "sixty", "2a02:1234:2:1::1");
+    let _founded = community(&host, &["found", "harbour", "--as", "host"]).run().expect_success();
+    let_in(&host, &shop, "shop");
+    wait_for_members(&shop, 2);
+    let desk = Desk::at(&lab, "six", &shop);
+    desk.save(&lab, "six", 1);
+    wait_until_everywhere(&shop);
+    assert_eq!(way(&shop, "host").as_deref(), Some("direct"));
+    let kit = shop.command(["kit"]).run().expect_success().text();
+    assert!(kit.contains("# Peer: [2a02:1234:2:1::1]:"), "{kit}");
+
+    shop.kill();
+    std::fs::remove_dir_all(shop.data()).expect("it is gone");
+    let blank = BoxOptions::new().prepare();
+    std::fs::remove_dir_all(blank.data()).expect("a blank place");
+    let paper = blank.beside().join("kit.txt");
+    std::fs::write(&paper, &kit).expect("the kit is typed");
+    let recovering = blank.command(["recover", "--json", "--kit"]).arg(&paper);
+    let recovered = lab.within("six", || recovering.run()).expect_success().json();
+    assert_eq!((&recovered["snapshots"], &recovered["answering"]), (&1.into(), &1.into()), "{recovered}");
+}
