@@ -20,7 +20,11 @@ use rcgen::{
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::ring::default_provider;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
-use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, StreamOwned};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::{
+    ClientConfig, ClientConnection, DigitallySignedStruct, DistinguishedName as AuthorityName, ServerConfig,
+    SignatureScheme, StreamOwned,
+};
 use socket2::{Domain, Socket, Type};
 
 pub use machine::{Made, RawMachine, Stored, put_body};
@@ -325,9 +329,63 @@ fn client_config(identity: Option<&Identity>) -> ClientConfig {
     }
 }
 
+/// What a box with this identity serves other boxes with, which all have to show a certificate; which one does not matter.
+///
+/// # Panics
+/// When the key does not fit.
+#[must_use]
+pub fn server_of_boxes(identity: &Identity) -> ServerConfig {
+    let chain = vec![CertificateDer::from(identity.certificate.clone())];
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(identity.key.clone()));
+    let builder = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .expect("TLS 1.3");
+    let mut config =
+        builder.with_client_cert_verifier(Arc::new(AnyBox)).with_single_cert(chain, key).expect("a key that fits");
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config
+}
+
 /// Takes any box.
 #[derive(Debug)]
 struct AnyBox;
+
+impl ClientCertVerifier for AnyBox {
+    fn root_hint_subjects(&self) -> &[AuthorityName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: UnixTime,
+    ) -> Result<ClientCertVerified, rustls::Error> {
+        Ok(ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        default_provider().signature_verification_algorithms.supported_schemes()
+    }
+}
 
 impl ServerCertVerifier for AnyBox {
     fn verify_server_cert(

@@ -1,11 +1,16 @@
 //! Boxes that belong together: one comes in, packs spread over the others, and a lost box comes back out of its kit.
 
-use datis_engine::ids::ShardId;
-use datis_engine::wire::RefusalCode;
-use datis_engine::wire::peers::{Condemn, ListShards, OfferShard, SHARD_PATH, Wish};
+use datis_engine::format::{decode_all, encode};
+use datis_engine::ids::{EntryHash, ShardId};
+use datis_engine::wire::peers::{
+    Condemn, Exchange, Exchanged, HeadPage, ListHeads, ListShards, OfferShard, SHARD_PATH, Wish,
+};
+use datis_engine::wire::reach::Ping;
+use datis_engine::wire::{Message, RefusalCode};
 use harness::community::{community, members, neighbour, wait_until_outside};
 use harness::people::admin;
 use harness::{Random, TestBox, wait_for};
+use minicbor::bytes::ByteVec;
 use serde_json::Value;
 
 use crate::saved::{CANARIES, SPREAD, Saved, as_the_box, blank, boxes, files_of, wait_until_whole};
@@ -332,4 +337,33 @@ fn of_two_boxes_that_claim_one_owner_the_one_with_the_kit_stays_and_the_other_is
     let _outside = wait_until_outside(&back, SPREAD);
     let still = as_the_box(&saved.lost, &saved.others[0]).ask(&ListShards { after: None });
     assert_eq!(still.expect_err("it is revoked").code, RefusalCode::UnknownMachine);
+}
+
+#[test]
+fn boxes_of_before_and_of_later_are_understood_and_what_is_not_known_is_refused_by_its_number() {
+    let mut both = boxes(&["inn", "bakery"]);
+    let (host, mut other) = (both.remove(0), both.remove(0));
+    other.kill();
+    let mut spoken = as_the_box(&other, &host);
+    let (last, none) = (EntryHash::from_bytes([5; EntryHash::LEN]), Vec::<ByteVec>::new());
+    // Before there were proposals, and with fields that nobody knows yet.
+    let before = encode(&(0_u64, last, none.clone(), none.clone()));
+    let later = encode(&(0_u64, last, none.clone(), none.clone(), none, "later", 7_u8));
+    for message in [before, later] {
+        let answer = spoken.exchange("POST", Exchange::PATH, &message).expect("an answer");
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let told: Exchanged = decode_all("exchanged", &answer.body).expect("an answer");
+        assert_eq!(told.sequence, 1, "founded, and one let in");
+    }
+    for message in [encode(&(4_u8,)), encode(&(4_u8, None::<u64>, "later"))] {
+        let answer = spoken.exchange("POST", ListHeads::PATH, &message).expect("an answer");
+        let _heads: HeadPage = decode_all("heads", &answer.body).expect("an answer");
+    }
+    for path in ["/v1/peers/what-is-to-come", "/v2/peers/exchange"] {
+        let mut spoken = as_the_box(&other, &host);
+        let answer = spoken.exchange("POST", path, b"\x80").expect("an answer");
+        assert_eq!((answer.status, answer.refusal().code), (404, RefusalCode::NotFound), "{path}");
+    }
+    let pong = spoken.ask(&Ping { nonce: [1; 8].into() }).expect("an answer");
+    assert_eq!(pong.nonce, [1; 8].into(), "the connection goes on");
 }

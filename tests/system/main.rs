@@ -15,6 +15,7 @@ mod kills;
 mod metadata;
 mod mounting;
 mod network_folder;
+mod older;
 mod put_back;
 mod reaching;
 mod readers;

@@ -32,10 +32,12 @@ pub(super) fn refusal_and_close(intake: &Intake, why: &Refusal) -> HttpResponse 
 
 /// Any path or method that is not served.
 pub(super) async fn not_found(intake: web::Data<Intake>) -> HttpResponse {
-    refusal(
-        &intake,
-        &Refusal::new(RefusalCode::NotFound, "the box serves no such request; client and box may differ in version"),
-    )
+    refusal(&intake, &no_such_request())
+}
+
+/// Of another version, or never heard of.
+pub(super) fn no_such_request() -> Refusal {
+    Refusal::new(RefusalCode::NotFound, "the box serves no such request; client and box may differ in version")
 }
 
 /// Runs `work` on a blocking thread. After a failed write to the disk nothing is said to have succeeded any more.

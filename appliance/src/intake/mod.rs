@@ -232,6 +232,9 @@ pub(crate) struct ForPeers {
     pub(crate) known: Arc<Channels>,
 }
 
+/// Below this path all requests are. A box that is ahead of this one may ask elsewhere, and is told that nothing is there.
+const THIS_VERSION: &str = "/v1/";
+
 /// Carries bytes for as long as it lasts.
 pub(crate) type PeerChannels = Arc<dyn Fn(AnyPipe, PublicKey) -> LocalBoxFuture<'static, ()> + Send + Sync>;
 
@@ -261,7 +264,12 @@ fn app(
                 Err(request.into_response(answer::length_required(&guard, unread)))
             } else if request.conn_data::<PeerKey>().is_some() && !request.path().starts_with(PEER_PATHS) {
                 let sentence = "another box asks for nothing but what is between boxes";
-                let why = Refusal::new(RefusalCode::NoCertificate, sentence);
+                let is_for_machines = request.path().starts_with(THIS_VERSION);
+                let why = if is_for_machines {
+                    Refusal::new(RefusalCode::NoCertificate, sentence)
+                } else {
+                    answer::no_such_request()
+                };
                 Err(request.into_response(answer::refusal_and_close(&guard, &why)))
             } else {
                 Ok(service.call(request))

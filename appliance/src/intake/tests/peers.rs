@@ -211,6 +211,9 @@ fn a_box_reaches_nothing_that_is_for_machines() {
         let answer = port.connect(Some(&member)).ask(&post(path, b"\x80")).expect("answer");
         assert_eq!((answer.status, answer.refusal().code), (401, RefusalCode::NoCertificate), "{path}");
     }
+    // Another version is not there, which a box that speaks it has to be able to tell from a wrong certificate.
+    let answer = port.connect(Some(&member)).ask(&post("/v2/peers/exchange", b"\x80")).expect("answer");
+    assert_eq!((answer.status, answer.refusal().code), (404, RefusalCode::NotFound));
     let heartbeat = Heartbeat { client_version: "0".to_owned(), now: UnixMillis(0) };
     let answer = port.connect(Some(&member)).ask(&post(Heartbeat::PATH, &encode(&heartbeat))).expect("answer");
     assert_eq!(answer.refusal().code, RefusalCode::NoCertificate);
