@@ -14,7 +14,6 @@
 use std::collections::BTreeMap;
 
 use super::peer::{ABSENT_AFTER, Presence};
-use super::placement::Group;
 use super::stripe::{Place, ShardState, Stripe, StripeError, StripeMap, View};
 use crate::ids::{MemberId, PackId};
 use crate::units::Seconds;
@@ -31,8 +30,6 @@ pub enum Why {
     Thin,
     /// Its holder has been away for too long.
     Absent,
-    /// Its holder is not in the group any more.
-    Moved,
 }
 
 /// What a shard is made from.
@@ -122,28 +119,6 @@ impl StripeMap {
         self.begin(order.pack, order.index, order.to)
     }
 
-    /// Plans the slow way of older packs to the members of the present group; at most `limit` orders.
-    #[must_use]
-    pub fn plan_moves(&self, group: &Group, presences: &BTreeMap<MemberId, Presence>, limit: usize) -> Vec<Order> {
-        let view = self.view(presences);
-        let targets = self.receivers(presences, &group.members);
-        let in_group = |place: &Place| {
-            let member = &self.members[usize::from(place.member)];
-            group.members.contains(member) || group.spares.contains(member)
-        };
-        let old = self.stripes.iter().filter(|(_, stripe)| stripe.epoch < group.epoch);
-        let orders = old.flat_map(|(pack, stripe)| {
-            let missing = missing(stripe, stripe.covered(|place| place.state != ShardState::Lost && in_group(place)));
-            let mut free = Free::new(pack, stripe, &targets);
-            let source = source(stripe, &view).ok();
-            missing.filter_map(move |index| {
-                let (to, source) = (free.next(stripe)?, source?);
-                Some(Order { pack: *pack, index, to, replaces: None, why: Why::Moved, source, margin: i32::MAX })
-            })
-        });
-        orders.take(limit).collect()
-    }
-
     fn receivers(&self, presences: &BTreeMap<MemberId, Presence>, targets: &[MemberId]) -> Vec<Target> {
         let may = |member: &&MemberId| presences.get(member).is_some_and(Presence::may_receive);
         let target = |member: &MemberId| Target { member: *member, number: self.known(member) };
@@ -223,7 +198,7 @@ fn repair(pack: PackId, stripe: &Stripe, view: &View, targets: &[Target], plan: 
     for index in missing {
         let why = why(stripe, view, index);
         let chosen = free.next(stripe).map(|to| (to, None)).or_else(|| match why {
-            Why::Thin | Why::Moved => None,
+            Why::Thin => None,
             Why::Lost | Why::Absent => give_up_an_extra(stripe, view, targets, &mut given_up),
         });
         let Some((to, replaces)) = chosen else {
@@ -270,7 +245,7 @@ fn why(stripe: &Stripe, view: &View, index: usize) -> Why {
 #[cfg(test)]
 mod tests {
     use super::super::Redundancy;
-    use super::super::placement::{Candidate, Domains};
+    use super::super::placement::{Candidate, Domains, Group};
     use super::super::stripe::{Progress, StripeError, StripeState};
     use super::super::testing::{member, pack};
     use super::*;
@@ -495,29 +470,6 @@ mod tests {
         assert_eq!(site.state(0), StripeState::OffSiteSafe { healthy: 4 });
         site.silent(site.holder(0, 3), 100);
         assert_eq!(site.state(0), StripeState::Degraded { healthy: 3 });
-    }
-
-    #[test]
-    fn old_packs_move_to_a_new_group_a_few_at_a_time() {
-        let mut site = Site::new(8, 30);
-        let mut candidates: Vec<_> = (1..=8)
-            .map(|number| Candidate { member: member(number), domains: Domains::default(), room_bytes: 1 << 40 })
-            .collect();
-        let left = site.group.members[0];
-        candidates.retain(|one| one.member != left);
-        let next = site.group.next(&candidates, site.group.redundancy).expect("enough").expect("somebody left");
-        assert_eq!(site.map.plan_moves(&next, &site.presences, 4).len(), 4);
-        for _ in 0..30 {
-            for order in site.map.plan_moves(&next, &site.presences, 4) {
-                assert_eq!(order.why, Why::Moved);
-                site.map.begin_order(&order).expect("free");
-                site.map.receipt(order.pack, order.index, order.to).expect("meant");
-            }
-        }
-        assert_eq!(site.map.plan_moves(&next, &site.presences, 4), []);
-        let old = pack(3);
-        let told = site.map.retire(&old);
-        assert!(told.len() >= 5 && site.map.places(&old).count() == 0);
     }
 
     #[test]

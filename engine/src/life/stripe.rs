@@ -123,7 +123,6 @@ pub(super) struct Place {
 #[derive(Debug, Clone)]
 pub(super) struct Stripe {
     pub(super) redundancy: Redundancy,
-    pub(super) epoch: u32,
     /// Whether the box has the pack itself.
     pub(super) local: bool,
     /// Whether it has ever been off-site safe.
@@ -201,8 +200,8 @@ impl StripeMap {
             let member = self.number_of(group.member_for(&pack, index));
             places.push(Place { member, index: narrow(index), state: ShardState::Sending });
         }
-        let (redundancy, epoch) = (group.redundancy, group.epoch);
-        self.stripes.insert(pack, Stripe { redundancy, epoch, local: true, acknowledged: false, places });
+        let redundancy = group.redundancy;
+        self.stripes.insert(pack, Stripe { redundancy, local: true, acknowledged: false, places });
         Ok(())
     }
 
@@ -222,7 +221,6 @@ impl StripeMap {
         let number = self.number_of(member);
         let stripe = self.stripes.entry(pack).or_insert_with(|| Stripe {
             redundancy,
-            epoch: 0,
             local: false,
             acknowledged: true,
             places: Vec::new(),
@@ -322,14 +320,6 @@ impl StripeMap {
         }
         stripe.local = false;
         Ok(())
-    }
-
-    /// Takes a pack out of the map; returns who has to be told to condemn which shard.
-    pub fn retire(&mut self, pack: &PackId) -> Vec<(MemberId, usize)> {
-        let stripe = self.stripes.remove(pack);
-        let places = stripe.into_iter().flat_map(|stripe| stripe.places);
-        let there = places.filter(|place| place.state != ShardState::Lost);
-        there.map(|place| (self.members[usize::from(place.member)], usize::from(place.index))).collect()
     }
 
     /// What a pack is outside; `None` when the map does not have it.
