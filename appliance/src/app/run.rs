@@ -32,12 +32,19 @@ use crate::portal::{Portal, PortalError, Ways, WorkerLook};
 use crate::recovery;
 use crate::workers::{self, Drill, Orders, WorkState, WorkerState, Workers};
 
-/// Why the box stops when another one takes its place.
-const START_AGAIN: &str = "the box that was brought back takes its place";
 /// Running requests and workers end within this time when the box stops; what is left then is cut off.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 /// A failure of durability is noticed within this time.
 const POISON_CHECK: Duration = Duration::from_millis(50);
+
+/// Why the box stops in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stop {
+    Terminated,
+    Interrupted,
+    /// The box that was brought back takes its place.
+    ToStartAgain,
+}
 
 /// What the command line sets over the configuration.
 #[derive(Debug, Clone, Default)]
@@ -172,14 +179,14 @@ async fn serve(dir: &DataDir, opened: &Opened, machines: Listening, portal: List
     let (machine_handle, portal_handle) = (machine_server.handle(), portal_server.handle());
     let ended = futures_util::future::select(Box::pin(machine_server), Box::pin(portal_server));
     let outcome = tokio::select! {
-        _ = terminate.recv() => Ok("SIGTERM"),
-        _ = interrupt.recv() => Ok("SIGINT"),
-        () = back.is_to_start_again() => Ok(START_AGAIN),
+        _ = terminate.recv() => Ok(Stop::Terminated),
+        _ = interrupt.recv() => Ok(Stop::Interrupted),
+        () = back.is_to_start_again() => Ok(Stop::ToStartAgain),
         reason = poisoned(&site) => Err(AppError::Durability(reason)),
         _ = ended => Err(AppError::Serve("a listener ended by itself; its log says why".to_owned())),
     };
-    let signal = outcome?;
-    tracing::info!(signal, "Stopping");
+    let stop = outcome?;
+    tracing::info!(why = ?stop, "Stopping");
     intake.stop_taking_requests();
     peering.stop_taking_requests();
     drop(announced);
@@ -202,8 +209,10 @@ async fn serve(dir: &DataDir, opened: &Opened, machines: Listening, portal: List
     let _ = std::fs::remove_file(dir.run_file());
     match site.poisoned() {
         Some(reason) => Err(AppError::Durability(reason)),
-        None if signal == START_AGAIN => Ok(Ended::ToStartAgain),
-        None => Ok(Ended::Stopped),
+        None => Ok(match stop {
+            Stop::ToStartAgain => Ended::ToStartAgain,
+            Stop::Terminated | Stop::Interrupted => Ended::Stopped,
+        }),
     }
 }
 
