@@ -331,8 +331,8 @@ fn bring_back(site: &Site, working: &dyn Fn(Option<String>)) -> Result<Done, Ope
 /// Gets packs that are damaged here from the other boxes.
 fn mend(site: &Site, working: &dyn Fn(Option<String>)) -> Result<Done, OperationError> {
     Ok(match operations::awaited::mend(site, working)? {
-        Mended { packs: 0, left: 0 } => Done::Everything,
-        Mended { packs: 0, .. } => Done::For(MEND_AGAIN),
+        Mended { packs: 0, left: 0, untried: 0 } => Done::Everything,
+        Mended { packs: 0, untried: 0, .. } => Done::For(MEND_AGAIN),
         Mended { .. } => Done::Part,
     })
 }

@@ -1,6 +1,7 @@
 //! Packs that have rotted on the box's own disk: they come from the other boxes too, as long as these have enough of them.
 
-use std::time::Instant;
+use std::sync::PoisonError;
+use std::time::{Duration, Instant};
 
 use datis_engine::erasure::layout::PACK_LEN_MAX;
 use datis_engine::ids::PackId;
@@ -21,35 +22,54 @@ pub(crate) struct Mended {
     pub(crate) packs: usize,
     /// Packs that could not be had from the others.
     pub(crate) left: usize,
+    /// Packs for which there was no time.
+    pub(crate) untried: usize,
 }
 
-/// Mends damaged packs for a while. A pack that is broken off is damaged still, and is tried again.
+/// Mends damaged packs for a while, and begins with the one after that which was tried last: those that cannot be had hold up no
+/// others. A pack that is broken off is damaged still, and is tried again.
 ///
 /// # Errors
 /// [`OperationError`]. Packs that cannot be had are none.
 pub(crate) fn mend(site: &Site, working: &dyn Fn(Option<String>)) -> Result<Mended, OperationError> {
+    mend_for(site, STEP_MAX, working)
+}
+
+/// The same for so long.
+pub(crate) fn mend_for(
+    site: &Site,
+    patience: Duration,
+    working: &dyn Fn(Option<String>),
+) -> Result<Mended, OperationError> {
     let mut mended = Mended::default();
     let Some(fetch) = site.awaited.fetch.get() else { return Ok(mended) };
-    let damaged: Vec<StripeRef> = site.catalog.reader().read(|tx| {
+    let mut damaged: Vec<StripeRef> = site.catalog.reader().read(|tx| {
         let mut found = Vec::new();
         for stripe in stripes::damaged_here(tx)? {
             found.extend(place_of(&stripe, &stripes::places(tx, stripe.row)?));
         }
         Ok::<_, CatalogError>(found)
     })?;
-    let until = Instant::now() + STEP_MAX;
-    for stripe in damaged {
+    let last = || site.awaited.mended_last.lock().unwrap_or_else(PoisonError::into_inner);
+    damaged.sort_by_key(|stripe| stripe.pack);
+    let before = last().map_or(0, |last| damaged.partition_point(|stripe| stripe.pack <= last));
+    damaged.rotate_left(before);
+    let until = Instant::now() + patience;
+    for (tried, stripe) in damaged.iter().enumerate() {
         site.check_running()?;
-        if Instant::now() > until {
+        // One is tried in each step, however slow it is.
+        if tried > 0 && Instant::now() >= until {
+            mended.untried = damaged.len() - tried;
             break;
         }
+        *last() = Some(stripe.pack);
         if is_what_its_name_says(site, &stripe.pack) {
             // A stop came before it was said to be sound, or something else is wrong with it, which the others have as well.
             mended.packs += usize::from(is_sound(site, &stripe.pack)?);
             continue;
         }
         working(Some("getting damaged packs back from the other boxes".to_owned()));
-        if replace(site, fetch.as_ref(), &stripe)? {
+        if replace(site, fetch.as_ref(), stripe)? {
             tracing::warn!(pack = %stripe.pack, "A damaged pack was replaced by what the other boxes keep of it");
             mended.packs += 1;
         } else {

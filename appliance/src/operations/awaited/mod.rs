@@ -28,6 +28,8 @@ use datis_engine::store::{ObjectKind, ObjectName, PackStore, StoreError};
 use serde::Serialize;
 
 pub(crate) use back::{Brought, bring_back};
+#[cfg(test)]
+pub(crate) use mend::mend_for;
 pub(crate) use mend::{Mended, mend};
 pub(super) use shelf::Shelf;
 
@@ -134,6 +136,8 @@ pub(crate) struct Awaited {
     order: Mutex<Option<Vec<PackId>>>,
     /// What could not be had when it was asked for last, the latest at the end.
     unanswered: Mutex<Vec<PackId>>,
+    /// The damaged pack that was asked for last: the next step begins after it.
+    mended_last: Mutex<Option<PackId>>,
 }
 
 /// The sealed parts of the map of packs that are to come back, in their order; written down before the first of them is read.
@@ -218,6 +222,7 @@ impl Awaited {
             asked_for: Mutex::default(),
             order: Mutex::default(),
             unanswered: Mutex::default(),
+            mended_last: Mutex::default(),
         })
     }
 

@@ -35,7 +35,7 @@ use super::{QUEUE, REFUSALS_MAX, Rounded, round};
 use crate::catalog::dispersal::{holders, outside, stripes as stripe_rows};
 use crate::catalog::{CatalogError, packs as pack_rows};
 use crate::operations::accounts::Actor;
-use crate::operations::awaited::{Fetch, FetchError, Memory, Mended, mend};
+use crate::operations::awaited::{Fetch, FetchError, Memory, Mended, mend, mend_for};
 use crate::operations::bandwidth::{BandwidthPlan, HourClass, Megabits, WeekGrid, set_bandwidth};
 use crate::operations::dispersal::{
     self, Circle, DispersalStatus, Fellow, check_so_far, dispersal_status, next_to_spread, note_peer, presences,
@@ -746,12 +746,17 @@ fn what_a_leaving_member_holds_is_made_again_elsewhere_and_stays_where_it_is() {
 
 /// One of the box's packs rots on its disk. Which one.
 fn rot(test: &TestBox) -> PackId {
-    let (pack, mut bytes) = packs(test).pop_first().expect("a pack");
+    let (pack, _) = packs(test).pop_first().expect("a pack");
+    rot_one(test, &pack);
+    pack
+}
+
+fn rot_one(test: &TestBox, pack: &PackId) {
+    let mut bytes = test.site().store.read_all(ObjectName::Pack(*pack), PACK_LEN_MAX).expect("read");
     bytes.iter_mut().for_each(|byte| *byte ^= 1);
-    let file = test.dir().store_dir().join(ObjectName::Pack(pack).to_string());
+    let file = test.dir().store_dir().join(ObjectName::Pack(*pack).to_string());
     std::fs::remove_file(&file).expect("remove");
     crate::files::replace(&file, &bytes).expect("rot");
-    pack
 }
 
 fn audit_all(test: &TestBox, boxes: &Arc<Boxes>) -> usize {

@@ -1,6 +1,7 @@
 //! Close looks at members, and what the box's own rotten packs have to do with them.
 
 use super::*;
+use crate::operations::{Pace, scrub_pack};
 
 #[test]
 fn a_close_look_that_a_stop_has_broken_off_is_begun_again() {
@@ -136,11 +137,52 @@ fn what_rots_on_the_boxs_own_disk_comes_back_from_the_others() {
     let is_damaged = || site.catalog.reader().read(|tx| pack_rows::any_damaged(tx)).expect("read");
     assert!(is_damaged());
     set_away(&boxes, true);
-    assert_eq!(mend(site, &|_| ()).expect("mend"), Mended { packs: 0, left: 1 });
+    assert_eq!(mend(site, &|_| ()).expect("mend"), Mended { left: 1, ..Mended::default() });
     assert!(is_damaged() && packs(&test)[&rotten] != before[&rotten], "what is here is not touched before");
     set_away(&boxes, false);
-    assert_eq!(mend(site, &|_| ()).expect("mend"), Mended { packs: 1, left: 0 });
+    assert_eq!(mend(site, &|_| ()).expect("mend"), Mended { packs: 1, ..Mended::default() });
     assert!(!is_damaged() && packs(&test) == before);
     assert!(verify(site, None, &mut |_| {}).expect("verify").is_sound());
     assert_eq!(mend(site, &|_| ()).expect("mend"), Mended::default());
+}
+
+/// Gives what it is asked for, except one pack.
+struct AllBut {
+    given: Given,
+    not: PackId,
+}
+
+impl Fetch for AllBut {
+    fn range(&self, stripe: &StripeRef, range: std::ops::Range<usize>) -> Result<Vec<u8>, FetchError> {
+        self.whole(stripe).map(|bytes| bytes[range].to_vec())
+    }
+
+    fn whole(&self, stripe: &StripeRef) -> Result<Vec<u8>, FetchError> {
+        if stripe.pack == self.not {
+            return Err(FetchError::Away { there: 0, needed: 1 });
+        }
+        self.given.whole(stripe)
+    }
+}
+
+#[test]
+fn a_damaged_pack_that_cannot_be_had_holds_up_no_other() {
+    let (test, boxes) = (TestBox::start(), Boxes::new(7));
+    let site = test.site();
+    back_up(&test, 0..6);
+    boxes.round(&test);
+    let mut rotten: Vec<PackId> = packs(&test).into_keys().take(2).collect();
+    rotten.sort_unstable();
+    for pack in &rotten {
+        rot_one(&test, pack);
+        let rows = site.catalog.reader().read(|tx| pack_rows::all_by_id(tx, pack)).expect("read");
+        rows.iter().for_each(|row| assert!(scrub_pack(site, row, Pace::Steady).is_err(), "it is noted"));
+    }
+    let given = Given { boxes: boxes.clone(), secret: site.vault.dispersal.clone() };
+    site.awaited.reach_by(Arc::new(AllBut { given, not: rotten[0] }));
+    // There is time for one in each step.
+    let step = || mend_for(site, Duration::ZERO, &|_| ()).expect("mend");
+    assert_eq!(step(), Mended { left: 1, untried: 1, ..Mended::default() });
+    assert_eq!(step(), Mended { packs: 1, untried: 1, ..Mended::default() });
+    assert_eq!(step(), Mended { left: 1, ..Mended::default() });
 }
