@@ -9,7 +9,7 @@ mod stroke;
 use std::sync::{PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use datis_engine::units::UnixMillis;
+use datis_engine::units::{Seconds, UnixMillis};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan, Zoned};
 use serde::Serialize;
@@ -26,6 +26,9 @@ pub use crate::catalog::bandwidth::{
 
 /// How long somebody who waits for a turn does not look: a changed plan counts after that.
 const LOOK: Duration = Duration::from_millis(100);
+
+/// In a plan with less than that, what went out long ago does not matter any more: eight weeks, in hours.
+const LOOKS_BACK: usize = 8 * WEEK;
 
 /// The plan, and what has gone out by it.
 pub(super) struct Bandwidth {
@@ -82,6 +85,13 @@ pub fn outgoing(site: &Site) -> Outgoing {
         return Outgoing::default();
     }
     Outgoing { paused: true, paused_until: pause_end(&plan.hours, &now).map(|at| at.0) }
+}
+
+/// Since when what can wait could go out for `long`, hours of pause left out, by the present plan; eight weeks ago at most. Whoever has
+/// not taken in that time what it was to get is slow itself.
+#[must_use]
+pub fn open_for(site: &Site, long: Seconds) -> UnixMillis {
+    open_since(&bandwidth_plan(site).hours, &local(site.clock.now(), TimeZone::system()), long)
 }
 
 /// Whether something of this kind may go out now at all.
@@ -142,6 +152,25 @@ fn pause_end(hours: &WeekGrid, now: &Zoned) -> Option<UnixMillis> {
     None
 }
 
+fn open_since(hours: &WeekGrid, now: &Zoned, long: Seconds) -> UnixMillis {
+    let (mut end, mut left) =
+        (now.timestamp().as_millisecond(), i64::try_from(long.0).unwrap_or(i64::MAX).saturating_mul(1_000));
+    for _ in 0..LOOKS_BACK {
+        // The hour that the millisecond before `end` is in.
+        let at = local(UnixMillis(end.saturating_sub(1)), now.time_zone().clone());
+        let Ok(start) = at.with().minute(0).second(0).subsec_nanosecond(0).build() else { break };
+        let start = start.timestamp().as_millisecond().min(end.saturating_sub(1));
+        if class_at(hours, &at) != HourClass::Pause {
+            if end - start >= left {
+                return UnixMillis(end - left);
+            }
+            left -= end - start;
+        }
+        end = start;
+    }
+    UnixMillis(end)
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
@@ -166,6 +195,22 @@ mod tests {
         let end = Timestamp::from_millisecond(pause_end(&hours, &night).expect("end").0).expect("time");
         assert_eq!(end, "2026-03-29T08:00:00+02:00".parse().expect("time"));
         assert_eq!(class_at(&hours, &end.to_zoned(night.time_zone().clone())), HourClass::Reduced);
+    }
+
+    #[test]
+    fn hours_of_pause_do_not_count_as_time_in_which_something_could_go_out() {
+        let utc = |text: &str| text.parse::<Timestamp>().expect("time");
+        // A Monday.
+        let now = utc("2026-11-23T20:30:00Z").to_zoned(TimeZone::UTC);
+        let since = |hours: &WeekGrid| {
+            Timestamp::from_millisecond(open_since(hours, &now, Seconds(12 * 3_600)).0).expect("time")
+        };
+        assert_eq!(since(&WeekGrid::all(HourClass::Full)), utc("2026-11-23T08:30:00Z"));
+        let mut nights = WeekGrid::all(HourClass::Pause);
+        (0..7).for_each(|day| (0..6).for_each(|hour| nights.paint(day, hour, HourClass::Reduced)));
+        assert_eq!(since(&nights), utc("2026-11-22T00:00:00Z"), "two nights");
+        let weeks = since(&WeekGrid::all(HourClass::Pause));
+        assert_eq!(weeks, utc("2026-09-28T21:00:00Z"), "never: as far as it looks back");
     }
 
     #[test]

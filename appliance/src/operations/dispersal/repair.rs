@@ -11,9 +11,10 @@ use datis_engine::units::Seconds;
 use super::{Circle, Place, PlacedStripe, ShardState, group, standing};
 use crate::catalog::CatalogError;
 use crate::catalog::dispersal::{holders, stripes};
+use crate::operations::bandwidth::open_for;
 use crate::operations::{OperationError, Site};
 
-/// Whoever has not taken a shard for so long does not keep others from getting it.
+/// Whoever has not taken a shard for so long does not keep others from getting it. Hours in which this box sends nothing do not count.
 pub(super) const TAKEN_WITHIN: Seconds = THIN_AFTER;
 
 /// Plans what is to be made again by the rules of [`datis_engine::life::repair`], and wants it at the members that were
@@ -24,7 +25,7 @@ pub(super) const TAKEN_WITHIN: Seconds = THIN_AFTER;
 /// [`OperationError`].
 pub fn order_repairs(site: &Site, circle: &Circle, limit: usize) -> Result<usize, OperationError> {
     let presences = standing::presences(site, circle)?;
-    let now = site.clock.now();
+    let (now, late) = (site.clock.now(), open_for(site, TAKEN_WITHIN));
     let (group, full, overdue, all) = site.catalog.reader().read(|tx| {
         let mut all = Vec::new();
         for stripe in stripes::all_codable(tx)? {
@@ -33,7 +34,7 @@ pub fn order_repairs(site: &Site, circle: &Circle, limit: usize) -> Result<usize
         }
         let full = holders::all(tx)?.into_iter().filter(|holder| group::is_full(holder, now));
         let full: Vec<MemberId> = full.map(|holder| holder.member).collect();
-        let overdue = stripes::wanted_before(tx, now.minus(TAKEN_WITHIN))?;
+        let overdue = stripes::wanted_before(tx, late)?;
         Ok::<_, CatalogError>((holders::group(tx)?, full, overdue, all))
     })?;
     let Some(group) = group else { return Ok(0) };

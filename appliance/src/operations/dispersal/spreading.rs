@@ -16,7 +16,7 @@ use super::repair::TAKEN_WITHIN;
 use super::{Circle, Place, PlacedStripe, ShardState, StripeKind, standing};
 use crate::catalog::dispersal::{holders, outside, stripes};
 use crate::catalog::{CatalogError, HolderRow, packs};
-use crate::operations::bandwidth::{Traffic, may_go};
+use crate::operations::bandwidth::{Traffic, may_go, open_for};
 use crate::operations::opened::as_damage;
 use crate::operations::{OperationError, Site};
 
@@ -369,7 +369,7 @@ pub fn note_full(site: &Site, member: &MemberId) -> Result<(), OperationError> {
 /// # Errors
 /// [`OperationError`].
 pub fn note_refused(site: &Site, member: &MemberId) -> Result<bool, OperationError> {
-    let before = site.clock.now().minus(TAKEN_WITHIN);
+    let before = open_for(site, TAKEN_WITHIN);
     let overdue = site.catalog.reader().read(|tx| stripes::wanted_before(tx, before))?;
     let is_overdue = overdue.iter().any(|(_, holder)| holder == member);
     if is_overdue {

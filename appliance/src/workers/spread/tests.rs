@@ -809,6 +809,9 @@ fn a_member_that_refuses_is_not_asked_to_no_end_and_loses_its_place_when_that_la
     };
     let late = site.catalog.writer().write(later).expect("later");
     assert!(late > REFUSALS_MAX, "{late}");
+    set_week(&test, HourClass::Pause);
+    assert_eq!(audit_all(&test, &boxes), 0, "while this box sends nothing, nobody is slow");
+    set_week(&test, HourClass::Full);
     boxes.round(&test);
     assert_eq!(wanted(&test, &boxes), 0, "nothing waits for it any more");
     audit_all(&test, &boxes);
