@@ -7,6 +7,7 @@
 //! Nothing here asks for the time, dials or stores. The bytes are in `docs/PROTOCOL.md`, "Communities"; the reasons are
 //! in mutual-backup 4.7 to 4.11.
 
+pub mod accused;
 pub mod address;
 pub mod check;
 pub mod dial;

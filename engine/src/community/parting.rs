@@ -4,6 +4,7 @@
 //! words cost nothing to say again: a log that has nothing else after the parting gives way. What admins have decided does not;
 //! between two such logs people choose. Decision 0034.
 
+use super::accused::{accused, before_the_word_of, is_about};
 use super::entry::{Change, SignedEntry};
 use super::log::{Log, LogError};
 use crate::ids::MemberId;
@@ -17,9 +18,22 @@ const REMOVERS_MIN: usize = 2;
 #[derive(Debug, Clone)]
 pub struct Parting {
     common: Log,
-    theirs_whole: Log,
+    theirs_for_now: Log,
     ours: Vec<SignedEntry>,
     theirs: Vec<SignedEntry>,
+    /// Whom a proposal on either log is about.
+    accused: Vec<MemberId>,
+}
+
+/// What is proposed on top of two logs.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Proposed<'a> {
+    /// On this box's.
+    pub ours: &'a [SignedEntry],
+    /// On the other member's.
+    pub theirs: &'a [SignedEntry],
+    /// Whose words this box takes from nobody for now.
+    pub held: &'a [MemberId],
 }
 
 /// Which of two logs that part is given up.
@@ -38,7 +52,12 @@ impl Parting {
     ///
     /// # Errors
     /// [`LogError`] when they follow on no entry of `log`, or do not hold.
-    pub fn of(log: &Log, entries: &[SignedEntry], is_old: impl Fn(u64) -> bool) -> Result<Option<Self>, LogError> {
+    pub fn of(
+        log: &Log,
+        entries: &[SignedEntry],
+        proposed: Proposed<'_>,
+        is_old: impl Fn(u64) -> bool,
+    ) -> Result<Option<Self>, LogError> {
         let mut from = entries.iter();
         let at = loop {
             let Some(entry) = from.as_slice().first() else { return Ok(None) };
@@ -51,12 +70,17 @@ impl Parting {
         };
         let last = log.roster().sequence();
         let common = log.up_to(at.checked_sub(1).ok_or(LogError::Chain { found: at, last })?);
+        // Which of both gives way is reckoned on all of it, as the other box does; taken is only what may be taken now.
         let mut theirs_whole = common.clone();
+        theirs_whole.follow(from.as_slice(), |_| true)?;
+        let mut theirs_for_now = common.clone();
+        let free = before_the_word_of(proposed.held, log, from.as_slice(), proposed.theirs);
         // A rebinding after the parting was not seen before, whatever this box has had at its place.
-        theirs_whole.follow(from.as_slice(), |since| since < at && is_old(since))?;
+        theirs_for_now.follow(free, |since| since < at && is_old(since))?;
         let after = |log: &Log| log.after(common.roster().sequence()).cloned().collect();
         let (ours, theirs) = (after(log), after(&theirs_whole));
-        Ok(Some(Self { common, theirs_whole, ours, theirs }))
+        let accused = [accused(log, proposed.ours), accused(&theirs_whole, proposed.theirs)].concat();
+        Ok(Some(Self { common, theirs_for_now, ours, theirs, accused }))
     }
 
     /// Sequence of the first entry that differs.
@@ -77,28 +101,30 @@ impl Parting {
         &self.theirs
     }
 
-    /// The other one's log, as far as it may be taken now.
+    /// The other one's log, as far as it may be taken now; `None`: not at all.
     #[must_use]
-    pub fn their_log(&self) -> &Log {
-        &self.theirs_whole
+    pub fn their_log(&self) -> Option<&Log> {
+        let has_more = self.theirs_for_now.roster().sequence() > self.common.roster().sequence();
+        has_more.then_some(&self.theirs_for_now)
     }
 
     /// Both sides come to the same: what can be said again gives way to what was decided, of two such the shorter, and of two
-    /// equally long ones the one whose first entry has the greater hash.
+    /// equally long ones the one whose first entry has the greater hash. What somebody says alone whom a proposal is about adds no
+    /// length: else a stolen box could end the proposal by saying much.
     #[must_use]
     pub fn gives_way(&self) -> GivesWay {
         let (Some(our_first), Some(their_first)) = (self.ours.first(), self.theirs.first()) else {
-            // What is held back is not to be taken yet.
             return GivesWay::Neither;
         };
-        let is_light =
-            |tail: &[SignedEntry], other| can_be_said_again(&self.common, tail, puts_out(&self.common, other));
-        match (is_light(&self.ours, their_first), is_light(&self.theirs, our_first)) {
+        let is_light = |tail, other| can_be_said_again(&self.common, tail, &put_out(&self.common, other));
+        match (is_light(&self.ours, &self.theirs), is_light(&self.theirs, &self.ours)) {
             (false, false) => GivesWay::Neither,
             (true, false) => GivesWay::Ours,
             (false, true) => GivesWay::Theirs,
             (true, true) => {
-                let weight = |tail: &[SignedEntry], first: &SignedEntry| (tail.len(), std::cmp::Reverse(first.hash()));
+                let weight = |tail: &[SignedEntry], first: &SignedEntry| {
+                    (self.unaccused(tail), tail.len(), std::cmp::Reverse(first.hash()))
+                };
                 if weight(&self.ours, our_first) < weight(&self.theirs, their_first) {
                     GivesWay::Ours
                 } else {
@@ -106,6 +132,12 @@ impl Parting {
                 }
             }
         }
+    }
+
+    /// How many entries others have signed than those whom a proposal is about.
+    fn unaccused(&self, tail: &[SignedEntry]) -> usize {
+        let by_accused = |entry: &&SignedEntry| self.accused.iter().any(|m| self.common.is_signed_only_by(entry, *m));
+        tail.len() - tail.iter().filter(by_accused).count()
     }
 
     /// What the member with this key has said of itself alone in this box's log, to be said again on top of the other one.
@@ -116,21 +148,25 @@ impl Parting {
     }
 }
 
-/// The member that an entry puts out, or takes the admin's rights from, by the word of enough others.
-fn puts_out(before: &Log, entry: &SignedEntry) -> Option<MemberId> {
-    let (Change::Remove { member } | Change::Dismiss { member }) = entry.entry().ok()?.change else { return None };
-    let device = before.roster().member(member)?.device;
-    let others = entry.signatures.iter().filter(|signed| signed.key != device).count();
-    (others >= REMOVERS_MIN).then_some(member)
+/// The members that a tail puts out, or takes the admin's rights from, by the word of enough others. Who has become an admin only
+/// after the parting does not count: whoever decides alone could make as many as are needed.
+fn put_out(before: &Log, tail: &[SignedEntry]) -> Vec<MemberId> {
+    let about = |entry: &SignedEntry| {
+        let member = is_about(&entry.entry().ok()?.change)?;
+        let by = |key: PublicKey| before.roster().admins().find(|admin| admin.device == key).map(|admin| admin.id);
+        let others = entry.signatures.iter().filter_map(|signed| by(signed.key)).filter(|by| *by != member).count();
+        (others >= REMOVERS_MIN).then_some(member)
+    };
+    tail.iter().filter_map(about).collect()
 }
 
-/// Whether each entry of `tail` is a member's word about itself, or was signed by nobody but the one whom the others put out.
-fn can_be_said_again(before: &Log, tail: &[SignedEntry], put_out: Option<MemberId>) -> bool {
+/// Whether each entry of `tail` is a member's word about itself, or was signed by nobody but one whom the others put out.
+fn can_be_said_again(before: &Log, tail: &[SignedEntry], put_out: &[MemberId]) -> bool {
     let mut log = before.clone();
     tail.iter().all(|entry| {
         let Ok(read) = entry.entry() else { return false };
-        let alone = [read.change.said_of_itself(), put_out].into_iter().flatten();
-        let is_light = alone.into_iter().any(|member| log.is_signed_only_by(entry, member));
+        let mut alone = read.change.said_of_itself().into_iter().chain(put_out.iter().copied());
+        let is_light = alone.any(|member| log.is_signed_only_by(entry, member));
         is_light && log.append(entry.clone()).is_ok()
     })
 }
@@ -147,9 +183,16 @@ mod tests {
 
     /// What both sides make of it: the first one's answer, after the second one's was found to fit.
     fn settle(one: &Log, other: &Log) -> GivesWay {
-        let parting = |ours: &Log, theirs: &Log| {
+        settle_with((one, &[]), (other, &[]))
+    }
+
+    /// The same with what is proposed on each.
+    fn settle_with(one: (&Log, &[SignedEntry]), other: (&Log, &[SignedEntry])) -> GivesWay {
+        let parting = |(ours, our): (&Log, &[SignedEntry]), (theirs, their): (&Log, &[SignedEntry])| {
             let entries: Vec<SignedEntry> = theirs.entries().cloned().collect();
-            Parting::of(ours, &entries, |_| false).expect("it holds").expect("they part")
+            let held = accused(ours, our);
+            let proposed = Proposed { ours: our, theirs: their, held: &held };
+            Parting::of(ours, &entries, proposed, |_| false).expect("it holds").expect("they part")
         };
         let (here, there) = (parting(one, other).gives_way(), parting(other, one).gives_way());
         let fits = match here {
@@ -214,8 +257,58 @@ mod tests {
         let confirm = Change::Confirm { member: owner.id() };
         let theirs = after(&base, &[(rebind, &[&owner.recovery, &thief]), (confirm, &[&owner.recovery])]);
         let entries: Vec<SignedEntry> = theirs.entries().cloned().collect();
-        let parting = Parting::of(&ours, &entries, |_| true).expect("it holds").expect("they part");
-        assert_eq!((parting.gives_way(), parting.theirs().len()), (GivesWay::Ours, 1), "the confirmation waits");
+        let parting = Parting::of(&ours, &entries, Proposed::default(), |_| true).expect("holds").expect("they part");
+        let taken = parting.their_log().expect("some of it").roster().sequence();
+        assert_eq!((parting.gives_way(), taken), (GivesWay::Ours, parting.at()), "the confirmation waits");
+        assert_eq!(parting.theirs().len(), 2, "and counts: the other box knows of it");
+        // The other one has more to say than this box: both know that before the confirmation may be taken.
+        let more = after(&ours, &[(rename(owner, "b"), &[&owner.device]), (rename(owner, "c"), &[&owner.device])]);
+        assert_eq!(settle(&more, &theirs), GivesWay::Ours);
+    }
+
+    #[test]
+    fn who_is_to_be_put_out_gains_nothing_by_saying_much_and_both_sides_know() {
+        let (base, people) = community(5, 3);
+        let (thief, honest) = (&people[2], &people[0]);
+        let ours = after(&base, &[(rename(&people[4], "a"), &[&people[4].device])]);
+        let words = [(rename(thief, "b"), &[&thief.device][..]), (rename(thief, "c"), &[&thief.device][..])];
+        let much = after(&base, &words);
+        let propose = |log: &Log, member: &Person, by: &Person| {
+            signed(log.draft(crate::units::UnixMillis(3), Change::Remove { member: member.id() }), &[&by.device])
+        };
+        assert_eq!(settle(&ours, &much), GivesWay::Ours, "nobody says anything of it");
+        let out = [propose(&ours, thief, honest)];
+        assert_eq!(settle_with((&ours, &out), (&much, &[])), GivesWay::Theirs);
+        // That it accuses the other one in turn changes nothing.
+        let back = [propose(&much, honest, thief)];
+        assert_eq!(settle_with((&ours, &out), (&much, &back)), GivesWay::Theirs);
+    }
+
+    #[test]
+    fn a_removal_by_two_outweighs_what_the_removed_one_decides_also_after_a_word_of_somebody() {
+        let (base, people) = community(5, 3);
+        let (thief, others) = (&people[2], [&people[0].device, &people[1].device]);
+        let out = Change::Remove { member: thief.id() };
+        let ours = after(&base, &[(rename(&people[0], "a"), &[others[0]]), (out, &others)]);
+        let newcomer = Person::new(9).admit(&base);
+        let stolen = after(&base, &[(newcomer, &[&thief.device])]);
+        assert_eq!(settle(&ours, &stolen), GivesWay::Theirs);
+    }
+
+    #[test]
+    fn admins_that_one_makes_alone_put_nobody_out_who_has_decided_something() {
+        let (base, people) = community(4, 2);
+        let base =
+            after(&base, &[(Change::SetRemovalThreshold { threshold: 1 }, &[&people[0].device, &people[1].device])]);
+        let (honest, thief) = (&people[0], &people[1]);
+        let decided = after(&base, &[(Person::new(9).admit(&base), &[&honest.device])]);
+        let made = [&people[2], &people[3]];
+        let appoint = |person: &Person| Change::Appoint { member: person.id() };
+        let stolen = after(&base, &[(appoint(made[0]), &[&thief.device]), (appoint(made[1]), &[&thief.device])]);
+        let stolen = after(&stolen, &[(Change::SetRemovalThreshold { threshold: 2 }, &[&thief.device])]);
+        let out = Change::Remove { member: honest.id() };
+        let stolen = after(&stolen, &[(out, &[&made[0].device, &made[1].device])]);
+        assert_eq!(settle(&decided, &stolen), GivesWay::Neither);
     }
 
     #[test]
@@ -223,11 +316,11 @@ mod tests {
         let (base, people) = community(4, 1);
         let longer = after(&base, &[(rename(&people[1], "a"), &[&people[1].device])]);
         let all: Vec<SignedEntry> = longer.entries().cloned().collect();
-        assert!(Parting::of(&base, &all, |_| false).expect("it holds").is_none());
-        assert!(Parting::of(&longer, &all, |_| false).expect("it holds").is_none());
+        assert!(Parting::of(&base, &all, Proposed::default(), |_| false).expect("it holds").is_none());
+        assert!(Parting::of(&longer, &all, Proposed::default(), |_| false).expect("it holds").is_none());
         let stranger = crate::community::testing::key(9, 9);
         let forged = signed(base.draft(crate::units::UnixMillis(9), rename(&people[1], "z")), &[&stranger]);
         let parts = after(&base, &[(rename(&people[2], "b"), &[&people[2].device])]);
-        assert!(Parting::of(&parts, &[forged], |_| false).is_err());
+        assert!(Parting::of(&parts, &[forged], Proposed::default(), |_| false).is_err());
     }
 }

@@ -573,6 +573,7 @@ peer-err-renames = This member was named and described as often as there is room
 peer-err-member = This box is a member already.
 peer-err-device-key = The key of this box belonged to a member that has another box since, so it lets nobody in. Set the box up anew, then ask again.
 peer-err-too-early = With the kit alone this is possible a day after the box came back. Until then the admin of another box can confirm it.
+peer-err-accused = Other admins are asked whether this box stays in the community. Until they have decided, three days at most, nobody takes what it alone signs. What several admins sign together goes on.
 peer-confirm-own-later = This box was brought back out of its recovery kit. The admin of another box can confirm it now; with the kit alone it is possible from here on:
 peer-parted-text = Since { $since } UTC this box and { $name } have different logs of the community: { $ours } entries stand only here, { $theirs } only there. Until one log stays, neither hears what is decided at the other. Agree with its admin; then have each box whose log goes take the other one, at its console: datisd community take-log NAME
 peer-parted = The community has parted

@@ -573,6 +573,7 @@ peer-err-renames = Ce membre a été nommé et décrit autant de fois qu’il y 
 peer-err-member = Ce boîtier est déjà membre.
 peer-err-device-key = La clé de ce boîtier appartenait à un membre qui a depuis un autre boîtier ; elle ne fait donc entrer personne. Réinstallez le boîtier, puis demandez de nouveau.
 peer-err-too-early = Avec le kit seul, c’est possible un jour après le retour du boîtier. D’ici là, l’administrateur d’un autre boîtier peut le confirmer.
+peer-err-accused = On demande aux autres administrateurs si ce boîtier reste dans la communauté. Jusqu’à leur décision, trois jours au plus, personne n’accepte ce qu’il signe seul. Ce que plusieurs administrateurs signent ensemble passe.
 peer-confirm-own-later = Ce boîtier est revenu grâce à son kit de secours. L’administrateur d’un autre boîtier peut le confirmer dès maintenant ; avec le kit seul, c’est possible à partir de :
 peer-parted-text = Depuis le { $since } UTC, ce boîtier et { $name } ont des journaux différents de la communauté : { $ours } entrées ne sont qu’ici, { $theirs } ne sont que là-bas. Tant qu’il en reste deux, aucun n’apprend ce qui est décidé chez l’autre. Mettez-vous d’accord avec son administrateur ; puis faites prendre l’autre journal à chaque boîtier dont le journal disparaît, à sa console : datisd community take-log NOM
 peer-parted = La communauté s’est divisée

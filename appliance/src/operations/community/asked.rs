@@ -108,7 +108,7 @@ pub(crate) fn answer_claim(
 fn refusal(site: &Site, error: CommunityError) -> Refusal {
     let code = match &error {
         CommunityError::Operation(_) => RefusalCode::Fault,
-        CommunityError::TooMany(_) | CommunityError::TooEarly { .. } => RefusalCode::Busy,
+        CommunityError::TooMany(_) | CommunityError::TooEarly { .. } | CommunityError::Accused => RefusalCode::Busy,
         CommunityError::NoInvitation
         | CommunityError::NoRequest
         | CommunityError::NoMember

@@ -248,6 +248,7 @@ pub fn admit(site: &Site, by: &Actor, name: &MemberName, digits: &str) -> Result
     let mut log = known.log.clone();
     let mut entry = log.draft(site.clock.now(), change);
     entry.sign(&site.vault.device_key);
+    super::deciding::check_is_heard(site, &known, &entry)?;
     log.append(entry)?;
     site.take_log(known.me, log, |tx| {
         community::set_request_state(tx, &wanted.device, RequestState::Admitted)?;
@@ -455,6 +456,7 @@ fn sign_about(
     let mut log = known.log.clone();
     let mut entry = log.draft(site.clock.now(), change(member.id));
     entry.sign(recovery.unwrap_or(&site.vault.device_key));
+    super::deciding::check_is_heard(site, &known, &entry)?;
     log.append(entry)?;
     site.take_log(known.me, log, |tx| record(tx, site, by, action, name.as_str(), ""))
 }

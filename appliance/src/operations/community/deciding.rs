@@ -1,6 +1,7 @@
 //! What people decide about members. Some of it needs more admins than one: it waits here, is passed on with the log, and each
 //! admin agrees at their own box. Decision 0034.
 
+use datis_engine::community::accused::is_about;
 use datis_engine::community::entry::{Change, Domains, SignedEntry};
 use datis_engine::community::log::{LogError, Refusal, Weighed};
 use datis_engine::community::roster::Roster;
@@ -240,18 +241,38 @@ fn signs_few(open: &[(SignedEntry, Weighed)], signer: &PublicKey) -> bool {
     open.iter().filter(|(_, weighed)| weighed.signed.contains(signer)).count() < PROPOSALS_OF_ONE
 }
 
-/// Those whom others want to put out, or to be no admin any more: an entry that nobody else has signed would end the proposal, so
-/// it waits, for [`ACCUSED_FOR`] at most.
-pub(super) fn accused(site: &Site, known: &Community) -> Result<Vec<MemberId>, CommunityError> {
+/// Whose words are held back: those whom others want to put out, or to be no admin any more. An entry that nobody else has signed
+/// would end the proposal, so it waits, for [`ACCUSED_FOR`] at most. Whom this box's own admin wants to put out holds up nobody here.
+pub(super) fn held_back(site: &Site, known: &Community) -> Result<Vec<MemberId>, CommunityError> {
     let (open, now) = (open(site, known)?, site.clock.now());
     let mut since = lock(&site.community.accusations);
     since.retain(|hash, _| open.iter().any(|(entry, _)| entry.hash() == *hash));
-    let about = |(entry, weighed): &(SignedEntry, Weighed)| match weighed.entry.change {
-        Change::Remove { member } | Change::Dismiss { member } => Some((entry.hash(), member)),
-        _ => None,
-    };
+    let signers = |weighed: &Weighed| weighed.signed.iter().map(|key| known.who(key)).collect::<Vec<_>>();
+    let accusing = open.iter().filter_map(|(entry, weighed)| {
+        let about = is_about(&weighed.entry.change)?;
+        Some((entry.hash(), about, signers(weighed)))
+    });
+    let accusing: Vec<_> = accusing.collect();
+    let by_this_box = accusing.iter().filter(|(_, _, by)| by.contains(&Some(known.me)));
+    let distrusted: Vec<MemberId> = by_this_box.map(|(_, member, _)| *member).collect();
+    let is_heard = |by: &[Option<MemberId>]| by.iter().flatten().any(|by| !distrusted.contains(by));
     let mut is_young = |hash: EntryHash| now < since.entry(hash).or_insert(now).plus(ACCUSED_FOR);
-    Ok(open.iter().filter_map(about).filter(|(hash, _)| is_young(*hash)).map(|(_, member)| member).collect())
+    // What others hold back of this box does not depend on whom it believes.
+    let counts = |member: &MemberId, by: &[Option<MemberId>]| *member == known.me || is_heard(by);
+    let held = accusing.into_iter().filter(|(hash, member, by)| is_young(*hash) && counts(member, by));
+    Ok(held.map(|(_, member, _)| member).collect())
+}
+
+/// What this box alone would say while others are asked to put it out is taken by nobody: it would keep its log from the place where
+/// they agree on what comes next.
+pub(super) fn check_is_heard(site: &Site, known: &Community, entry: &SignedEntry) -> Result<(), CommunityError> {
+    let is_held = known.log.is_signed_only_by(entry, known.me) && held_back(site, known)?.contains(&known.me);
+    if is_held { Err(CommunityError::Accused) } else { Ok(()) }
+}
+
+/// What waits, as it is passed on.
+pub(super) fn waiting(site: &Site, known: &Community) -> Result<Vec<SignedEntry>, CommunityError> {
+    Ok(open(site, known)?.into_iter().map(|(entry, _)| entry).collect())
 }
 
 fn named(site: &Site, name: &MemberName) -> Result<MemberId, CommunityError> {
@@ -307,6 +328,7 @@ fn put(
     let mut log = known.log.clone();
     match log.append(entry.clone()) {
         Ok(()) => {
+            check_is_heard(site, known, &entry)?;
             site.take_log(known.me, log, more)?;
             Ok(Decided::Done)
         }

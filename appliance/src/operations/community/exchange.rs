@@ -1,9 +1,10 @@
 //! What two members tell each other of the community: entries of the log and address records.
 
+use datis_engine::community::accused::before_the_word_of;
 use datis_engine::community::entry::SignedEntry;
-use datis_engine::community::parting::{GivesWay, Parting};
+use datis_engine::community::parting::{GivesWay, Parting, Proposed};
 use datis_engine::ids::MemberId;
-use datis_engine::wire::peers::{Exchange, Exchanged};
+use datis_engine::wire::peers::{Exchange, Exchanged, PROPOSALS_MAX};
 use minicbor::bytes::ByteVec;
 
 use super::super::Site;
@@ -66,7 +67,7 @@ fn earlier(known: &Community, sequence: u64) -> Exchange {
 /// # Errors
 /// [`CommunityError`].
 pub(super) fn exchange(site: &Site, member: MemberId, asked: &Exchange) -> Result<Exchanged, CommunityError> {
-    take_entries(site, member, &asked.entries)?;
+    take_entries(site, member, &asked.entries, &asked.proposals)?;
     super::addresses::take(site, &asked.records)?;
     super::deciding::take(site, &asked.proposals)?;
     let known = site.in_community()?;
@@ -89,7 +90,7 @@ pub(super) fn exchange(site: &Site, member: MemberId, asked: &Exchange) -> Resul
 /// # Errors
 /// [`CommunityError`].
 pub(super) fn learn(site: &Site, member: MemberId, told: &Exchanged) -> Result<(), CommunityError> {
-    take_entries(site, member, &told.entries)?;
+    take_entries(site, member, &told.entries, &told.proposals)?;
     super::addresses::take(site, &told.records)?;
     super::deciding::take(site, &told.proposals)?;
     if let Some(shown) = &told.kit_shown {
@@ -102,8 +103,13 @@ pub(super) fn learn(site: &Site, member: MemberId, told: &Exchanged) -> Result<(
 }
 
 /// Appends those that follow on what is known. One that rests on a kit alone waits until its time is over, and one that parts from
-/// what is known is weighed.
-fn take_entries(site: &Site, member: MemberId, entries: &[ByteVec]) -> Result<(), CommunityError> {
+/// what is known is weighed. `proposals`: what the other one has on top of them.
+fn take_entries(
+    site: &Site,
+    member: MemberId,
+    entries: &[ByteVec],
+    proposals: &[ByteVec],
+) -> Result<(), CommunityError> {
     if entries.is_empty() {
         return Ok(());
     }
@@ -111,33 +117,30 @@ fn take_entries(site: &Site, member: MemberId, entries: &[ByteVec]) -> Result<()
     let known = site.in_community()?;
     let (mut log, now) = (known.log.clone(), site.clock.now());
     let entries = entries.iter().map(|bytes| SignedEntry::decode(bytes)).collect::<Result<Vec<_>, _>>()?;
-    let entries = before_an_accused(&known, &entries, &super::deciding::accused(site, &known)?);
+    // One that is not understood is passed over, as it is where they are taken.
+    let theirs = proposals.iter().take(PROPOSALS_MAX).filter_map(|bytes| SignedEntry::decode(bytes).ok());
+    let (ours, theirs) = (super::deciding::waiting(site, &known)?, theirs.collect::<Vec<_>>());
+    let held = super::deciding::held_back(site, &known)?;
     let is_old = |since: u64| known.is_old(since, now);
-    if let Some(parting) = Parting::of(&known.log, entries, is_old)? {
+    let proposed = Proposed { ours: &ours, theirs: &theirs, held: &held };
+    if let Some(parting) = Parting::of(&known.log, &entries, proposed, is_old)? {
         return settle(site, &known, member, &parting);
     }
-    log.follow(entries, is_old)?;
+    log.follow(before_the_word_of(&held, &known.log, &entries, &theirs), is_old)?;
     if log.roster().sequence() > known.roster().sequence() { site.take_log(known.me, log, |_| Ok(())) } else { Ok(()) }
-}
-
-/// Those before the first new one that nobody but a member has signed whom others want to put out: it would end their proposal.
-fn before_an_accused<'e>(known: &Community, entries: &'e [SignedEntry], accused: &[MemberId]) -> &'e [SignedEntry] {
-    let is_new = |entry: &SignedEntry| entry.entry().is_ok_and(|e| known.log.hash_at(e.sequence) != Some(entry.hash()));
-    let by_one_of_them = |entry: &SignedEntry| accused.iter().any(|member| known.log.is_signed_only_by(entry, *member));
-    let held = entries.iter().position(|entry| is_new(entry) && by_one_of_them(entry));
-    &entries[..held.unwrap_or(entries.len())]
 }
 
 /// Of two logs that part, this box's gives way, or the other one's does when its box hears of it, or people have to choose.
 fn settle(site: &Site, known: &Community, member: MemberId, parting: &Parting) -> Result<(), CommunityError> {
-    match parting.gives_way() {
+    match (parting.gives_way(), parting.their_log()) {
         // A log that does not know this box is none to go on with by itself.
-        GivesWay::Ours if parting.their_log().roster().member(known.me).is_some() => {
+        (GivesWay::Ours, Some(log)) if log.roster().member(known.me).is_some() => {
             tracing::warn!(%member, at = parting.at(), "Takes another member's log, and says again what this box had said");
-            partings::give_way(site, known, parting, |_| Ok(()))
+            partings::give_way(site, known, parting, log, |_| Ok(()))
         }
-        GivesWay::Theirs => Ok(()),
-        GivesWay::Ours | GivesWay::Neither => {
+        // What is held back is taken when its time is over.
+        (GivesWay::Theirs, _) | (GivesWay::Ours, None) => Ok(()),
+        (GivesWay::Ours, Some(_)) | (GivesWay::Neither, _) => {
             site.community.part(member, parting, site.clock.now());
             Ok(())
         }

@@ -134,6 +134,12 @@ pub enum CommunityError {
         /// By this box's clock.
         until: UnixMillis,
     },
+    /// The others would not take it while they decide.
+    #[error(
+        "other admins are asked whether this box stays in the community, and until then, three days at most, nobody takes what \
+         it alone signs; what several admins sign together goes on"
+    )]
+    Accused,
     /// The proof is none.
     #[error(transparent)]
     Join(#[from] datis_engine::community::invitation::JoinError),

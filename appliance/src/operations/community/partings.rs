@@ -2,7 +2,8 @@
 //! to the other one. Kept in memory: boxes compare notes again after a restart.
 
 use datis_engine::community::entry::{Change, SignedEntry};
-use datis_engine::community::parting::Parting;
+use datis_engine::community::log::Log;
+use datis_engine::community::parting::{Parting, Proposed};
 use datis_engine::community::roster::Rights;
 use datis_engine::ids::{MemberId, MemberName};
 use datis_engine::units::UnixMillis;
@@ -66,10 +67,11 @@ pub fn partings(site: &Site) -> Vec<Parted> {
     let Some(known) = site.community() else { return Vec::new() };
     let (told, now) = (lock(&site.community.parted).clone(), site.clock.now());
     let change = |entry: &SignedEntry| Some(entry.entry().ok()?.change);
+    let is_old = |since| known.is_old(since, now);
     let view = |(member, told): (MemberId, Told)| {
         // Whoever was put out, or has left, has a log that nobody goes by.
         let of = known.roster().member(member).filter(|_| known.rights_of(member, now) != Rights::None)?;
-        let parting = Parting::of(&known.log, &told.entries, |since| known.is_old(since, now)).ok()??;
+        let parting = Parting::of(&known.log, &told.entries, Proposed::default(), is_old).ok()??;
         Some(Parted {
             member,
             name: of.name.clone(),
@@ -94,28 +96,31 @@ pub fn take_log_of(site: &Site, by: &Actor, name: &MemberName) -> Result<Vec<Cha
     let (known, now) = (site.in_community()?, site.clock.now());
     let member = known.roster().members().find(|member| member.name == *name).ok_or(CommunityError::NoMember)?.id;
     let told = lock(&site.community.parted).get(&member).cloned().ok_or(CommunityError::NotParted)?;
-    let parting = Parting::of(&known.log, &told.entries, |since| known.is_old(since, now))?;
-    let parting = parting.filter(|parting| !parting.theirs().is_empty()).ok_or(CommunityError::NotParted)?;
-    if parting.their_log().roster().member(known.me).is_none() {
+    let is_old = |since| known.is_old(since, now);
+    let parting = Parting::of(&known.log, &told.entries, Proposed::default(), is_old)?;
+    let parting = parting.ok_or(CommunityError::NotParted)?;
+    let log = parting.their_log().ok_or(CommunityError::NotParted)?;
+    if log.roster().member(known.me).is_none() {
         return Err(CommunityError::Unknown);
     }
     let lost = parting.ours().iter().filter_map(|entry| Some(entry.entry().ok()?.change));
     let lost: Vec<Change> = lost.filter(|change| change.said_of_itself() != Some(known.me)).collect();
     let detail = format!("{} / {}", lost.len(), parting.theirs().len());
-    give_way(site, &known, &parting, |tx| record(tx, site, by, Action::LogTaken, name.as_str(), &detail))?;
+    give_way(site, &known, &parting, log, |tx| record(tx, site, by, Action::LogTaken, name.as_str(), &detail))?;
     site.community.joined_again(member);
     Ok(lost)
 }
 
-/// Goes on with the other log, and says again on top of it what this box had said of itself. The caller holds [`Site::joining`].
+/// Goes on with the other log, `theirs`, and says again on top of it what this box had said of itself. The caller holds [`Site::joining`].
 pub(super) fn give_way(
     site: &Site,
     known: &Community,
     parting: &Parting,
+    theirs: &Log,
     more: impl FnOnce(&rusqlite::Transaction<'_>) -> Result<(), CatalogError>,
 ) -> Result<(), CommunityError> {
     let key = &site.vault.device_key;
-    let mut log = parting.their_log().clone();
+    let mut log = theirs.clone();
     for change in parting.said_by(known.me, key.public_key()) {
         let mut entry = log.draft(site.clock.now(), change);
         entry.sign(key);

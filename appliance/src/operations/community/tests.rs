@@ -725,6 +725,46 @@ fn an_admin_whom_others_want_to_put_out_does_not_end_that_by_a_word_of_its_own()
 }
 
 #[test]
+fn who_accuses_an_honest_admin_in_turn_holds_up_its_own_removal_by_nothing() {
+    let [first, second, third] = three_admins();
+    let thief = name("barn");
+    // The stolen box knows a word of an honest one, and accuses it where the others have not heard that word yet.
+    rename(first.site(), &by(), &name("cellar"), &name("vault")).expect("of itself");
+    let _waiting = remove(third.site(), &by(), &name("cellar")).expect("proposed");
+    gossip(&second, &third);
+    gossip(&second, &first);
+    assert_eq!(called(&second, me(&first)), "cellar", "held back");
+    let _waiting = remove(first.site(), &by(), &thief).expect("proposed");
+    let _waiting = remove(second.site(), &by(), &thief).expect("proposed");
+    gossip(&second, &first);
+    assert_eq!(called(&second, me(&first)), "vault", "its own admin does not believe the stolen box");
+    let seen = proposals(second.site()).expect("proposals");
+    let seen = seen.iter().find(|one| one.what == Proposed::Remove(thief.clone())).expect("of the first one");
+    assert_eq!(agree(second.site(), &by(), &seen.hash).expect("agreed"), Decided::Done);
+    gossip(&first, &second);
+    assert!(is_out(&first, "barn") && is_out(&second, "barn"));
+}
+
+#[test]
+fn a_box_that_others_are_asked_to_put_out_says_nothing_alone_and_agrees_with_others_at_once() {
+    let [first, second, third] = three_admins();
+    let _waiting = remove(third.site(), &by(), &name("cellar")).expect("proposed");
+    gossip(&first, &third);
+    let refused = rename(first.site(), &by(), &name("cellar"), &name("vault"));
+    assert!(matches!(refused, Err(CommunityError::Accused)), "{refused:?}");
+    let waiting = remove(first.site(), &by(), &name("barn")).expect("proposed");
+    assert_eq!(waiting, Decided::Waiting { agreed: 1, needed: 2 });
+    let refused = rename(first.site(), &by(), &name("cellar"), &name("vault"));
+    assert!(matches!(refused, Err(CommunityError::Accused)), "whatever it thinks of the other one: {refused:?}");
+    gossip(&second, &first);
+    let seen = proposals(second.site()).expect("proposals");
+    let seen = seen.iter().find(|one| one.what == Proposed::Remove(name("barn"))).expect("of the first one");
+    assert_eq!(agree(second.site(), &by(), &seen.hash).expect("agreed"), Decided::Done);
+    gossip(&first, &second);
+    rename(first.site(), &by(), &name("cellar"), &name("vault")).expect("it is over");
+}
+
+#[test]
 fn nobody_fills_the_places_of_what_others_propose() {
     let [first, second, third] = three_admins();
     let known = third.site().community().expect("in");

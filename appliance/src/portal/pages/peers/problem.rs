@@ -34,6 +34,7 @@ pub(super) fn sentence(error: CommunityError, locale: &Locale) -> Result<String,
         CommunityError::Spoken(SpokenError::Message | SpokenError::Wrong) => "peer-err-code-wrong",
         CommunityError::Log(LogError::Refused { refusal, .. }) => refused(&refusal),
         CommunityError::TooEarly { .. } => "peer-err-too-early",
+        CommunityError::Accused => "peer-err-accused",
         CommunityError::Log(_) | CommunityError::Format(_) | CommunityError::NotParted | CommunityError::Unknown => {
             "peer-err-log"
         }
