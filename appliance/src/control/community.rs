@@ -37,6 +37,9 @@ impl From<PeersError> for Failed {
 
 pub(super) fn execute(desk: &Desk, what: &CommunityCommand) -> Result<Answer, Failed> {
     let (site, by) = (&*desk.site, Actor::console());
+    if let (true, Some(peers)) = (signs(what), desk.peers.as_deref()) {
+        peers.hear()?;
+    }
     match what {
         CommunityCommand::Found { name, member, kit } => {
             let member = own_name(desk, member.clone())?;
@@ -172,6 +175,31 @@ pub(super) fn execute(desk: &Desk, what: &CommunityCommand) -> Result<Answer, Fa
             Ok(Answer { text, json: json!(lifted), outcome: Outcome::Done })
         }
         CommunityCommand::Show => shown(desk),
+    }
+}
+
+/// Whether this box signs something for the community: then it hears first what the others have signed.
+fn signs(what: &CommunityCommand) -> bool {
+    match what {
+        CommunityCommand::Admit { .. }
+        | CommunityCommand::Confirm { .. }
+        | CommunityCommand::Appoint { .. }
+        | CommunityCommand::Remove { .. }
+        | CommunityCommand::Dismiss { .. }
+        | CommunityCommand::Rename { .. }
+        | CommunityCommand::Label { .. }
+        | CommunityCommand::Leave
+        | CommunityCommand::Agree { .. } => true,
+        CommunityCommand::Found { .. }
+        | CommunityCommand::Invite { .. }
+        | CommunityCommand::Join { .. }
+        | CommunityCommand::Requests
+        | CommunityCommand::Refuse { .. }
+        | CommunityCommand::Forget { .. }
+        | CommunityCommand::TakeLog { .. }
+        | CommunityCommand::Proposals
+        | CommunityCommand::LiftBrake { .. }
+        | CommunityCommand::Show => false,
     }
 }
 

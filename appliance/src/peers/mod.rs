@@ -33,6 +33,8 @@ use crate::operations::{OperationError, Site, chain};
 
 /// For connecting, and for each answer.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// So many members are asked what they know before this box signs something: with those, hardly anything is missed.
+const ASKED_FIRST: usize = 16;
 /// For connecting when somebody waits for it.
 const BRIEF: Duration = Duration::from_secs(8);
 /// Without news, members are asked this often what they know (mutual-backup 4.11).
@@ -293,6 +295,31 @@ impl Peers {
             return Vec::new();
         }
         known.iter().filter(|(_, known)| known.is_refused).map(|(member, _)| *member).collect()
+    }
+
+    /// Hears what those members have to say that answered when they were asked last. To be called before this box signs something: of
+    /// two next entries that are signed at once only one can stay.
+    ///
+    /// # Errors
+    /// [`OperationError`]: of this box itself. Members that do not answer are none.
+    pub(crate) fn hear(&self) -> Result<(), OperationError> {
+        let Some(known) = self.site.community() else { return Ok(()) };
+        let answered = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let answers = |member: &MemberId| answered.get(member).is_some_and(|known| known.sequence.is_some());
+        let others = known.partners(self.site.clock.now()).into_iter().filter(answers);
+        let others: Vec<MemberId> = others.take(ASKED_FIRST).collect();
+        std::thread::scope(|scope| {
+            let asking: Vec<_> = others.iter().map(|member| scope.spawn(|| self.compare_notes(*member))).collect();
+            for asked in asking {
+                match asked.join() {
+                    Ok(Err(PeersError::Community(CommunityError::Operation(error)))) => return Err(error),
+                    Ok(Err(error)) => tracing::info!(error = %error, "A member of the community does not answer"),
+                    Ok(Ok(_)) => {}
+                    Err(_) => tracing::error!("A thread that asks a member ended with a panic"),
+                }
+            }
+            Ok(())
+        })
     }
 
     fn is_due(&self, member: MemberId, mine: u64, news: usize) -> bool {

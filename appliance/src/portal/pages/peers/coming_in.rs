@@ -234,6 +234,7 @@ impl ApplicantForm {
 /// Lets in whose digits were compared.
 pub(in crate::portal) async fn admit(visit: Visit, form: web::Form<ApplicantForm>) -> HttpResponse {
     let admit = move |visit: &Visit| {
+        visit.portal.ways.peers.hear()?;
         settled(visit, community::admit(visit.site(), visit.actor()?, &form.name()?, &form.digits))
     };
     visit.answer(admit).await

@@ -222,6 +222,7 @@ pub(in crate::portal) async fn agree(visit: Visit, proposal: web::Path<String>) 
     visit
         .answer(move |visit| {
             let hash: EntryHash = proposal.parse().map_err(|_| PageError::NotFound)?;
+            visit.portal.ways.peers.hear()?;
             settled(visit, community::agree(visit.site(), visit.actor()?, &hash).map(|_| ()))
         })
         .await
@@ -234,6 +235,7 @@ fn decided(
     decide: impl FnOnce(&Site, &Actor, &MemberName) -> Result<Decided, CommunityError>,
 ) -> Result<Reply, PageError> {
     let id: MemberId = id.parse().map_err(|_| PageError::NotFound)?;
+    visit.portal.ways.peers.hear()?;
     let known = visit.site().community().ok_or(PageError::NotFound)?;
     let member = known.roster().member(id).ok_or(PageError::NotFound)?;
     match decide(visit.site(), visit.actor()?, &member.name) {
