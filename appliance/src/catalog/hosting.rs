@@ -153,8 +153,8 @@ pub fn keep_recent(tx: &Transaction<'_>, owner: OwnerRow, recent: &[(UnixMillis,
 /// # Errors
 /// [`CatalogError`].
 pub fn shards(c: &Connection, owner: OwnerRow) -> Result<Vec<(ShardId, HeldShard)>, CatalogError> {
-    let sql = "SELECT shard, bytes, window_days, received_at, fate, fate_at FROM hosted_shard WHERE owner = ?1
-               ORDER BY shard";
+    let sql = "SELECT shard, bytes, window_days, received_at, fate, fate_at, damaged_at IS NOT NULL FROM hosted_shard
+               WHERE owner = ?1 ORDER BY shard";
     let shard = |row: &Row<'_>| {
         let at = || optional_time_at(row, 5)?.ok_or_else(|| misfit(5));
         let held = HeldShard {
@@ -166,6 +166,7 @@ pub fn shards(c: &Connection, owner: OwnerRow) -> Result<Vec<(ShardId, HeldShard
                 FateWord::Condemned => Fate::Condemned { at: at()? },
                 FateWord::Trashed => Fate::Trashed { at: at()? },
             },
+            is_damaged: row.get(6)?,
         };
         Ok((bytes_at(row, 0)?, held))
     };
@@ -173,21 +174,85 @@ pub fn shards(c: &Connection, owner: OwnerRow) -> Result<Vec<(ShardId, HeldShard
     Ok(statement.query_map([owner], shard)?.collect::<Result<_, _>>()?)
 }
 
-/// Saves a shard as it stands; it is not to be deleted, whatever was decided before.
+/// Saves a shard as it stands at `now`; it is not to be deleted, whatever was decided before.
 ///
 /// # Errors
 /// [`CatalogError`].
-pub fn keep_shard(tx: &Transaction<'_>, owner: OwnerRow, id: &ShardId, held: &HeldShard) -> Result<(), CatalogError> {
+pub fn keep_shard(
+    tx: &Transaction<'_>,
+    owner: OwnerRow,
+    id: &ShardId,
+    held: &HeldShard,
+    now: UnixMillis,
+) -> Result<(), CatalogError> {
     let (fate, at) = match held.fate {
         Fate::Kept => (FateWord::Kept, None),
         Fate::Condemned { at } => (FateWord::Condemned, Some(at.0)),
         Fate::Trashed { at } => (FateWord::Trashed, Some(at.0)),
     };
-    let sql = "INSERT OR REPLACE INTO hosted_shard (owner, shard, bytes, window_days, received_at, fate, fate_at)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
-    let values = params![owner, id.as_bytes(), held.len, held.window.days(), held.received_at.0, fate.word(), at];
+    let sql = "INSERT INTO hosted_shard (owner, shard, bytes, window_days, received_at, fate, fate_at, damaged_at)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+               ON CONFLICT (owner, shard) DO UPDATE SET bytes = ?3, window_days = ?4, received_at = ?5, fate = ?6, fate_at = ?7,
+                                                        damaged_at = iif(?8 IS NULL, NULL, coalesce(damaged_at, ?8))";
+    let (days, damaged_at) = (held.window.days(), held.is_damaged.then_some(now.0));
+    let values = params![owner, id.as_bytes(), held.len, days, held.received_at.0, fate.word(), at, damaged_at];
     tx.prepare_cached(sql)?.execute(values)?;
     forget_doomed(tx, owner, id)
+}
+
+/// How far the reading of what is kept for others is, in counted time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Scrub {
+    /// When the present reading began, or the last one.
+    pub began_at: UnixMillis,
+    /// The last one that was read; `None` between two readings.
+    pub after: Option<(OwnerRow, ShardId)>,
+    /// When all was read last.
+    pub over_at: Option<UnixMillis>,
+}
+
+/// How far the reading is; `None` before anything was kept.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn scrub(c: &Connection) -> Result<Option<Scrub>, CatalogError> {
+    let read = |row: &Row<'_>| {
+        let after = match row.get::<_, Option<OwnerRow>>(1)? {
+            Some(owner) => Some((owner, bytes_at(row, 2)?)),
+            None => None,
+        };
+        Ok(Scrub { began_at: time_at(row, 0)?, after, over_at: optional_time_at(row, 3)? })
+    };
+    let sql = "SELECT began_at, owner, shard, over_at FROM hosted_scrub";
+    Ok(c.prepare_cached(sql)?.query_row([], read).optional()?)
+}
+
+/// Keeps that.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn keep_scrub(tx: &Transaction<'_>, scrub: &Scrub) -> Result<(), CatalogError> {
+    let sql = "INSERT OR REPLACE INTO hosted_scrub (id, began_at, owner, shard, over_at) VALUES (1, ?1, ?2, ?3, ?4)";
+    let (owner, shard) = scrub.after.as_ref().map(|(owner, shard)| (*owner, shard.as_bytes())).unzip();
+    tx.prepare_cached(sql)?.execute(params![scrub.began_at.0, owner, shard, scrub.over_at.map(|at| at.0)])?;
+    Ok(())
+}
+
+/// The shard that is read after this one; `None`: that was the last.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn next_to_scrub(
+    c: &Connection,
+    after: Option<(OwnerRow, ShardId)>,
+) -> Result<Option<(OwnerRow, MemberId, ShardId)>, CatalogError> {
+    let sql = "SELECT hosted_shard.owner, hosted_owner.member, shard FROM hosted_shard
+               JOIN hosted_owner ON hosted_owner.id = hosted_shard.owner
+               WHERE ?1 IS NULL OR (hosted_shard.owner, shard) > (?1, ?2)
+               ORDER BY hosted_shard.owner, shard LIMIT 1";
+    let (owner, shard) = after.as_ref().map(|(owner, shard)| (*owner, shard.as_bytes())).unzip();
+    let next = |row: &Row<'_>| Ok((row.get(0)?, bytes_at(row, 1)?, bytes_at(row, 2)?));
+    Ok(c.prepare_cached(sql)?.query_row(params![owner, shard], next).optional()?)
 }
 
 /// A shard's time is over: its row goes, its file is to follow.

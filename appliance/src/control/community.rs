@@ -7,6 +7,7 @@ use datis_engine::community::roster::{Roster, Standing};
 use datis_engine::ids::{CommunityName, DomainLabel, MemberId, MemberName};
 use datis_engine::keys::VaultIdentity;
 use datis_engine::life::ways::Way;
+use datis_engine::units::UnixMillis;
 use serde_json::json;
 
 use super::command::{Answer, CommunityCommand, Failed, FailedKind, Outcome};
@@ -15,6 +16,7 @@ use super::show::{self, with_causes};
 use super::{ledger, reach};
 use crate::operations::accounts::Actor;
 use crate::operations::community::{self, CommunityError, Decided, Parted, Proposed};
+use crate::operations::hosting::{self, OwnerReport};
 use crate::peers::{Lifted, Peers, PeersError, Reached};
 
 impl From<CommunityError> for Failed {
@@ -370,11 +372,19 @@ fn shown(desk: &Desk) -> Result<Answer, Failed> {
             "way": reached.flatten().map(|reached| reached.way.word()),
         }));
     }
+    let hosted = hosting::hosted_for(&desk.site)?;
+    let read_over = hosting::read_over(&desk.site)?;
+    text.push_str(&hosted_text(&hosted, read_over));
     let partings = community::partings(&desk.site);
     text.push_str(&partings_text(&partings, roster));
     let parted: Vec<_> = partings.iter().map(|one| json!({ "name": one.name.as_str(), "at": one.at })).collect();
     let mut json =
         json!({ "name": name.as_str(), "sequence": roster.sequence(), "members": members, "parted": parted });
+    json["hosted"] = json!({
+        "shards": hosted.iter().map(|owner| owner.shards).sum::<u64>(),
+        "damaged": hosted.iter().map(|owner| owner.damaged).sum::<u64>(),
+        "read_over": read_over.map(|at| at.0),
+    });
     if let Some(peers) = desk.peers.as_deref() {
         let refusing: Vec<&str> =
             peers.refusing().iter().filter_map(|id| roster.member(*id)).map(|member| member.name.as_str()).collect();
@@ -400,6 +410,22 @@ fn refusing_text(refusing: &[&str]) -> String {
          admin of the community; else switch this box off, or set it up anew.\n",
         refusing.join(", ")
     )
+}
+
+/// What is kept for the others, and when it was last read to see whether it is sound.
+fn hosted_text(hosted: &[OwnerReport], read_over: Option<UnixMillis>) -> String {
+    let shards: u64 = hosted.iter().map(|owner| owner.shards).sum();
+    if shards == 0 {
+        return String::new();
+    }
+    let read = read_over.map_or("not read over yet".to_owned(), |at| format!("last read over on {}", show::day(at)));
+    let damaged = match hosted.iter().map(|owner| owner.damaged).sum::<u64>() {
+        0 => String::new(),
+        many => format!(
+            "; {many} have rotted on this box's disk and are made again by their owners: have the disk looked at"
+        ),
+    };
+    format!("kept for other boxes: {shards} shards, {read}{damaged}\n")
 }
 
 /// What is said of it, by the names of the options that set it.

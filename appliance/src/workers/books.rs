@@ -162,6 +162,7 @@ mod tests {
     use super::*;
     use crate::catalog::dispersal::outside;
     use crate::catalog::{CatalogError, statements};
+    use crate::operations::Pace;
     use crate::operations::hosting::testing::{join_two, keep, pass_days, shard};
     use crate::operations::hosting::{self, Peer, hosted_for, hosting_step, peer_by_key};
     use crate::operations::testing::{Client, TestBox, files};
@@ -317,6 +318,39 @@ mod tests {
         assert!(held.iter().all(|held| held.shard != lost), "it does not count any more");
         let (by_owner, by_host, agreed) = pair.books();
         assert!(agreed && by_owner == by_host, "both know by now");
+    }
+
+    #[test]
+    fn what_rots_on_a_host_s_disk_is_told_to_its_owner_and_made_again_there() {
+        let pair = Pair::start();
+        let (host, member) = (pair.host.site(), pair.circle().fellows[0].member);
+        let scrub = || while hosting::scrub_next(host, Pace::Steady, &|| ()).expect("scrub") {};
+        scrub();
+        pass_days(host, 26);
+        let rotten = pair.held()[0];
+        let path = pair.host.dir().hosted_dir().join(ObjectName::Shard(pair.member(), rotten).to_string());
+        let mut bytes = fs::read(&path).expect("read");
+        bytes[5] ^= 1;
+        fs::remove_file(&path).expect("remove");
+        crate::files::replace(&path, &bytes).expect("rot");
+        scrub();
+        pair.compare();
+        let holds = || {
+            let held = dispersal::shelf_of(pair.owner.site(), &member).expect("shelf").held;
+            held.iter().any(|held| held.shard == rotten)
+        };
+        assert!(!holds() && !pair.held().contains(&rotten), "it does not count any more");
+        // There is no third box, so it is made again for the one that lost it, once that was looked at closely.
+        let circle = pair.circle();
+        super::super::audit::round(pair.owner.site(), &circle, &pair.lines(), &|_| ()).expect("round");
+        pass_days(pair.owner.site(), 2);
+        super::super::audit::round(pair.owner.site(), &circle, &pair.lines(), &|_| ()).expect("round");
+        spread::round(pair.owner.site(), &circle, &pair.lines(), 30, &|_| ()).expect("round");
+        assert!(holds() && pair.held().contains(&rotten), "it is there again");
+        assert_eq!(
+            fs::read(&path).map(|now| ShardId::from_bytes(*blake3::hash(&now).as_bytes())).expect("read"),
+            rotten
+        );
     }
 
     #[test]

@@ -31,7 +31,7 @@ const FAILS_LATELY: Seconds = Seconds::HOUR;
 pub(super) enum Worker {
     /// Checks packs that came in, so that other machines may refer to their chunks.
     Verifier,
-    /// Reads all packs again and again.
+    /// Reads all packs again and again, and what is kept for other boxes.
     Scrub,
     /// Removes what no policy wants. Several times a day, so that one run never removes much: the brake stays for what
     /// is out of the ordinary.
@@ -364,9 +364,16 @@ fn verify_next(site: &Site, working: &dyn Fn(Option<String>)) -> Result<Done, Op
 
 fn scrub_next(site: &Site, working: &dyn Fn(Option<String>)) -> Result<Done, OperationError> {
     let before = site.clock.now().minus(SCRUB_AFTER);
-    let Some(pack) = operations::next_unscrubbed(site, before)? else { return Ok(Done::Everything) };
+    let Some(pack) = operations::next_unscrubbed(site, before)? else { return scrub_hosted(site, working) };
     working(Some("reading packs again".to_owned()));
     past_damage(operations::scrub_pack(site, &pack, Pace::Yielding))
+}
+
+/// What is kept for others comes after the box's own packs.
+fn scrub_hosted(site: &Site, working: &dyn Fn(Option<String>)) -> Result<Done, OperationError> {
+    let reading = || working(Some("reading again what is kept for other boxes".to_owned()));
+    let more = operations::hosting::scrub_next(site, Pace::Yielding, &reading)?;
+    Ok(if more { Done::Part } else { Done::Everything })
 }
 
 /// A damaged pack is noted and logged by now; the next one is waiting.

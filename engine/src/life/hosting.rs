@@ -114,6 +114,9 @@ pub struct HeldShard {
     pub received_at: UnixMillis,
     /// Where it stands.
     pub fate: Fate,
+    /// Whether its bytes are known not to be those of its name any more. The host's list is without it, so that its owner asks for
+    /// it, hears that, and makes it again.
+    pub is_damaged: bool,
 }
 
 /// Whether a shard was taken.
@@ -311,7 +314,7 @@ impl Hosting {
             return Stored::OverQuota { limit_bytes, held_bytes: self.held_bytes };
         }
         self.held_bytes += u64::from(len);
-        self.shards.insert(id, HeldShard { len, window, received_at: now, fate: Fate::Kept });
+        self.shards.insert(id, HeldShard::received(len, window, now));
         Stored::New
     }
 
@@ -320,7 +323,7 @@ impl Hosting {
     /// stays as it is.
     pub fn found(&mut self, now: UnixMillis, id: ShardId, len: u32, window: Window) {
         if let Entry::Vacant(place) = self.shards.entry(id) {
-            place.insert(HeldShard { len, window, received_at: now, fate: Fate::Kept });
+            place.insert(HeldShard::received(len, window, now));
             self.held_bytes += u64::from(len);
         }
     }
@@ -443,10 +446,15 @@ impl Hosting {
         if list_hash == self.list_hash() { Lease::Agreed } else { Lease::Differs }
     }
 
-    /// BLAKE3 over id and length (4 bytes, little-endian) of each shard that is kept, in order of ids.
+    /// Takes note that a shard's bytes are not those of its name; whether that is new. It stays, to be stored again over it.
+    pub fn damaged(&mut self, id: &ShardId) -> bool {
+        self.shards.get_mut(id).is_some_and(|shard| !std::mem::replace(&mut shard.is_damaged, true))
+    }
+
+    /// BLAKE3 over id and length (4 bytes, little-endian) of each shard that is kept and sound, in order of ids.
     #[must_use]
     pub fn list_hash(&self) -> [u8; 32] {
-        let kept = self.shards.iter().filter(|(_, shard)| shard.fate == Fate::Kept);
+        let kept = self.shards.iter().filter(|(_, shard)| shard.counts());
         list_hash(kept.map(|(id, shard)| (*id, shard.len)))
     }
 
@@ -533,8 +541,19 @@ impl Hosting {
 }
 
 impl HeldShard {
+    fn received(len: u32, window: Window, now: UnixMillis) -> Self {
+        Self { len, window, received_at: now, fate: Fate::Kept, is_damaged: false }
+    }
+
+    /// Whether it is one that the owner needs and may count on.
+    #[must_use]
+    pub fn counts(&self) -> bool {
+        self.fate == Fate::Kept && !self.is_damaged
+    }
+
     fn store_again(&mut self, now: UnixMillis, window: Window) -> Stored {
         self.window = self.window.max(window);
+        self.is_damaged = false;
         if self.fate == Fate::Kept {
             return Stored::Already;
         }
@@ -615,6 +634,20 @@ mod tests {
             assert!(hosting.get(&shard(7)).is_none());
             assert_eq!(hosting.held_bytes(), 99 << 20);
         }
+    }
+
+    #[test]
+    fn a_damaged_shard_is_not_in_the_list_until_it_is_stored_again_and_takes_its_room_meanwhile() {
+        let mut hosting = hosting(3);
+        let (whole, bytes) = (hosting.list_hash(), hosting.held_bytes());
+        assert!(hosting.damaged(&shard(1)) && !hosting.damaged(&shard(1)), "said once");
+        assert!(!hosting.damaged(&shard(7)), "of what is not here nothing is said");
+        assert_eq!(hosting.renew_lease(days(1), whole), Lease::Differs);
+        let left = BTreeSet::from([shard(0), shard(2)]);
+        assert_eq!(hosting.list_hash(), list_hash(left.into_iter().map(|id| (id, MIB))));
+        assert_eq!((hosting.held_bytes(), hosting.count()), (bytes, 3));
+        assert_eq!(hosting.store(days(2), shard(1), MIB, Window::DEFAULT), Stored::Already);
+        assert_eq!(hosting.renew_lease(days(2), whole), Lease::Agreed);
     }
 
     #[test]

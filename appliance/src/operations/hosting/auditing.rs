@@ -46,15 +46,18 @@ fn try_audit(site: &Site, peer: &Peer, message: &Audit) -> Result<Audited, Failu
         }
         Err(error) => return Err(error.into()),
     };
-    let (lens, missing) = site.with_owner(peer.member, |owner| {
-        let (mut lens, mut missing) = (BTreeMap::new(), Vec::new());
+    let (lens, missing, damaged) = site.with_owner(peer.member, |owner| {
+        let (mut lens, mut missing, mut damaged) = (BTreeMap::new(), Vec::new(), Vec::new());
         for range in ranges {
             match owner.hosting.get(&range.shard) {
-                Some(held) => drop(lens.insert(range.shard, held.len)),
+                Some(held) => {
+                    lens.insert(range.shard, held.len);
+                    damaged.extend(held.is_damaged.then_some(range.shard));
+                }
                 None => missing.push(range.shard),
             }
         }
-        Ok((lens, missing))
+        Ok((lens, missing, damaged))
     })?;
     let is_fine =
         |range: &AuditRange| lens.get(&range.shard).is_none_or(|len| is_range(range, *len, message.with_proofs));
@@ -66,6 +69,9 @@ fn try_audit(site: &Site, peer: &Peer, message: &Audit) -> Result<Audited, Failu
         let is_sure = |shard: &ShardId| site.hosted.is_missing_for_sure(peer.member, *shard);
         let all_is_known = missing.iter().all(is_sure);
         return Ok(if all_is_known { Audited::NotFound(unique(missing)) } else { Audited::Unavailable });
+    }
+    if !damaged.is_empty() {
+        return Ok(Audited::Corrupt(unique(damaged)));
     }
     let looked = Look { store: &store, peer, lens: &lens };
     let answered = if message.with_proofs { looked.proofs(ranges) } else { looked.digest(&message.nonce, ranges) };

@@ -3,7 +3,7 @@
 use datis_engine::community::ledger::{Agreement, SignedStatement, Statement, StatementError, Words};
 use datis_engine::format::VERSION;
 use datis_engine::keys::SigningContext;
-use datis_engine::life::hosting::{Fate, RecoveryProof};
+use datis_engine::life::hosting::RecoveryProof;
 use datis_engine::units::{Seconds, UnixMillis};
 use datis_engine::wire::peers::{AgreeStatement, BrakeLifted, LiftBrake, StatementAnswer, lift_message};
 use datis_engine::wire::{Refusal, RefusalCode};
@@ -74,7 +74,7 @@ fn try_agree(site: &Site, peer: &Peer, message: &AgreeStatement) -> Result<State
 impl Owner {
     /// What is here and needed, for the pair and day of another statement.
     fn statement(&self, about: &Statement) -> Statement {
-        let kept = self.hosting.inventory(None, usize::MAX).filter(|(_, held)| held.fate == Fate::Kept);
+        let kept = self.hosting.inventory(None, usize::MAX).filter(|(_, held)| held.counts());
         let (mut bytes, mut count) = (0_u64, 0);
         for (_, held) in kept {
             bytes = bytes.saturating_add(u64::from(held.len));

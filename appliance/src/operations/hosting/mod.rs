@@ -12,6 +12,7 @@ mod clock;
 mod folder;
 mod keeping;
 mod receiving;
+mod scrubbing;
 mod share;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -45,6 +46,8 @@ pub(crate) use books::day_of;
 pub use books::{agree_statement, lift_brake};
 pub use keeping::{condemn, keep_head, list_heads, renew_lease};
 pub use receiving::{PieceIntake, offer_shard, receive_piece};
+pub use scrubbing::read_over;
+pub(crate) use scrubbing::scrub_next;
 pub(crate) use share::{given_bytes, quota_of};
 pub use tidying::{HostingReport, OwnerReport, hosted_for, hosting_step};
 
@@ -223,7 +226,7 @@ impl Owner {
             hosting::keep_clock(tx, &look)?;
             for id in ids {
                 match self.hosting.get(id) {
-                    Some(held) => hosting::keep_shard(tx, row, id, held)?,
+                    Some(held) => hosting::keep_shard(tx, row, id, held, look.wall)?,
                     None => hosting::doom(tx, row, id)?,
                 }
             }
@@ -334,7 +337,7 @@ fn still_looking() -> Refusal {
     Refusal::new(RefusalCode::Busy, sentence)
 }
 
-/// What is here for the asking member, by id, with what is condemned or in the trash: all of it can be read.
+/// What is here for the asking member and sound, by id, with what is condemned or in the trash: all of it can be read.
 ///
 /// # Errors
 /// [`RefusalCode::Busy`] while the box does not know all that it has; [`Refusal`].
@@ -343,7 +346,9 @@ pub fn list_shards(site: &Site, peer: &Peer, message: &ListShards) -> Result<Sha
         return Err(still_looking());
     }
     let listed = site.with_owner(peer.member, |owner| {
-        let page = owner.hosting.inventory(message.after, PEER_BATCH_MAX);
+        // What is damaged is none of it: its owner asks for it then, hears so, and sends it again.
+        let sound = owner.hosting.inventory(message.after, usize::MAX).filter(|(_, held)| !held.is_damaged);
+        let page = sound.take(PEER_BATCH_MAX);
         let listed = page.map(|(id, held)| ListedShard {
             shard: *id,
             len: held.len,

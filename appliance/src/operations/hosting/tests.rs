@@ -17,8 +17,8 @@ use datis_engine::wire::peers::{
     ShardOffer, ShardReceipt, Wish,
 };
 
-use super::super::Site;
 use super::super::testing::{TestBox, new_key};
+use super::super::{Pace, Site};
 use super::testing::{Circle, keep, offer, shard};
 use super::*;
 
@@ -346,6 +346,86 @@ fn a_box_that_was_taken_over_cannot_remove_much_and_the_brake_outlives_a_restart
     let report = hosting_step(site).expect("step");
     assert_eq!((report.erased, report.silent.len()), (0, 1));
     assert_eq!(listed(site, &peer).len(), 20);
+}
+
+/// Changes one bit of a shard's file, as a disk does that forgets.
+fn rot(test: &TestBox, circle: &Circle, shard: ShardId) {
+    let path = test.dir().hosted_dir().join(ObjectName::Shard(circle.one.id(), shard).to_string());
+    let mut bytes = fs::read(&path).expect("read");
+    bytes[9_999] ^= 1;
+    fs::remove_file(&path).expect("remove");
+    crate::files::replace(&path, &bytes).expect("rot");
+}
+
+/// Reads on until there is nothing more to read; how many shards that were.
+fn scrub_all(site: &Site) -> usize {
+    let mut read = 0;
+    while scrub_next(site, Pace::Steady, &|| ()).expect("scrub") {
+        read += 1;
+    }
+    read
+}
+
+#[test]
+fn what_is_kept_is_read_over_every_25_days_and_goes_on_where_a_stop_was() {
+    let (mut test, circle) = started();
+    let peer = circle.one.peer(test.site());
+    for seed in 0..5 {
+        let (id, bytes) = shard(20_000, seed);
+        keep(test.site(), &peer, id, &bytes);
+    }
+    assert_eq!((scrub_all(test.site()), read_over(test.site()).expect("look")), (0, None), "it was read as it came");
+    test.site().hosted.clock.pass_days(24);
+    assert_eq!(scrub_all(test.site()), 0);
+    test.site().hosted.clock.pass_days(2);
+    for _ in 0..2 {
+        assert!(scrub_next(test.site(), Pace::Steady, &|| ()).expect("scrub"));
+    }
+    // It keeps the time, as it does every ten minutes.
+    hosting_step(test.site()).expect("step");
+    restart(&mut test, &circle);
+    assert_eq!(scrub_all(test.site()), 3, "the rest");
+    assert!(read_over(test.site()).expect("look").is_some_and(|at| at <= test.site().counted_now()));
+    assert_eq!(scrub_all(test.site()), 0);
+    test.site().hosted.clock.pass_days(26);
+    assert_eq!(scrub_all(test.site()), 5, "all of it again");
+    // While the disk is away, nothing is read and nothing is lost.
+    test.site().hosted.clock.pass_days(26);
+    let (there, away) = (test.dir().hosted_dir(), test.dir().hosted_dir().with_extension("away"));
+    fs::rename(&there, &away).expect("take away");
+    assert_eq!(scrub_all(test.site()), 0);
+    fs::rename(&away, &there).expect("bring back");
+    assert_eq!(scrub_all(test.site()), 5);
+    assert_eq!(hosted_for(test.site()).expect("look")[0].damaged, 0);
+}
+
+#[test]
+fn a_shard_that_has_rotted_is_out_of_the_list_and_called_corrupt_until_it_is_sent_again() {
+    let (mut test, circle) = started();
+    let peer = circle.one.peer(test.site());
+    let (sound, other) = (shard(20_000, 1), shard(20_000, 2));
+    for (id, bytes) in [&sound, &other] {
+        keep(test.site(), &peer, *id, bytes);
+    }
+    let believed = [sound.0, other.0].into_iter().collect::<std::collections::BTreeSet<_>>();
+    let believed = list_hash(believed.into_iter().map(|id| (id, 20_000)));
+    let lease =
+        |test: &TestBox| renew_lease(test.site(), &peer, &RenewLease { list_hash: believed.into() }).expect("lease");
+    scrub_all(test.site());
+    test.site().hosted.clock.pass_days(26);
+    rot(&test, &circle, other.0);
+    assert_eq!(lease(&test), LeaseAnswer::Same, "nobody has looked");
+    assert_eq!(scrub_all(test.site()), 2);
+    restart(&mut test, &circle);
+    assert_eq!(hosted_for(test.site()).expect("look")[0].damaged, 1);
+    assert_eq!((lease(&test), listed(test.site(), &peer)), (LeaseAnswer::Differs, vec![sound.0]));
+    // Also where the bytes that are asked for are the right ones.
+    let answer = ask(test.site(), &peer, &[range(sound.0, 0, 16_384), range(other.0, 16_384, 3_616)], false);
+    assert!(matches!(&answer, Audited::Corrupt(which) if *which == [other.0]), "{answer:?}");
+    keep(test.site(), &peer, other.0, &other.1);
+    restart(&mut test, &circle);
+    assert_eq!((lease(&test), listed(test.site(), &peer).len()), (LeaseAnswer::Same, 2));
+    assert_eq!(hosted_for(test.site()).expect("look")[0].damaged, 0);
 }
 
 /// As a catalog has it that was made out of nothing.

@@ -170,7 +170,7 @@ impl Owner {
 }
 
 /// Goes on after one file that the disk does not give, unless all of it is away.
-fn pass_over(site: &Site, member: MemberId, shard: ShardId, error: StoreError) -> Result<(), Failure> {
+pub(super) fn pass_over(site: &Site, member: MemberId, shard: ShardId, error: StoreError) -> Result<(), Failure> {
     if matches!(error, StoreError::Durability { .. }) {
         return Err(on_disk(error).into());
     }
@@ -192,6 +192,8 @@ pub struct OwnerReport {
     pub lease_at: UnixMillis,
     /// Until when deletions stand still, because more was condemned in a week than is usual; counted time.
     pub frozen_until: Option<UnixMillis>,
+    /// Shards that have rotted here and were not sent again yet.
+    pub damaged: u64,
 }
 
 /// What is here of each member.
@@ -208,6 +210,7 @@ pub fn hosted_for(site: &Site) -> Result<Vec<OwnerReport>, OperationError> {
                 bytes: owner.hosting.held_bytes(),
                 lease_at: owner.hosting.state().lease_at,
                 frozen_until: owner.hosting.frozen_until(site.counted_now()),
+                damaged: owner.hosting.inventory(None, usize::MAX).filter(|(_, held)| held.is_damaged).count() as u64,
             })
         });
         reports.push(report.map_err(|failure| match failure {
