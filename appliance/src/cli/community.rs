@@ -82,6 +82,14 @@ pub(super) enum Community {
         #[command(flatten)]
         form: Form,
     },
+    /// Vouch for a new member: it need not wait for 100 rounds of audits and 21 days before the others keep more than a quarter of
+    /// its share for it.
+    Vouch {
+        /// The member.
+        name: MemberName,
+        #[command(flatten)]
+        form: Form,
+    },
     /// Put a member out. With three admins or more, more than half of them have to agree, each at their own box.
     Remove {
         /// The member.
@@ -226,6 +234,7 @@ fn command(what: Community) -> Result<(CommunityCommand, Form), Failed> {
             (CommunityCommand::Confirm { name, kit: kit.as_deref().map(key_line).transpose()? }, form)
         }
         Community::Appoint { name, form } => (CommunityCommand::Appoint { name }, form),
+        Community::Vouch { name, form } => (CommunityCommand::Vouch { name }, form),
         Community::Remove { name, form } => (CommunityCommand::Remove { name }, form),
         Community::Dismiss { name, form } => (CommunityCommand::Dismiss { name }, form),
         Community::Rename { name, new, form } => (CommunityCommand::Rename { name, new }, form),

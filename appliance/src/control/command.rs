@@ -155,6 +155,11 @@ pub(crate) enum CommunityCommand {
         #[serde(with = "text")]
         name: MemberName,
     },
+    /// Says that a new member can be relied on.
+    Vouch {
+        #[serde(with = "text")]
+        name: MemberName,
+    },
     /// Puts a member out.
     Remove {
         #[serde(with = "text")]

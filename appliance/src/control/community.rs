@@ -98,6 +98,13 @@ pub(super) fn execute(desk: &Desk, what: &CommunityCommand) -> Result<Answer, Fa
             let decided = community::appoint(site, &by, name)?;
             Ok(told(decided, format!("`{name}` is an admin of the community."), json!({ "appointed": name.as_str() })))
         }
+        CommunityCommand::Vouch { name } => {
+            let decided = community::vouch(site, &by, name)?;
+            let text = format!(
+                "`{name}` is not held to the share of a new member any more; the others hear it within minutes."
+            );
+            Ok(told(decided, text, json!({ "vouched": name.as_str() })))
+        }
         CommunityCommand::Remove { name } => {
             let decided = community::remove(site, &by, name)?;
             let text = format!(
@@ -186,6 +193,7 @@ fn signs(what: &CommunityCommand) -> bool {
         CommunityCommand::Admit { .. }
         | CommunityCommand::Confirm { .. }
         | CommunityCommand::Appoint { .. }
+        | CommunityCommand::Vouch { .. }
         | CommunityCommand::Remove { .. }
         | CommunityCommand::Dismiss { .. }
         | CommunityCommand::Rename { .. }
@@ -240,6 +248,7 @@ fn change_words(change: &Change, roster: &Roster) -> String {
         Change::Leave { member } => format!("`{}` leaves", name(member)),
         Change::Rebind { member, .. } => format!("`{}` is on a new box", name(member)),
         Change::Confirm { member } => format!("`{}` is confirmed on its new box", name(member)),
+        Change::Vouch { member } => format!("an admin vouches for `{}`", name(member)),
         Change::SetWindow { days } => format!("nothing is deleted for {days} days"),
         Change::SetDomains { member, .. } => format!("the labels of `{}` are set", name(member)),
     }
@@ -375,11 +384,19 @@ fn shown(desk: &Desk) -> Result<Answer, Failed> {
     let hosted = hosting::hosted_for(&desk.site)?;
     let read_over = hosting::read_over(&desk.site)?;
     text.push_str(&hosted_text(&hosted, read_over));
+    let going = community::going(&desk.site)?;
+    if let Some(needed_by) = &going {
+        text.push_str(&going_text(needed_by));
+    }
     let partings = community::partings(&desk.site);
     text.push_str(&partings_text(&partings, roster));
     let parted: Vec<_> = partings.iter().map(|one| json!({ "name": one.name.as_str(), "at": one.at })).collect();
     let mut json =
         json!({ "name": name.as_str(), "sequence": roster.sequence(), "members": members, "parted": parted });
+    if let Some(needed_by) = going {
+        let names: Vec<&str> = needed_by.iter().map(MemberName::as_str).collect();
+        json["going"] = json!({ "may_go": names.is_empty(), "needed_by": names });
+    }
     json["hosted"] = json!({
         "shards": hosted.iter().map(|owner| owner.shards).sum::<u64>(),
         "damaged": hosted.iter().map(|owner| owner.damaged).sum::<u64>(),
@@ -426,6 +443,16 @@ fn hosted_text(hosted: &[OwnerReport], read_over: Option<UnixMillis>) -> String 
         ),
     };
     format!("kept for other boxes: {shards} shards, {read}{damaged}\n")
+}
+
+/// Whether a box that leaves may be switched off. `needed_by`: members that have not got elsewhere yet all that is here.
+fn going_text(needed_by: &[MemberName]) -> String {
+    if needed_by.is_empty() {
+        return "This box leaves, and all others have elsewhere what it held for them: it may be switched off now.\n"
+            .to_owned();
+    }
+    let names: Vec<&str> = needed_by.iter().map(MemberName::as_str).collect();
+    format!("This box leaves; keep it running, it still holds what {} have not got elsewhere yet.\n", names.join(", "))
 }
 
 /// What is said of it, by the names of the options that set it.

@@ -153,6 +153,11 @@ fn write_outside(out: &mut String, outside: &DispersalStatus, now: i64) -> std::
     if outside.thin_packs > 0 {
         writeln!(out, "  {} packs have less outside than they should; it is made again", outside.thin_packs)?;
     }
+    if outside.homeless_packs > 0 {
+        let sentence =
+            "packs have lost a part that no other box is free to take: have a box come back, or let another one in";
+        writeln!(out, "  {} {sentence}", outside.homeless_packs)?;
+    }
     if outside.beyond_reach_packs > 0 {
         writeln!(out, "  {} packs could not be brought back by the other boxes now", outside.beyond_reach_packs)?;
     }

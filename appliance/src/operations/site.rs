@@ -186,6 +186,8 @@ pub struct Site {
     pub(super) poison: Arc<Poison>,
     /// Goes up whenever chunks may have become unavailable: whoever checked a closure before has to check again.
     pub(super) sweeps: AtomicU64,
+    /// Packs with a lost shard that no member is free to take, by the last plan.
+    pub(super) homeless: AtomicU64,
     /// Held while an object is put and its row written, or its row found absent and the object deleted.
     pub(super) objects: Arc<Mutex<()>>,
     pub(super) claims: Claims,
@@ -269,6 +271,7 @@ impl Site {
             registrar,
             poison,
             sweeps: AtomicU64::new(0),
+            homeless: AtomicU64::new(0),
             objects,
             claims: Claims::default(),
             pins: Mutex::new(()),

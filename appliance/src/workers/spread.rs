@@ -89,6 +89,7 @@ pub(super) fn round<L: Lines>(
     working: &dyn Fn(Option<String>),
 ) -> Result<Rounded, OperationError> {
     dispersal::forget_leavers(site, circle)?;
+    dispersal::release_leavers(site, circle)?;
     dispersal::packs_gone(site)?;
     let Some(group) = dispersal::choose_group(site, circle)? else { return Ok(Rounded::default()) };
     dispersal::place_wide_again(site, circle, &group)?;

@@ -23,7 +23,8 @@ pub fn is_about(change: &Change) -> Option<MemberId> {
         | Change::Rebind { .. }
         | Change::Confirm { .. }
         | Change::SetWindow { .. }
-        | Change::SetDomains { .. } => None,
+        | Change::SetDomains { .. }
+        | Change::Vouch { .. } => None,
     }
 }
 

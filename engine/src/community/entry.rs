@@ -197,6 +197,13 @@ pub enum Change {
         #[n(1)]
         domains: Domains,
     },
+    /// A new member need not show first that it can be relied on.
+    #[n(12)]
+    Vouch {
+        /// Who.
+        #[n(0)]
+        member: MemberId,
+    },
 }
 
 impl Change {
@@ -213,7 +220,8 @@ impl Change {
             | Self::Remove { .. }
             | Self::Rebind { .. }
             | Self::Confirm { .. }
-            | Self::SetWindow { .. } => None,
+            | Self::SetWindow { .. }
+            | Self::Vouch { .. } => None,
         }
     }
 
@@ -232,7 +240,8 @@ impl Change {
             | Self::Appoint { .. }
             | Self::SetRemovalThreshold { .. }
             | Self::SetWindow { .. }
-            | Self::SetDomains { .. } => false,
+            | Self::SetDomains { .. }
+            | Self::Vouch { .. } => false,
         }
     }
 }

@@ -383,6 +383,26 @@ mod tests {
     }
 
     #[test]
+    fn one_admin_vouches_once_for_another_member_and_nobody_for_itself() {
+        let (mut log, people) = community(3, 2);
+        let vouch = |person: &Person| Change::Vouch { member: person.id() };
+        let by_itself = say(&mut log, vouch(&people[2]), &[&people[2].device]);
+        assert_eq!(refusal(by_itself), Refusal::Signature);
+        assert_eq!(refusal(say(&mut log, vouch(&people[1]), &[&people[1].device])), Refusal::Signature);
+        say(&mut log, vouch(&people[2]), &[&people[1].device]).expect("one admin");
+        assert_eq!(refusal(say(&mut log, vouch(&people[2]), &[&people[0].device])), Refusal::Vouched(people[2].id()));
+        let vouched = |log: &Log| log.roster().member(people[2].id()).expect("in").vouched;
+        assert!(vouched(&log));
+        // Who comes in again is new again.
+        say(&mut log, Change::Remove { member: people[2].id() }, &[&people[0].device, &people[1].device]).expect("out");
+        let again = people[2].admit(&log);
+        say(&mut log, again, &[&people[0].device]).expect("in");
+        assert!(!vouched(&log));
+        let back = Log::decode(&log.encode(), log.community()).expect("own bytes");
+        assert_eq!(back.roster(), log.roster());
+    }
+
+    #[test]
     fn a_founder_signs_with_both_keys() {
         let founder = Person::new(0);
         let whole = founding(&founder, 2);

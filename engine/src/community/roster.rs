@@ -87,6 +87,8 @@ pub struct Member {
     pub admitted: u64,
     /// How often its name or what it shares with others was said anew.
     pub renames: u16,
+    /// Whether an admin vouches for it, so that its time as a new member is over.
+    pub vouched: bool,
 }
 
 impl Member {
@@ -101,6 +103,7 @@ impl Member {
             standing: Standing::Full,
             admitted: sequence,
             renames: 0,
+            vouched: false,
         }
     }
 
@@ -299,6 +302,7 @@ impl Roster {
             }
             Change::Confirm { member } => self.with(*member, |m| m.standing = Standing::Full),
             Change::SetWindow { days } => self.window_days = *days,
+            Change::Vouch { member } => self.with(*member, |m| m.vouched = true),
             Change::SetDomains { member, domains } => self.with(*member, |m| {
                 m.domains = domains.clone();
                 m.renames = m.renames.saturating_add(1);

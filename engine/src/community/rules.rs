@@ -50,6 +50,9 @@ pub enum Refusal {
     /// Too many.
     #[error("a community has at most {MEMBERS_MAX} members")]
     Full,
+    /// Vouching twice.
+    #[error("an admin vouches for {0} already")]
+    Vouched(MemberId),
     /// Appointing one that is.
     #[error("{0} is an admin already")]
     Admin(MemberId),
@@ -227,6 +230,13 @@ fn quorum(change: &Change, roster: &Roster) -> Result<Quorum, Refusal> {
                 Ok(admins) => admins.or_alone(member.recovery),
                 Err(_) => Quorum::all(vec![member.recovery]),
             })
+        }
+        Change::Vouch { member } => {
+            let member = in_full_standing(*member, roster)?;
+            if member.vouched {
+                return Err(Refusal::Vouched(member.id));
+            }
+            Quorum::some(1, roster.admins().filter(|admin| admin.id != member.id))
         }
         Change::SetWindow { days } => {
             if *days <= roster.window_days() || *days > WINDOW_DAYS_MAX {

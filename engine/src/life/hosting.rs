@@ -410,6 +410,26 @@ impl Hosting {
         Condemned::Taken { shards: fresh.len(), others: ids.len() - fresh.len() }
     }
 
+    /// Condemns what a signed list names on a host that leaves, whatever the brake says: it protects what stays, and this host goes with
+    /// all that it has. Returns how many shards that concerned.
+    pub fn release(&mut self, now: UnixMillis, ids: &[ShardId]) -> usize {
+        let mut count = 0;
+        for id in ids {
+            if let Some(shard) = self.shards.get_mut(id).filter(|shard| shard.fate == Fate::Kept) {
+                shard.fate = Fate::Condemned { at: now };
+                count += 1;
+            }
+        }
+        self.next_due = None;
+        count
+    }
+
+    /// How many shards the owner still needs here.
+    #[must_use]
+    pub fn needed(&self) -> usize {
+        self.shards.values().filter(|shard| shard.fate == Fate::Kept).count()
+    }
+
     /// Keeps what was condemned or trashed after all. Returns how many shards that concerned.
     pub fn spare(&mut self, ids: &[ShardId]) -> usize {
         let mut count = 0;
@@ -648,6 +668,16 @@ mod tests {
         assert_eq!((hosting.held_bytes(), hosting.count()), (bytes, 3));
         assert_eq!(hosting.store(days(2), shard(1), MIB, Window::DEFAULT), Stored::Already);
         assert_eq!(hosting.renew_lease(days(2), whole), Lease::Agreed);
+    }
+
+    #[test]
+    fn a_host_that_leaves_is_told_that_nothing_is_needed_and_keeps_it_for_its_time_all_the_same() {
+        let mut hosting = hosting(20);
+        assert_eq!(hosting.needed(), 20);
+        assert_eq!(hosting.release(days(31), &all(20)), 20, "no brake");
+        assert_eq!((hosting.needed(), hosting.count(), hosting.release(days(32), &all(20))), (0, 20, 0));
+        assert_eq!(hosting.tick(days(89)), [], "the window holds");
+        assert_eq!(hosting.tick(days(90)).len(), 20);
     }
 
     #[test]

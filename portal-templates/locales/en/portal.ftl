@@ -189,6 +189,11 @@ external-thin-text = { $n ->
     [one] { $n } pack has less outside than it should; it is made again.
    *[other] { $n } packs have less outside than they should; it is made again.
 }
+external-homeless = No box free
+external-homeless-text = { $n ->
+    [one] { $n } pack has lost a part that no other box is free to take. Have a box come back, or let another one in (page Other boxes).
+   *[other] { $n } packs have lost a part that no other box is free to take. Have a box come back, or let another one in (page Other boxes).
+}
 external-short = Not protected
 external-short-text = { $n ->
     [one] { $n } pack could not be brought back by the other boxes now. See on the page Other boxes which of them do not answer.

@@ -318,6 +318,7 @@ audit-bandwidth-set = changed how much of the line goes to the other boxes
 audit-brake-lifted = deletions go on for a member, by its recovery kit
 audit-member-confirmed = member on a new box confirmed
 audit-member-appointed = member made an admin of the community
+audit-member-vouched = vouched for a new member of the community
 
 # Bringing a lost box back from the first page of a blank one
 back-offer-title = Was another box lost?

@@ -189,6 +189,11 @@ external-thin-text = { $n ->
     [one] { $n } paquet est moins protégé à l’extérieur que prévu ; il est refait.
    *[other] { $n } paquets sont moins protégés à l’extérieur que prévu ; ils sont refaits.
 }
+external-homeless = Aucun boîtier libre
+external-homeless-text = { $n ->
+    [one] { $n } paquet a perdu une part qu’aucun autre boîtier ne peut reprendre. Faites revenir un boîtier, ou faites-en entrer un autre (page Autres boîtiers).
+   *[other] { $n } paquets ont perdu une part qu’aucun autre boîtier ne peut reprendre. Faites revenir un boîtier, ou faites-en entrer un autre (page Autres boîtiers).
+}
 external-short = Non protégé
 external-short-text = { $n ->
     [one] { $n } paquet ne pourrait pas être rendu par les autres boîtiers en ce moment. La page Autres boîtiers montre lesquels ne répondent pas.

@@ -318,6 +318,7 @@ audit-bandwidth-set = a changé ce qui, de la ligne, va aux autres boîtiers
 audit-brake-lifted = les suppressions reprennent pour un membre, avec son kit de secours
 audit-member-confirmed = membre confirmé sur un nouveau boîtier
 audit-member-appointed = membre nommé administrateur de la communauté
+audit-member-vouched = s’est porté garant d’un nouveau membre de la communauté
 
 # Ramener un boîtier perdu depuis la première page d’un boîtier vierge
 back-offer-title = Un autre boîtier a été perdu ?

@@ -518,6 +518,32 @@ pub fn condemn_one(
     unmap_if_elsewhere(tx, stripe, index)
 }
 
+/// Condemns what a member holds that leaves, where one of `others` has the same shard; how many those are.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn release(
+    tx: &Transaction<'_>,
+    leaver: HolderRow,
+    others: &[HolderRow],
+    at: UnixMillis,
+) -> Result<usize, CatalogError> {
+    let sql = format!(
+        "SELECT here.stripe, here.shard_index FROM shard AS here
+         WHERE here.holder = ?1 AND here.state = 'durable' AND EXISTS (
+             SELECT 1 FROM shard WHERE stripe = here.stripe AND shard_index = here.shard_index AND state = 'durable'
+                 AND holder IN ({}))",
+        numbers(others)
+    );
+    let mut statement = tx.prepare(&sql)?;
+    let found = statement.query_map([leaver], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let found: Vec<(StripeRow, u8)> = found.collect::<Result<_, _>>()?;
+    for (stripe, index) in &found {
+        condemn_one(tx, *stripe, *index, leaver, at)?;
+    }
+    Ok(found.len())
+}
+
 /// Shards that a member is to be told of, at most `limit`. Those that the map may still name are not among them.
 ///
 /// # Errors

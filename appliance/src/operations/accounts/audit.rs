@@ -130,6 +130,8 @@ actions! {
     MemberConfirmed => "member-confirmed",
     /// A member may let others in.
     MemberAppointed => "member-appointed",
+    /// An admin vouches for a new member.
+    MemberVouched => "member-vouched",
     /// A member was put out, or that was proposed.
     MemberRemoved => "member-removed",
     /// An admin of the community is none any more, or that was proposed.

@@ -93,6 +93,16 @@ pub fn appoint(site: &Site, by: &Actor, name: &MemberName) -> Result<Decided, Co
     decide(site, by, (Action::MemberAppointed, name.as_str()), Change::Appoint { member })
 }
 
+/// Says that a new member need not show first that it can be relied on: it may keep at others what it may after its time as a new one.
+///
+/// # Errors
+/// [`CommunityError`].
+pub fn vouch(site: &Site, by: &Actor, name: &MemberName) -> Result<Decided, CommunityError> {
+    by.may(Right::ManageCommunity)?;
+    let member = named(site, name)?;
+    decide(site, by, (Action::MemberVouched, name.as_str()), Change::Vouch { member })
+}
+
 /// An admin is none any more: this box itself, or, when enough others agree, another one.
 ///
 /// # Errors
@@ -391,7 +401,8 @@ fn shown(known: &Community, entry: &SignedEntry, weighed: &Weighed) -> Option<Pr
         | Change::Leave { .. }
         | Change::Rebind { .. }
         | Change::Confirm { .. }
-        | Change::SetDomains { .. } => return None,
+        | Change::SetDomains { .. }
+        | Change::Vouch { .. } => return None,
     };
     let agreed = weighed.signed.iter().filter_map(|key| known.who(key)).filter_map(|member| name(&member));
     let has_signed = |key| known.who(key) == Some(known.me);
@@ -421,7 +432,8 @@ fn needs_admins(change: &Change) -> bool {
         | Change::Leave { .. }
         | Change::Rebind { .. }
         | Change::Confirm { .. }
-        | Change::SetDomains { .. } => false,
+        | Change::SetDomains { .. }
+        | Change::Vouch { .. } => false,
     }
 }
 

@@ -40,13 +40,13 @@ pub use coming_in::{
 };
 pub(crate) use deciding::news;
 pub use deciding::{
-    Decided, Proposal, Proposed, agree, appoint, dismiss, forget, label, leave, proposals, remove, rename,
+    Decided, Proposal, Proposed, agree, appoint, dismiss, forget, label, leave, proposals, remove, rename, vouch,
 };
 pub(crate) use exchange::compare_notes;
 pub use kits::kit_used_at;
 pub(crate) use kits::note_own_drill;
 pub use ledger::{Ledger, Pair, Stated, Sum, ledger};
-pub use overview::{MemberState, MemberView, Overview, overview};
+pub use overview::{MemberState, MemberView, Overview, going, overview};
 pub use partings::{Parted, partings, take_log_of};
 pub(crate) use reach::note_reach;
 pub use reach::reach_lost_at;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use datis_engine::community::roster::{Rights, Standing};
-use datis_engine::ids::MemberId;
+use datis_engine::ids::{MemberId, MemberName};
 use datis_engine::life::peer;
 use datis_engine::units::UnixMillis;
 
@@ -105,6 +105,25 @@ pub struct Overview {
     pub is_admin: bool,
     /// Who is in, by name, this box first.
     pub members: Vec<MemberView>,
+}
+
+/// Who still needs what this box holds, by name, where it has said that it goes: it may be switched off when nobody does. `None`: it
+/// stays.
+///
+/// # Errors
+/// [`OperationError`].
+pub fn going(site: &Site) -> Result<Option<Vec<MemberName>>, OperationError> {
+    let Some(known) = site.community() else { return Ok(None) };
+    let standing = known.roster().member(known.me).map(|member| member.standing);
+    if !matches!(standing, Some(Standing::Leaving { .. })) {
+        return Ok(None);
+    }
+    let needing: Vec<MemberId> =
+        hosted_for(site)?.into_iter().filter(|owner| owner.needed > 0).map(|owner| owner.member).collect();
+    let mut names: Vec<MemberName> =
+        known.others().filter(|member| needing.contains(&member.id)).map(|member| member.name.clone()).collect();
+    names.sort();
+    Ok(Some(names))
 }
 
 /// The community as people see it; `None`: the box is in none.

@@ -8,13 +8,14 @@ use datis_engine::community::spoken::{SpokenCode, SpokenError};
 use datis_engine::keys::{SigningContext, SigningKey, recovery_key};
 use datis_engine::life::placement::{Candidate, independent};
 use datis_engine::units::Seconds;
-use datis_engine::wire::peers::{AskToJoin, BeginSpoken, ClaimOwner, Exchange, claim_message};
+use datis_engine::wire::peers::{AskToJoin, BeginSpoken, ClaimOwner, Condemn, Exchange, Wish, claim_message};
 
 use super::super::testing::{TestBox, new_key};
 use super::claims::claim;
 use super::exchange::{exchange, learn, question};
 use super::*;
 use crate::operations::accounts::Actor;
+use crate::operations::hosting;
 
 /// What both ends of the one connection between two boxes have in common.
 const CHANNEL: [u8; 32] = [7; 32];
@@ -539,6 +540,42 @@ fn who_leaves_is_read_from_for_30_days_and_gets_nothing_new() {
     let later = now.plus(datis_engine::units::Seconds(31 * 86_400));
     assert_eq!(known.rights_of(gone, later), Rights::None);
     assert_eq!((known.partners(now), known.partners(later)), (vec![gone], Vec::new()));
+}
+
+#[test]
+fn who_leaves_may_go_at_once_when_nobody_needs_any_more_what_it_holds() {
+    let (first, second) = (founder(), TestBox::start());
+    join(&second, &first, "attic");
+    gossip(&first, &second);
+    assert_eq!(going(second.site()).expect("look"), None, "it stays");
+    let owner = hosting::peer_by_key(second.site(), &device(&first)).expect("a member");
+    let shards: Vec<_> = (0..4).map(|seed| hosting::testing::shard(9_000, seed)).collect();
+    for (id, bytes) in &shards {
+        hosting::testing::keep(second.site(), &owner, *id, bytes);
+    }
+    leave(second.site(), &by()).expect("left");
+    assert_eq!(going(second.site()).expect("look"), Some(vec![name("cellar")]));
+    // Nothing was here for long, so that the brake of a host that stays would hold all of it.
+    let ids: Vec<_> = shards.iter().map(|(id, _)| *id).collect();
+    let told = Condemn { shards: ids, wish: Wish::DeleteWithinBrake };
+    let answer = hosting::condemn(second.site(), &owner, &told).expect("told");
+    assert_eq!((answer.noted, answer.taken, answer.frozen_until), (4, 4, None));
+    assert_eq!(going(second.site()).expect("look"), Some(Vec::new()), "it may be switched off");
+    let (id, bytes) = &shards[0];
+    assert_eq!(hosting::read_shard(second.site(), &owner, *id, 0..9_000).expect("still read"), *bytes);
+}
+
+#[test]
+fn an_admin_vouches_for_a_new_member_and_all_hear_it() {
+    let (first, second) = (founder(), TestBox::start());
+    join(&second, &first, "attic");
+    gossip(&second, &first);
+    let refused = vouch(second.site(), &by(), &name("attic"));
+    assert!(matches!(refused, Err(CommunityError::NotAdmin)), "{refused:?}");
+    assert_eq!(vouch(first.site(), &by(), &name("attic")).expect("vouched"), Decided::Done);
+    gossip(&second, &first);
+    let known = second.site().community().expect("in");
+    assert!(known.roster().member(known.me).expect("in").vouched);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use rusqlite::Transaction;
 use super::{Circle, standing};
 use crate::catalog::dispersal::holders::Holder;
 use crate::catalog::dispersal::{holders, outside, stripes};
-use crate::catalog::{CatalogError, StripeRow};
+use crate::catalog::{CatalogError, HolderRow, StripeRow};
 use crate::operations::{OperationError, Site};
 
 /// A member that said that it takes no more is not asked again before this is over.
@@ -109,6 +109,27 @@ pub fn forget_leavers(site: &Site, circle: &Circle) -> Result<usize, OperationEr
     let at = site.clock.now();
     let lost = site.catalog.writer().write(|tx| give_up(tx, &left, at));
     lost.map_err(|e: CatalogError| site.noted(e.into()))
+}
+
+/// Tells those that leave, by and by, what other members have in their place by now: when they know that of all, they may go. How
+/// many shards those are.
+///
+/// # Errors
+/// [`OperationError`].
+pub fn release_leavers(site: &Site, circle: &Circle) -> Result<usize, OperationError> {
+    if circle.fellows.iter().all(|fellow| !fellow.leaves) {
+        return Ok(0);
+    }
+    let (presences, at) = (standing::presences(site, circle)?, site.clock.now());
+    let leaves = |holder: &Holder| circle.fellow(&holder.member).is_some_and(|fellow| fellow.leaves);
+    let counts = |holder: &Holder| presences.get(&holder.member).is_some_and(|presence| presence.counts);
+    let all = site.catalog.reader().read(|tx| holders::all(tx))?;
+    let others: Vec<HolderRow> = all.iter().filter(|holder| counts(holder)).map(|holder| holder.row).collect();
+    let released = site.catalog.writer().write(|tx| {
+        let leaving = all.iter().filter(|holder| leaves(holder));
+        leaving.map(|holder| stripes::release(tx, holder.row, &others, at)).sum()
+    });
+    released.map_err(|e: CatalogError| site.noted(e.into()))
 }
 
 /// Gives up what all members hold: the box is in their community no more. Nothing counts as safe outside with that.

@@ -19,7 +19,7 @@ pub use books::{
     Difference, StatementRefusal, condemnable, differences, leases_due, note_leased, note_statement, statement_for,
 };
 pub(in crate::operations) use group::forget_holders;
-pub use group::{choose_group, forget_leavers, place_wide_again};
+pub use group::{choose_group, forget_leavers, place_wide_again, release_leavers};
 pub use heads::{
     AdoptHeadError, HeadSettled, adopt_head, head_for, hear_heads, next_head, note_head_kept, settle_head,
 };

@@ -1,6 +1,7 @@
 //! Ordering lost shards anew.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
 
 use datis_engine::ids::{MemberId, PackId, ShardId};
 use datis_engine::life::Redundancy;
@@ -51,7 +52,8 @@ pub fn order_repairs(site: &Site, circle: &Circle, limit: usize) -> Result<usize
     let targets: Vec<MemberId> = group.members.iter().chain(others).filter(takes).copied().collect();
     let plan = map.plan_repairs(&presences, &targets, limit);
     let no_member = plan.stuck.iter().filter(|(_, why)| *why == Stuck::NoMember).count();
-    if no_member > 0 {
+    let before = site.homeless.swap(no_member as u64, Ordering::SeqCst);
+    if no_member > 0 && before != no_member as u64 {
         tracing::warn!(packs = no_member, "Lost shards wait for a member that holds none of their pack yet");
     }
     if plan.orders.is_empty() {

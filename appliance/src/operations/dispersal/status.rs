@@ -1,5 +1,7 @@
 //! How much is outside, for pages and the console.
 
+use std::sync::atomic::Ordering;
+
 use datis_engine::ids::MemberId;
 use datis_engine::units::UnixMillis;
 use serde::Serialize;
@@ -47,6 +49,8 @@ pub struct DispersalStatus {
     pub thin_packs: u64,
     /// Those of which so little is left outside that the other boxes could not bring them back now.
     pub beyond_reach_packs: u64,
+    /// Packs with a shard that was lost and that no member is free to take: one more is needed, or one that is away has to come back.
+    pub homeless_packs: u64,
     /// Shards that members have signed for, of packs and of the map.
     pub fragments_in_place: u64,
     /// Shards that there should be.
@@ -90,6 +94,7 @@ pub fn dispersal_status(site: &Site) -> Result<DispersalStatus, OperationError> 
             oldest_missing,
             thin_packs: thinned.thin,
             beyond_reach_packs: thinned.beyond_reach,
+            homeless_packs: site.homeless.load(Ordering::SeqCst),
             fragments_in_place,
             fragments_needed,
             outgoing: outgoing(site),

@@ -1,6 +1,7 @@
 //! What owners say about their shards, and the heads that are kept for them.
 
 use datis_engine::community::head::{Head, SignedBy};
+use datis_engine::community::roster::Standing;
 use datis_engine::ids::ShardId;
 use datis_engine::life::hosting::{self as life, Fate, Lease};
 use datis_engine::units::Seconds;
@@ -9,6 +10,7 @@ use datis_engine::wire::peers::{
 };
 use datis_engine::wire::{Refusal, RefusalCode};
 
+use super::super::community::Community;
 use super::super::error::Failure;
 use super::super::site::Site;
 use super::{Owner, Peer};
@@ -49,6 +51,7 @@ fn try_condemn(site: &Site, peer: &Peer, message: &Condemn) -> Result<Condemned,
                 (Condemned { noted, taken: count(ids.len()), frozen_until }, known(owner, ids))
             }
             Wish::Delete => condemn_some(site, owner, ids),
+            Wish::DeleteWithinBrake if leaves(site) => condemn_some(site, owner, ids),
             Wish::DeleteWithinBrake => {
                 let fitting = owner.hosting.fitting(now, ids);
                 condemn_some(site, owner, &ids[..fitting])
@@ -62,6 +65,10 @@ fn try_condemn(site: &Site, peer: &Peer, message: &Condemn) -> Result<Condemned,
 
 /// The answer, and the shards whose state is another one now.
 fn condemn_some(site: &Site, owner: &mut Owner, ids: &[ShardId]) -> (Condemned, Vec<ShardId>) {
+    if leaves(site) {
+        let (noted, taken) = (count(owner.hosting.release(site.counted_now(), ids)), count(ids.len()));
+        return (Condemned { noted, taken, frozen_until: None }, known(owner, ids));
+    }
     match owner.hosting.condemn(site.counted_now(), ids) {
         life::Condemned::Taken { shards, .. } => {
             let (noted, taken) = (count(shards), count(ids.len()));
@@ -80,6 +87,12 @@ fn condemn_some(site: &Site, owner: &mut Owner, ids: &[ShardId]) -> (Condemned, 
         }
         life::Condemned::Frozen { until } => (Condemned { noted: 0, taken: 0, frozen_until: Some(until) }, Vec::new()),
     }
+}
+
+/// Whether this box has said that it goes.
+fn leaves(site: &Site) -> bool {
+    let me = |known: &Community| known.roster().member(known.me).map(|member| member.standing);
+    site.community().is_some_and(|known| matches!(me(&known), Some(Standing::Leaving { .. })))
 }
 
 fn known(owner: &Owner, ids: &[ShardId]) -> Vec<ShardId> {

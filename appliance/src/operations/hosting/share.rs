@@ -37,7 +37,8 @@ pub(crate) fn quota_of(site: &Site, member: MemberId) -> Result<u64, OperationEr
     let places = Scheme::for_peers(others).map_or(0, Scheme::width);
     let passed = site.catalog.reader().read(|tx| holders::by_member(tx, &member))?;
     let passed = passed.map_or(0, |holder| holder.audits_passed);
-    let probation = Probation::of(passed, known.time_in(member, site.clock.now()), false);
+    let vouched = known.roster().member(member).is_some_and(|member| member.vouched);
+    let probation = Probation::of(passed, known.time_in(member, site.clock.now()), vouched);
     let counted = match probation {
         Probation::New => theirs.min(given),
         Probation::Passed | Probation::Waived => theirs,

@@ -348,6 +348,20 @@ fn a_box_that_was_taken_over_cannot_remove_much_and_the_brake_outlives_a_restart
     assert_eq!(listed(site, &peer).len(), 20);
 }
 
+#[test]
+fn whom_an_admin_vouches_for_may_keep_at_once_what_others_may_after_their_first_weeks() {
+    let (test, mut circle) = started();
+    let new = share::quota_of(test.site(), circle.one.id()).expect("quota");
+    let vouch = Change::Vouch { member: circle.one.id() };
+    let mut entry = circle.log.draft(UnixMillis(3), vouch);
+    entry.sign(&test.site().vault.device_key);
+    circle.log.append(entry).expect("entry");
+    circle.enter(test.site());
+    let vouched = share::quota_of(test.site(), circle.one.id()).expect("quota");
+    assert!(new > 0 && vouched >= new * 4, "{new} {vouched}");
+    assert_eq!(share::quota_of(test.site(), circle.other.id()).expect("quota"), new, "the other one is new");
+}
+
 /// Changes one bit of a shard's file, as a disk does that forgets.
 fn rot(test: &TestBox, circle: &Circle, shard: ShardId) {
     let path = test.dir().hosted_dir().join(ObjectName::Shard(circle.one.id(), shard).to_string());

@@ -192,6 +192,8 @@ pub struct OwnerReport {
     pub lease_at: UnixMillis,
     /// Until when deletions stand still, because more was condemned in a week than is usual; counted time.
     pub frozen_until: Option<UnixMillis>,
+    /// Shards that the owner has not said that it needs no more.
+    pub needed: u64,
     /// Shards that have rotted here and were not sent again yet.
     pub damaged: u64,
 }
@@ -210,6 +212,7 @@ pub fn hosted_for(site: &Site) -> Result<Vec<OwnerReport>, OperationError> {
                 bytes: owner.hosting.held_bytes(),
                 lease_at: owner.hosting.state().lease_at,
                 frozen_until: owner.hosting.frozen_until(site.counted_now()),
+                needed: owner.hosting.needed() as u64,
                 damaged: owner.hosting.inventory(None, usize::MAX).filter(|(_, held)| held.is_damaged).count() as u64,
             })
         });

@@ -122,6 +122,8 @@ fn external(status: &Status, locale: &Locale) -> Tile {
         tile("warn", "external-begun", locale.word("external-begun-text"))
     } else if outside.beyond_reach_packs > 0 {
         tile("bad", "external-short", locale.count("external-short-text", outside.beyond_reach_packs))
+    } else if outside.homeless_packs > 0 {
+        tile("warn", "external-homeless", locale.count("external-homeless-text", outside.homeless_packs))
     } else if outside.thin_packs > 0 {
         tile("warn", "external-thin", locale.count("external-thin-text", outside.thin_packs))
     } else if safe < all {
@@ -283,6 +285,7 @@ mod tests {
             oldest_missing: None,
             thin_packs: 0,
             beyond_reach_packs: 0,
+            homeless_packs: 0,
             fragments_in_place: 8,
             fragments_needed: 9,
             outgoing: Outgoing::default(),
@@ -299,6 +302,7 @@ mod tests {
             (Some(with(4, 4, Some(1))), "good"),
             (Some(thinned(1, 0)), "warn"),
             (Some(thinned(1, 1)), "bad"),
+            (Some(DispersalStatus { homeless_packs: 1, ..with(4, 4, Some(1)) }), "warn"),
         ] {
             assert_eq!(tile(&outside).tone, tone, "{outside:?}");
         }

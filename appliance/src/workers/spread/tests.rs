@@ -737,6 +737,10 @@ fn what_a_leaving_member_holds_is_made_again_elsewhere_and_stays_where_it_is() {
     // All but the part of the map that a later one has replaced meanwhile.
     let left = held.keys().filter(|shard| !boxes.host(leaver).condemned.contains(shard)).count();
     assert_eq!(left, kept.len(), "it is still read from");
+    // Once the map says where the others are, it is told that it is not needed any more.
+    again();
+    again();
+    assert!(held.keys().all(|shard| boxes.host(leaver).condemned.contains(shard)), "it may go");
     let ordered = audit::round(test.site(), &circle, &boxes, &|_| ()).expect("audit");
     assert_eq!(ordered, 0, "once is enough");
     // With it gone and three more, the rest suffices.
@@ -837,4 +841,17 @@ fn what_is_new_and_what_is_not_safe_take_turns() {
         matches!(tasks[..], [super::Task::Again { .. }, super::Task::New { .. }]),
         "however much waits for one member: {tasks:?}"
     );
+}
+
+#[test]
+fn people_are_told_of_what_is_lost_while_no_box_is_free_to_take_it() {
+    let (test, boxes) = (TestBox::start(), Boxes::new(2));
+    back_up(&test, 0..2);
+    boxes.round(&test);
+    assert_eq!((audit_all(&test, &boxes), status(&test).homeless_packs), (0, 0));
+    // The other one holds a shard of each pack already, and whoever has just lost some gets none.
+    boxes.host(1).shards.clear();
+    assert_eq!(audit_all(&test, &boxes), 0);
+    assert_eq!(standing(&test, &boxes, 1), Standing::Suspect);
+    assert!(status(&test).homeless_packs > 0);
 }

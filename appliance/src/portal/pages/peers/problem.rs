@@ -56,6 +56,7 @@ fn refused(refusal: &Refusal) -> &'static str {
         | Refusal::Standing(_)
         | Refusal::Boxes(_)
         | Refusal::Consent
+        | Refusal::Vouched(_)
         | Refusal::Admin(_)
         | Refusal::NotAdmin(_)
         | Refusal::Threshold
