@@ -4,13 +4,14 @@
     reader.py STORE KIT list
     reader.py STORE KIT restore SNAPSHOT DIR
 
-Written after FORMAT.md, whose sections the comments name: the second implementation, which proves that document. Needs
+KIT is the kit's text, or two of its three sheets in one file with their last lines. Written after FORMAT.md, whose sections the comments name: the second implementation, which proves that document. Needs
 Linux, Python 3.11, the stock `age` tool, and the packages cryptography, zstandard, blake3 and cbor2. It restores only
 into an empty folder, never follows a symbolic link, never writes outside of that folder, never changes the store.
 Exit code: 0 all done; 1 something is damaged or missing and was named, the rest is done; 2 refused.
 """
 
 import argparse
+import base64
 import os
 import stat
 import subprocess
@@ -102,6 +103,30 @@ def verify(key, context, message, signature, complaint):
         raise Refused(complaint) from error
 
 
+def join_sheets(text, kit):
+    """The key that two sheets make up. Section "Sheets of a kit"."""
+    shares = {}
+    for sheet in text.split("# DATIS RECOVERY SHEET 1")[1:]:
+        lines = [line.strip() for line in sheet.splitlines()]
+        code = "".join(line for line in lines if line and not line.startswith(("#", "Words"))).upper()
+        need(code.startswith("DATIS-KIT-SHEET-1"), kit, "a sheet has no line that begins with DATIS-KIT-SHEET-1")
+        letters = "".join(code.removeprefix("DATIS-KIT-SHEET-1").split())
+        share = base64.b32decode(letters) if len(letters) == 136 else b""
+        said, told = share[:-6], share[-6:]
+        fits = told == blake3.blake3(said, derive_key_context="datis 2026 v1 kit sheet").digest(length=6)
+        need(share and fits and 1 <= said[0] <= 3, kit, "the last line of a sheet is mistyped")
+        shares.setdefault(said[1:5], {})[said[0]] = (said[5:42], said[42:])
+    if len(shares) != 1 or len(of_set := next(iter(shares.values()))) < 2:
+        raise Refused(f"{kit} has to have two different sheets of one set")
+    parts = {}
+    for number, two in of_set.items():
+        for name, part in zip("ABC".replace("ABC"[number - 1], ""), two):
+            need(parts.setdefault(name, part) == part, kit, "the sheets do not fit together")
+    bits = "".join(f"{a ^ b ^ c:08b}" for a, b, c in zip(*parts.values()))
+    values = [int(bits[at : at + 5], 2) for at in range(0, 58 * 5, 5)]
+    return "AGE-SECRET-KEY-1" + "".join("QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L"[value] for value in values)
+
+
 class Store:
     """A store folder, opened with the kit's key. Sections "Store", "Recovery kit", "Vault file"."""
 
@@ -109,8 +134,12 @@ class Store:
         self.folder, self.kit, self.receipt_key = folder, kit, receipt_key
         self.complaints, self.places = 0, {}  # chunk name -> [(pack, segment, offset, length)]
         self.last = []  # components of the last path of the listing that is being read
-        lines = [line.strip() for line in kit.read_text().splitlines()]
-        if "# DATIS RECOVERY KIT 1" not in lines:
+        text = kit.read_text()
+        lines = [line.strip() for line in text.splitlines()]
+        if "# DATIS RECOVERY SHEET 1" in lines:
+            self.kit = os.memfd_create("kit")  # never on a disk
+            os.write(self.kit, join_sheets(text, kit).encode())
+        elif "# DATIS RECOVERY KIT 1" not in lines:
             raise Refused(f"{kit} is not a Datis recovery kit of version 1")
         vault, secret, _ = record("vault file", self.open_age("vault file", folder / "vault.age"), 3, more=True)
         if f"# Vault: {octets(vault, 'vault file', 16).hex()}" not in lines:
@@ -125,7 +154,10 @@ class Store:
     def open_age(self, what, sealed):
         """Opens an age file (path or bytes); the kit as it stands is an identity file of the stock tool."""
         sealed = sealed.read_bytes() if isinstance(sealed, Path) else sealed
-        done = subprocess.run(["age", "--decrypt", "--identity", self.kit], input=sealed, capture_output=True)
+        inherited = (self.kit,) if isinstance(self.kit, int) else ()
+        identity = f"/proc/self/fd/{self.kit}" if inherited else self.kit
+        age = ["age", "--decrypt", "--identity", identity]
+        done = subprocess.run(age, input=sealed, capture_output=True, pass_fds=inherited)
         need(done.returncode == 0, what, "it cannot be opened with this kit, or was altered")
         return done.stdout
 

@@ -46,6 +46,7 @@ fn main() -> Outcome<()> {
     let vault = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden/v1");
     let text = fs::read_to_string(vault.join("kit.txt"))?;
     seeds.add("kit", text.as_bytes())?;
+    seeds.add("kit", &fs::read(vault.join("sheets.txt"))?)?;
     let kit = RecoveryKit::parse(&text)?;
 
     let sealed = fs::read(vault.join("store/vault.age"))?;

@@ -156,6 +156,11 @@ byte_id! {
 }
 
 byte_id! {
+    /// Names the sheets of a recovery kit that were printed together: random, for people to tell two sets apart.
+    KitSetId, 4, "a set of a kit's sheets"
+}
+
+byte_id! {
     /// Name of a shard: BLAKE3 (no key) of the whole shard file, which is also the root that ranges of it are proved
     /// against.
     ShardId, 32, "a shard id"

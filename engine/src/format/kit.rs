@@ -2,6 +2,8 @@
 
 use minicbor::{Decode, Encode};
 
+use super::kit_shares::JoinError;
+use super::kit_sheets::{self, SheetError};
 use super::kit_words::{self, WordsError};
 use super::snapshot::check_version;
 use super::{FormatError, VERSION, decode_all, to_vec};
@@ -10,6 +12,10 @@ use crate::keys::{DedupSecret, KeyError, VaultIdentity};
 
 const VAULT: &str = "vault file";
 const HEADER: &str = "DATIS RECOVERY KIT 1";
+const BOX: &str = "Box:";
+const VAULT_LINE: &str = "Vault:";
+/// The public side of the key, on sheets: whether they give the right one.
+const RECIPIENT: &str = "Kit:";
 /// How each line of the key in words begins.
 const WORDS: &str = "Words";
 
@@ -125,15 +131,35 @@ pub enum KitError {
     /// The vault line cannot be read.
     #[error("the kit's vault line is mistyped: 32 hexadecimal digits are expected")]
     Vault,
+    /// Sheets of two boxes.
+    #[error("these are sheets of two boxes, one of vault {one} and one of vault {other}; take two of the same box")]
+    TwoVaults {
+        /// The vault of the first sheet.
+        one: VaultId,
+        /// The first other one.
+        other: VaultId,
+    },
+    /// The sheets give another key than they say.
+    #[error(
+        "the sheets do not fit their line `{RECIPIENT}`: that line is mistyped, or a sheet was altered; compare it, or take the third \
+         sheet"
+    )]
+    OtherKey,
     /// A line about the community cannot be read.
     #[error("the kit's line `{0}` is mistyped; type it as it is printed")]
-    Community(String),
+    Line(String),
     /// The key in words cannot be read.
     #[error(transparent)]
     Words(#[from] WordsError),
     /// The key line cannot be read.
     #[error("the kit's key line is mistyped: it starts with AGE-SECRET-KEY-1 and has a checksum that does not fit")]
     Key(#[source] KeyError),
+    /// A sheet cannot be read.
+    #[error(transparent)]
+    Sheet(#[from] SheetError),
+    /// Sheets that give no key.
+    #[error(transparent)]
+    Join(#[from] JoinError),
 }
 
 impl RecoveryKit {
@@ -153,24 +179,105 @@ impl RecoveryKit {
         ))
     }
 
-    /// Reads the text again.
+    /// Reads the text again: a kit, or two sheets of one, in whatever order. Where there are more pages, the first kit counts.
     ///
     /// # Errors
     /// [`KitError`] names the line.
     pub fn parse(text: &str) -> Result<Self, KitError> {
-        let comments: Vec<&str> = text.lines().filter_map(|l| l.trim().strip_prefix('#')).map(str::trim).collect();
-        if !comments.contains(&HEADER) {
-            return Err(KitError::Version);
+        let mut pages = Page::all(text);
+        if let Some(kit) = pages.iter().position(|page| page.sort == Sort::Kit) {
+            pages = vec![pages.swap_remove(kit)];
         }
-        let field = |name: &'static str| {
-            comments.iter().find_map(|l| l.strip_prefix(name)).map(str::trim).ok_or(KitError::Missing(name))
+        let vault = one_vault(&pages)?;
+        let identity = match pages.as_slice() {
+            [] => return Err(KitError::Version),
+            [kit] if kit.sort == Sort::Kit => key(kit)?,
+            sheets => kit_sheets::join(sheets)?,
         };
-        let vault = field("Vault:")?.parse().map_err(|_| KitError::Vault)?;
-        let box_name = field("Box:")?.to_owned();
-        let identity = key(text)?;
+        let comments: Vec<&str> = pages.iter().flat_map(Page::comments).collect();
+        if field(&comments, RECIPIENT).is_some_and(|named| named != identity.recipient()) {
+            return Err(KitError::OtherKey);
+        }
+        let box_name = field(&comments, BOX).ok_or(KitError::Missing(BOX))?.to_owned();
         let community = KitCommunity::parse(&comments)?;
         Ok(Self { vault, box_name, identity, community })
     }
+}
+
+/// What a page is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sort {
+    /// The whole kit.
+    Kit,
+    /// One of three sheets.
+    Sheet,
+}
+
+/// One page of a text: the lines from its header up to the next one. What comes before the first header belongs to the first page.
+pub(super) struct Page<'t> {
+    sort: Sort,
+    pub(super) lines: Vec<&'t str>,
+}
+
+impl<'t> Page<'t> {
+    fn all(text: &'t str) -> Vec<Self> {
+        let (mut pages, mut before) = (Vec::<Self>::new(), Vec::new());
+        for line in text.lines().map(str::trim) {
+            let sort = match line.strip_prefix('#').map(str::trim) {
+                Some(HEADER) => Some(Sort::Kit),
+                Some(kit_sheets::HEADER) => Some(Sort::Sheet),
+                _ => None,
+            };
+            match (sort, pages.last_mut()) {
+                (Some(sort), _) => pages.push(Self { sort, lines: std::mem::take(&mut before) }),
+                (None, Some(page)) => page.lines.push(line),
+                (None, None) => before.push(line),
+            }
+        }
+        pages
+    }
+
+    fn comments(&self) -> impl Iterator<Item = &'t str> {
+        self.lines.iter().filter_map(|line| line.strip_prefix('#')).map(str::trim)
+    }
+
+    /// The lines that say something by themselves.
+    pub(super) fn bare_lines(&self) -> impl Iterator<Item = &'t str> {
+        self.lines.iter().copied().filter(|line| !line.is_empty() && !line.starts_with('#') && !line.starts_with(WORDS))
+    }
+}
+
+/// The numbered lines of words, in order; there are to be `of`.
+pub(super) fn numbered_words<'t>(lines: &[&'t str], of: usize) -> Result<Vec<&'t str>, WordsError> {
+    let words: Vec<(&str, &str)> = lines
+        .iter()
+        .filter_map(|line| line.trim_start_matches('#').trim().strip_prefix(WORDS)?.split_once(':'))
+        .collect();
+    match (1_usize..).zip(&words).find(|(line, (number, _))| number.trim().parse() != Ok(*line)) {
+        Some((line, _)) => Err(WordsError::Count { line, of }),
+        None => Ok(words.into_iter().map(|(_, words)| words).collect()),
+    }
+}
+
+fn field<'t>(comments: &[&'t str], name: &str) -> Option<&'t str> {
+    comments.iter().find_map(|line| line.strip_prefix(name)).map(str::trim)
+}
+
+/// The vault that all of the pages name, those that name one.
+fn one_vault(pages: &[Page<'_>]) -> Result<VaultId, KitError> {
+    let named = pages.iter().flat_map(Page::comments).filter_map(|line| line.strip_prefix(VAULT_LINE));
+    let vaults: Vec<VaultId> =
+        named.map(|vault| vault.trim().parse().map_err(|_| KitError::Vault)).collect::<Result<_, _>>()?;
+    let one =
+        *vaults.first().ok_or(if pages.is_empty() { KitError::Version } else { KitError::Missing(VAULT_LINE) })?;
+    match vaults.into_iter().find(|other| *other != one) {
+        Some(other) => Err(KitError::TwoVaults { one, other }),
+        None => Ok(one),
+    }
+}
+
+fn mistyped(line: &str) -> KitError {
+    KitError::Line(line.chars().take(80).collect())
 }
 
 /// The key in words, for whoever types it.
@@ -189,22 +296,14 @@ fn words(identity: &VaultIdentity) -> zeroize::Zeroizing<String> {
 }
 
 /// The key line; or, where somebody has typed the words instead, what they say.
-fn key(text: &str) -> Result<VaultIdentity, KitError> {
-    let lines = || text.lines().map(str::trim);
-    let words: Vec<(&str, &str)> =
-        lines().filter_map(|line| line.trim_start_matches('#').trim().strip_prefix(WORDS)?.split_once(':')).collect();
-    let is_key = |line: &&str| !line.is_empty() && !line.starts_with('#') && !line.starts_with(WORDS);
-    if let Some(key) = lines().find(is_key) {
+fn key(page: &Page<'_>) -> Result<VaultIdentity, KitError> {
+    if let Some(key) = page.bare_lines().next() {
         return VaultIdentity::parse(key).map_err(KitError::Key);
     }
+    let words = numbered_words(&page.lines, kit_words::LINES)?;
     if words.is_empty() {
         return Err(KitError::Missing("AGE-SECRET-KEY-1…"));
     }
-    let numbered = (1_usize..).zip(&words).find(|(line, (number, _))| number.trim().parse() != Ok(*line));
-    if let Some((line, _)) = numbered {
-        return Err(WordsError::Count { line }.into());
-    }
-    let words: Vec<&str> = words.iter().map(|(_, words)| *words).collect();
     Ok(kit_words::parse(&words)?)
 }
 
@@ -213,14 +312,13 @@ impl std::str::FromStr for KitHint {
 
     /// HOST:PORT#PIN.
     fn from_str(raw: &str) -> Result<Self, KitError> {
-        let mistyped = || KitError::Community(raw.chars().take(80).collect());
-        let (place, pin) = raw.rsplit_once('#').ok_or_else(mistyped)?;
-        Ok(Self { place: place.to_owned(), pin: pin.parse().map_err(|_| mistyped())? })
+        let (place, pin) = raw.rsplit_once('#').ok_or_else(|| mistyped(raw))?;
+        Ok(Self { place: place.to_owned(), pin: pin.parse().map_err(|_| mistyped(raw))? })
     }
 }
 
 impl KitCommunity {
-    fn lines(&self) -> String {
+    pub(super) fn lines(&self) -> String {
         let mut lines = format!("#\n# Community: {}\n", self.id);
         for hint in &self.hints {
             lines.push_str(&format!("# Peer: {}#{}\n", hint.place, hint.pin));
@@ -229,14 +327,17 @@ impl KitCommunity {
     }
 
     fn parse(comments: &[&str]) -> Result<Option<Self>, KitError> {
-        let Some(id) = comments.iter().find_map(|line| line.strip_prefix("Community:")).map(str::trim) else {
-            return Ok(None);
-        };
-        let mistyped = |line: &str| KitError::Community(line.chars().take(80).collect());
+        let Some(id) = field(comments, "Community:") else { return Ok(None) };
         let id = id.parse().map_err(|_| mistyped(id))?;
-        let hints = comments.iter().filter_map(|line| line.strip_prefix("Peer:")).take(HINTS_MAX).map(str::trim);
-        let hints = hints.map(|line| line.parse());
-        Ok(Some(Self { id, hints: hints.collect::<Result<_, KitError>>()? }))
+        let mut hints: Vec<KitHint> = Vec::new();
+        for line in comments.iter().filter_map(|line| line.strip_prefix("Peer:")) {
+            let hint = line.trim().parse()?;
+            // Each of two sheets names the same ones.
+            if hints.len() < HINTS_MAX && !hints.contains(&hint) {
+                hints.push(hint);
+            }
+        }
+        Ok(Some(Self { id, hints }))
     }
 }
 
@@ -276,7 +377,7 @@ mod tests {
         for (right, wrong) in [("# Community: 05", "# Community: 5"), ("20600#0101", "20600 0101"), ("#0202", "#02x2")]
         {
             let told = RecoveryKit::parse(&text.replacen(right, wrong, 1));
-            assert!(matches!(told, Err(KitError::Community(_))), "{wrong}");
+            assert!(matches!(told, Err(KitError::Line(_))), "{wrong}");
         }
     }
 
@@ -302,7 +403,7 @@ mod tests {
         let mistyped = typed.replace(line(4), "Words 4: zebra zebra zebra zebra zebra zigzag");
         assert!(matches!(RecoveryKit::parse(&mistyped), Err(KitError::Words(WordsError::Check { line: 4 }))));
         let skipped = typed.replace(line(2), "");
-        assert!(matches!(RecoveryKit::parse(&skipped), Err(KitError::Words(WordsError::Count { line: 2 }))));
+        assert!(matches!(RecoveryKit::parse(&skipped), Err(KitError::Words(WordsError::Count { line: 2, .. }))));
     }
 
     #[test]

@@ -1,8 +1,8 @@
-//! The key of a recovery kit in words, for people who type it off a page: each line ends with a word that checks it, so that a
-//! mistyped line is found at once.
+//! Secrets of a recovery kit in words, for people who type them off a page: each line ends with a word that checks it, so that a
+//! mistyped line is found at once. Here also the kit's key as the bytes that these words stand for.
 //!
 //! The letters after `AGE-SECRET-KEY-1` stand for 5 bits each, in the order of their alphabet (BIP 173); 58 of them and six zero
-//! bits are 37 bytes. A word is a byte; a line has five, the last one two. Source: docs/FORMAT.md, "Recovery kit".
+//! bits are 37 bytes. A word is a byte; a line has five, the last one those that are left. Source: docs/FORMAT.md, "Recovery kit".
 
 use zeroize::Zeroizing;
 
@@ -15,13 +15,13 @@ const PREFIX: &str = "AGE-SECRET-KEY-1";
 /// Letters after the prefix.
 const LETTER_COUNT: usize = 58;
 /// Bytes that they make.
-const BYTE_COUNT: usize = (LETTER_COUNT * 5).div_ceil(8);
+pub(super) const KEY_BYTES: usize = (LETTER_COUNT * 5).div_ceil(8);
 /// The zero bits at the end of the last one.
-const PADDING: u8 = 0xFF >> (8 - (BYTE_COUNT * 8 - LETTER_COUNT * 5));
+const PADDING: u8 = 0xFF >> (8 - (KEY_BYTES * 8 - LETTER_COUNT * 5));
 /// Words in a line, without the one that checks it.
 const IN_LINE: usize = 5;
-/// How many lines there are.
-pub const LINES: usize = BYTE_COUNT.div_ceil(IN_LINE);
+/// How many lines a key has.
+pub const LINES: usize = line_count(KEY_BYTES);
 /// By so many letters a word can be told from all others.
 const TELLING: usize = 4;
 const CHECK_CONTEXT: &str = "datis 2026 v1 kit words";
@@ -30,15 +30,15 @@ const CHECK_CONTEXT: &str = "datis 2026 v1 kit words";
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WordsError {
     /// Some are missing, or there are too many.
-    #[error(
-        "the kit's words have {LINES} lines, numbered from 1; line {line} is missing or has another number of words"
-    )]
+    #[error("the words have {of} lines, numbered from 1; line {line} is missing or has another number of words")]
     Count {
         /// The first line that is not as it should be.
         line: usize,
+        /// How many there should be.
+        of: usize,
     },
     /// No word of the list.
-    #[error("`{word}` in line {line} of the kit's words is not one of them; compare this line with the paper")]
+    #[error("`{word}` in line {line} of the words is not one of them; compare this line with the paper")]
     Unknown {
         /// Which line.
         line: usize,
@@ -46,7 +46,7 @@ pub enum WordsError {
         word: String,
     },
     /// All are words, but not those that were printed.
-    #[error("line {line} of the kit's words does not fit its last word; compare this line with the paper")]
+    #[error("line {line} of the words does not fit its last word; compare this line with the paper")]
     Check {
         /// Which line.
         line: usize,
@@ -56,13 +56,32 @@ pub enum WordsError {
     Mixed,
 }
 
+/// How many lines of words so many bytes have.
+pub(super) const fn line_count(bytes: usize) -> usize {
+    bytes.div_ceil(IN_LINE)
+}
+
 /// The key in words, line by line.
 #[must_use]
 pub fn to_lines(identity: &VaultIdentity) -> Vec<Zeroizing<String>> {
+    to_words(CHECK_CONTEXT, key_bytes(identity).as_slice())
+}
+
+/// Reads the lines again, in their order. Capitals count as small letters, and four letters are enough for a word.
+///
+/// # Errors
+/// [`WordsError`] names the line.
+pub fn parse(lines: &[&str]) -> Result<VaultIdentity, WordsError> {
+    let bytes = from_words(CHECK_CONTEXT, KEY_BYTES, lines)?;
+    key_of(&bytes).ok_or(WordsError::Mixed)
+}
+
+/// What the letters of the key stand for, its checksum among them.
+pub(super) fn key_bytes(identity: &VaultIdentity) -> Zeroizing<[u8; KEY_BYTES]> {
     let key = identity.expose();
     let letters = key.strip_prefix(PREFIX).unwrap_or_default().bytes();
     let values = letters.filter_map(|letter| LETTERS.iter().position(|known| *known == letter));
-    let mut bytes = Zeroizing::new(vec![0_u8; BYTE_COUNT]);
+    let mut bytes = Zeroizing::new([0_u8; KEY_BYTES]);
     for (at, value) in values.enumerate() {
         for bit in 0..5 {
             if value >> (4 - bit) & 1 == 1 {
@@ -71,46 +90,14 @@ pub fn to_lines(identity: &VaultIdentity) -> Vec<Zeroizing<String>> {
             }
         }
     }
-    let line = |(number, some): (usize, &[u8])| {
-        let mut words = Zeroizing::new(String::with_capacity(64));
-        for byte in some {
-            words.push_str(WORDS[usize::from(*byte)]);
-            words.push(' ');
-        }
-        words.push_str(WORDS[usize::from(check_of(number, some))]);
-        words
-    };
-    bytes.chunks(IN_LINE).enumerate().map(line).collect()
+    bytes
 }
 
-/// Reads the lines again, in their order. Capitals count as small letters, and four letters are enough for a word.
-///
-/// # Errors
-/// [`WordsError`] names the line.
-pub fn parse(lines: &[&str]) -> Result<VaultIdentity, WordsError> {
-    let mut bytes = Zeroizing::new(Vec::with_capacity(BYTE_COUNT));
-    for number in 0..LINES {
-        let line = number + 1;
-        let expected = IN_LINE.min(BYTE_COUNT - number * IN_LINE);
-        let typed: Vec<&str> = lines.get(number).copied().unwrap_or_default().split_whitespace().collect();
-        if typed.len() != expected + 1 {
-            return Err(WordsError::Count { line });
-        }
-        let known: Result<Zeroizing<Vec<u8>>, WordsError> =
-            typed.iter().map(|word| byte_of(word, line)).collect::<Result<_, _>>().map(Zeroizing::new);
-        let known = known?;
-        let (check, some) = known.split_last().ok_or(WordsError::Count { line })?;
-        if check_of(number, some) != *check {
-            return Err(WordsError::Check { line });
-        }
-        bytes.extend_from_slice(some);
-    }
-    if lines.len() > LINES {
-        return Err(WordsError::Count { line: LINES + 1 });
-    }
+/// The key that these bytes stand for; `None`: its checksum does not fit, so it is none.
+pub(super) fn key_of(bytes: &[u8]) -> Option<VaultIdentity> {
     // What the key's own sum does not check.
-    if bytes.last().is_none_or(|last| last & PADDING != 0) {
-        return Err(WordsError::Mixed);
+    if bytes.len() != KEY_BYTES || bytes.last().is_none_or(|last| last & PADDING != 0) {
+        return None;
     }
     let mut key = Zeroizing::new(String::with_capacity(PREFIX.len() + LETTER_COUNT));
     key.push_str(PREFIX);
@@ -119,7 +106,44 @@ pub fn parse(lines: &[&str]) -> Result<VaultIdentity, WordsError> {
         let value = (0..5).fold(0, |value, n| value << 1 | usize::from(bit(at * 5 + n)));
         key.push(char::from(LETTERS[value]));
     }
-    VaultIdentity::parse(&key).map_err(|_| WordsError::Mixed)
+    VaultIdentity::parse(&key).ok()
+}
+
+/// `bytes` in words, line by line. `context`: of the words that check, so that lines of another sort do not fit.
+pub(super) fn to_words(context: &str, bytes: &[u8]) -> Vec<Zeroizing<String>> {
+    let line = |(number, some): (usize, &[u8])| {
+        let mut words = Zeroizing::new(String::with_capacity(64));
+        for byte in some {
+            words.push_str(WORDS[usize::from(*byte)]);
+            words.push(' ');
+        }
+        words.push_str(WORDS[usize::from(check_of(context, number, some))]);
+        words
+    };
+    bytes.chunks(IN_LINE).enumerate().map(line).collect()
+}
+
+/// The `count` bytes that these lines stand for.
+pub(super) fn from_words(context: &str, count: usize, lines: &[&str]) -> Result<Zeroizing<Vec<u8>>, WordsError> {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(count));
+    let of = line_count(count);
+    for number in 0..of {
+        let line = number + 1;
+        let expected = IN_LINE.min(count - number * IN_LINE);
+        let typed: Vec<&str> = lines.get(number).copied().unwrap_or_default().split_whitespace().collect();
+        if typed.len() != expected + 1 {
+            return Err(WordsError::Count { line, of });
+        }
+        let known: Result<Zeroizing<Vec<u8>>, WordsError> =
+            typed.iter().map(|word| byte_of(word, line)).collect::<Result<_, _>>().map(Zeroizing::new);
+        let known = known?;
+        let (check, some) = known.split_last().ok_or(WordsError::Count { line, of })?;
+        if check_of(context, number, some) != *check {
+            return Err(WordsError::Check { line });
+        }
+        bytes.extend_from_slice(some);
+    }
+    if lines.len() > of { Err(WordsError::Count { line: of + 1, of }) } else { Ok(bytes) }
 }
 
 fn byte_of(typed: &str, line: usize) -> Result<u8, WordsError> {
@@ -130,8 +154,8 @@ fn byte_of(typed: &str, line: usize) -> Result<u8, WordsError> {
 }
 
 /// Tells a line from others, and from itself in another place.
-fn check_of(number: usize, some: &[u8]) -> u8 {
-    let mut hasher = blake3::Hasher::new_derive_key(CHECK_CONTEXT);
+fn check_of(context: &str, number: usize, some: &[u8]) -> u8 {
+    let mut hasher = blake3::Hasher::new_derive_key(context);
     hasher.update(&[u8::try_from(number).unwrap_or(u8::MAX)]).update(some);
     hasher.finalize().as_bytes()[0]
 }
@@ -170,8 +194,8 @@ mod tests {
         };
         let unknown = changed(2, &|line| line.replacen(line.split(' ').next().expect("a word"), "qqqq", 1));
         assert_eq!(unknown, Err(WordsError::Unknown { line: 3, word: "qqqq".to_owned() }));
-        assert_eq!(changed(4, &|line| format!("{line} zebra")), Err(WordsError::Count { line: 5 }));
-        assert_eq!(changed(7, &|_| String::new()), Err(WordsError::Count { line: 8 }));
+        assert_eq!(changed(4, &|line| format!("{line} zebra")), Err(WordsError::Count { line: 5, of: LINES }));
+        assert_eq!(changed(7, &|_| String::new()), Err(WordsError::Count { line: 8, of: LINES }));
         // One word for another: a check of a byte misses one in 256.
         let mut missed = 0;
         for (at, line) in lines.iter().enumerate() {
@@ -199,7 +223,7 @@ mod tests {
             lines[last].split(' ').map(|word| byte_of(word, LINES).expect("a word of the list")).collect();
         let _check = some.pop();
         *some.last_mut().expect("bytes") |= 1;
-        some.push(check_of(last, &some));
+        some.push(check_of(CHECK_CONTEXT, last, &some));
         lines[last] = Zeroizing::new(some.iter().map(|byte| WORDS[usize::from(*byte)]).collect::<Vec<_>>().join(" "));
         assert_eq!(parse_all(&lines).map(|key| key.recipient()), Err(WordsError::Mixed));
     }
@@ -214,7 +238,7 @@ mod tests {
         mixed[3] = other[3].clone();
         assert_eq!(parse_all(&mixed).map(|key| key.recipient()), Err(WordsError::Mixed));
         let more = [mine.as_slice(), &other[..1]].concat();
-        assert_eq!(parse_all(&more).map(|key| key.recipient()), Err(WordsError::Count { line: LINES + 1 }));
+        assert_eq!(parse_all(&more).map(|key| key.recipient()), Err(WordsError::Count { line: LINES + 1, of: LINES }));
     }
 
     /// Kits that were printed must be read by every later version.

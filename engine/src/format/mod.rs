@@ -7,6 +7,8 @@
 pub mod content;
 pub mod directory;
 pub mod kit;
+pub mod kit_shares;
+pub mod kit_sheets;
 pub mod kit_words;
 pub mod listing;
 pub mod path;

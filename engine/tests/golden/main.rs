@@ -162,6 +162,24 @@ fn every_entry_of_the_golden_vault_comes_back() {
     assert_eq!(levels, BTreeSet::from([("content", 0), ("content", 1), ("listing", 0), ("listing", 1)]));
 }
 
+/// The sheets were made after docs/FORMAT.md, by another program than this one.
+#[test]
+fn any_two_of_the_golden_sheets_are_the_golden_kit() {
+    let read = |name: &str| fs::read_to_string(golden("v1").join(name)).expect("a text");
+    let (kit, sheets) = (RecoveryKit::parse(&read("kit.txt")).expect("the kit"), read("sheets.txt"));
+    let sheets: Vec<String> = sheets.split("# DATIS").skip(1).map(|sheet| format!("# DATIS{sheet}")).collect();
+    assert_eq!(sheets.len(), 3);
+    for left_out in 0..3 {
+        let mut two = sheets.clone();
+        let _third = two.remove(left_out);
+        let in_words: String = two.concat().lines().filter(|line| line.starts_with('#')).collect::<Vec<_>>().join("\n");
+        for text in [two.concat(), in_words] {
+            let back = RecoveryKit::parse(&text).expect("two sheets");
+            assert_eq!((back.vault, back.identity.expose()), (kit.vault, kit.identity.expose()));
+        }
+    }
+}
+
 #[test]
 fn problems_of_an_incomplete_snapshot_come_back() {
     let opened = Opened::open(&golden("v1")).expect("open");

@@ -23,11 +23,16 @@ fn root() -> PathBuf {
 
 /// Runs the reader on a golden vault.
 fn reader(vault: &str, arguments: &[&OsStr]) -> Output {
+    reader_with("kit.txt", vault, arguments)
+}
+
+/// The same, with another file of the vault for a kit.
+fn reader_with(kit: &str, vault: &str, arguments: &[&OsStr]) -> Output {
     // Set by `make test`; without it a Python with the packages is expected in the path.
     let python = std::env::var_os("DATIS_PYTHON").unwrap_or_else(|| "python3".into());
     let vault = root().join("tests/golden").join(vault);
     let mut command = Command::new(python);
-    command.arg(root().join("docs/reader.py")).arg(vault.join("store")).arg(vault.join("kit.txt")).args(arguments);
+    command.arg(root().join("docs/reader.py")).arg(vault.join("store")).arg(vault.join(kit)).args(arguments);
     command.output().expect("python runs")
 }
 
@@ -153,6 +158,25 @@ fn the_stranger_s_reader_restores_the_golden_vault_with_all_metadata() {
     let missing: Vec<_> = expected.difference(&restored).collect();
     let surplus: Vec<_> = restored.difference(&expected).collect();
     assert!(missing.is_empty() && surplus.is_empty(), "missing {missing:#?}\nsurplus {surplus:#?}");
+}
+
+#[test]
+fn the_stranger_s_reader_takes_two_sheets_for_the_kit_and_one_for_nothing() {
+    let sheets = fs::read_to_string(root().join("tests/golden/v1/sheets.txt")).expect("sheets");
+    let sheets: Vec<String> = sheets.split("# DATIS").skip(1).map(|sheet| format!("# DATIS{sheet}")).collect();
+    let paper = tempfile::NamedTempFile::new().expect("a file");
+    let listed = |text: String| {
+        fs::write(&paper, text).expect("written");
+        reader_with(&paper.path().display().to_string(), "v1", &["list".as_ref()])
+    };
+    let all = reader("v1", &["list".as_ref()]).stdout;
+    for (one, two) in [(0, 1), (2, 0), (1, 2)] {
+        let told = listed(format!("{}{}", sheets[one], sheets[two]));
+        assert_eq!((told.status.code(), &told.stdout), (Some(0), &all), "{}", String::from_utf8_lossy(&told.stderr));
+    }
+    for text in [sheets[0].clone(), format!("{0}{0}", sheets[1]), sheets.concat().replace("SHEET-1A", "SHEET-1B")] {
+        assert_eq!(listed(text).status.code(), Some(2));
+    }
 }
 
 #[test]
