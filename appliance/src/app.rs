@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 
-use datis_engine::format::kit::KitHint;
+use datis_engine::format::kit::{KitHint, RecoveryKit};
 
 use crate::bundle;
 use crate::certs::{CertError, Certs};
@@ -225,11 +225,11 @@ pub(crate) fn rebuild(dir: &DataDir, progress: &mut dyn FnMut(&str)) -> Result<A
     Ok(control::show_rebuild(&operations::rebuild(dir, vault, None, &mut |at| paced.hear(&at))?))
 }
 
-/// Brings a lost box back into an empty folder, with the text of its kit and what other boxes keep of it. `more`: other boxes to
+/// Brings a lost box back into an empty folder, with its kit and what other boxes keep of it. `more`: other boxes to
 /// begin with. `without_lost`: packs that cannot be put together are named and left out.
 pub(crate) fn recover(
     dir: &DataDir,
-    kit: &str,
+    kit: RecoveryKit,
     more: &[KitHint],
     (private, without_lost): (AllowPrivate, bool),
     progress: &mut dyn FnMut(&str),

@@ -137,6 +137,13 @@ enum Verb {
     },
     /// Print the recovery kit: keep it away from the box, it opens every backup.
     Kit {
+        /// Print it on three sheets instead: any two of them are as good as the kit, and one alone opens nothing.
+        #[arg(long)]
+        sheets: bool,
+        /// The kit as it is on paper, or two of its sheets, where its key was taken off the box; prints it with the other boxes as they
+        /// are now. May be given several times.
+        #[arg(long, value_name = "FILE")]
+        from: Vec<PathBuf>,
         #[command(flatten)]
         form: Form,
     },
@@ -205,9 +212,9 @@ enum Verb {
     /// Bring a lost box back into an empty folder, out of its recovery kit and what other boxes keep of it. Goes on where an earlier
     /// try has ended. Ends with 3 when packs cannot be had yet; they are named.
     Recover {
-        /// The text of the kit.
-        #[arg(long, value_name = "FILE")]
-        kit: PathBuf,
+        /// The text of the kit; or, given twice, two of its three sheets.
+        #[arg(long, value_name = "FILE", required = true)]
+        kit: Vec<PathBuf>,
         /// Another box of the community, where none of those on the kit answers; may be given several times.
         #[arg(long, value_name = "HOST:PORT#PIN")]
         peer: Vec<KitHint>,
@@ -222,9 +229,9 @@ enum Verb {
     },
     /// Try a recovery, with the kit and nothing else: from the other boxes to three files, in a folder that is thrown away.
     Drill {
-        /// The text of the kit, where its key was taken off the box.
+        /// The text of the kit, where its key was taken off the box; or, given twice, two of its sheets.
         #[arg(long, value_name = "FILE")]
-        kit: Option<PathBuf>,
+        kit: Vec<PathBuf>,
         #[command(flatten)]
         form: Form,
     },
@@ -420,7 +427,10 @@ pub fn main() -> ExitCode {
         Verb::Prune { dry_run, force, grace, form } => {
             (Command::Prune { dry_run, force, grace: grace.map(Seconds) }, form)
         }
-        Verb::Kit { form } => (Command::Kit, form),
+        Verb::Kit { sheets, from, form } => match community::kit(sheets, &from) {
+            Ok(command) => (command, form),
+            Err(refused) => return fail(&refused),
+        },
         Verb::Policy { machine, new, every, local, external, form } => {
             (Command::Policy { machine, new, every, local, external }, form)
         }
@@ -437,7 +447,7 @@ pub fn main() -> ExitCode {
         Verb::Bandwidth { what } => what.command(),
         Verb::Bundle { what } => return bundle::run(what, &dir),
         Verb::Community { what } => return community::run(what, &dir),
-        Verb::Drill { kit, form } => match community::drill(kit.as_deref()) {
+        Verb::Drill { kit, form } => match community::drill(&kit) {
             Ok(command) => (command, form),
             Err(refused) => return fail(&refused),
         },

@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 
 use datis_engine::format::FormatError;
-use datis_engine::format::kit::{RecoveryKit, VaultFile};
+use datis_engine::format::kit::{KitError, RecoveryKit, VaultFile};
 use datis_engine::ids::VaultId;
 use datis_engine::keys::{
     ChunkKeys, DedupSecret, DispersalSecret, KeptSigningKey, KeyError, Recipients, SigningKey, VaultIdentity,
@@ -92,6 +92,12 @@ pub enum VaultError {
         /// The file.
         path: PathBuf,
     },
+    /// What was typed is no kit.
+    #[error(transparent)]
+    KitText(#[from] KitError),
+    /// It is the kit of another box.
+    #[error("this is the kit of another box; take the one that was printed from this box")]
+    OtherKit,
     /// No random numbers, or a sealing step failed.
     #[error("the box cannot make its keys")]
     Make(#[source] KeyError),
@@ -162,6 +168,20 @@ impl Vault {
         let text = read_text(&path)?.ok_or_else(|| VaultError::KitGone { path: path.clone() })?;
         let identity = VaultIdentity::parse(&text).map_err(|source| VaultError::Key { path, source })?;
         Ok(RecoveryKit { vault: self.id, box_name: self.box_name.clone(), identity, community: None })
+    }
+
+    /// The recovery kit as somebody has it on paper, whole or on sheets, if it is this box's. It is not kept.
+    ///
+    /// # Errors
+    /// [`VaultError::KitText`], [`VaultError::OtherKit`].
+    pub fn kit_on_paper(&self, text: &str) -> Result<RecoveryKit, VaultError> {
+        let kit = RecoveryKit::parse(text)?;
+        let key = kit.identity.recipient();
+        let opens = key != self.identity.recipient() && self.recipients.to_strings().contains(&key);
+        if kit.vault != self.id || !opens {
+            return Err(VaultError::OtherKit);
+        }
+        Ok(RecoveryKit { box_name: self.box_name.clone(), community: None, ..kit })
     }
 }
 

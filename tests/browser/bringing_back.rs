@@ -20,8 +20,8 @@ fn community(of: &TestBox, words: &[&str]) -> String {
     of.command(["community"].iter().chain(words)).run().expect_success().text()
 }
 
-/// A box with one backup that another one keeps, and its kit.
-fn lost_box(keeper: &TestBox) -> String {
+/// A box with one backup that another one keeps: its kit, and the same on three sheets.
+fn lost_box(keeper: &TestBox) -> (String, Vec<String>) {
     let mut lost = start();
     community(keeper, &["found", "harbour", "--as", "keeper"]);
     let line = community(keeper, &["invite"]);
@@ -36,8 +36,10 @@ fn lost_box(keeper: &TestBox) -> String {
     wait_for("the backup is outside", SPREAD, || lost.status()["outside"]["machines"][0]["last_full"].as_i64());
     recovery_is_tried(&lost);
     let kit = lost.command(["kit"]).run().expect_success().text();
+    let sheets = lost.command(["kit", "--sheets"]).run().expect_success().text();
+    let sheets = sheets.split("# DATIS").skip(1).map(|sheet| format!("# DATIS{sheet}")).collect();
     lost.kill();
-    kit
+    (kit, sheets)
 }
 
 /// An admin looks at what is outside and presses the button that tries the kit.
@@ -63,7 +65,7 @@ fn is_whole(browser: &Browser) {
 #[test]
 fn a_lost_box_comes_back_on_the_first_page_of_a_blank_one() {
     let keeper = start();
-    let kit = lost_box(&keeper);
+    let (kit, sheets) = lost_box(&keeper);
     let blank = start();
     let browser = scene::browser(&blank);
     browser.open(&blank.url(&scene::admin_link(&blank)));
@@ -87,8 +89,15 @@ fn a_lost_box_comes_back_on_the_first_page_of_a_blank_one() {
     browser.press("Bring it back");
     browser.see("Something in the kit is mistyped.");
     is_whole(&browser);
+    browser.fill("The recovery kit", &sheets[2]);
+    browser.press("Bring it back");
+    browser.see("one more is needed");
+    is_whole(&browser);
 
-    browser.fill("The recovery kit", &kit);
+    // What was typed is still there.
+    let typed = browser.run("return document.querySelector('textarea').value", &[]);
+    let typed = typed.as_str().expect("a text").to_owned();
+    browser.fill("The recovery kit", &format!("{typed}\n{}", sheets[0]));
     browser.press("Bring it back");
     wait_for("the box is back", SPREAD, || {
         browser.text().contains("Everything that the other boxes keep is known.").then_some(())

@@ -33,7 +33,9 @@ fn a_lost_box_comes_back_out_of_its_kit_when_as_many_others_are_lost_as_may_be()
     let mark = blank.data().join("recovering");
     std::fs::write(&mark, vault).expect("the mark is put back");
     let _no_box = blank.command(["status"]).run().expect_refusal(1, &["is being brought back"]);
-    let again = saved.recover(&blank).expect_success().json();
+    let _alone = saved.recover_with_sheets(&blank, &[2]).expect_refusal(1, &["sheet 3 of 3", "one more is needed"]);
+    let _twice = saved.recover_with_sheets(&blank, &[1, 1]).expect_refusal(1, &["sheet 2 is there more than once"]);
+    let again = saved.recover_with_sheets(&blank, &[2, 0]).expect_success().json();
     assert_eq!((again["packs"].as_u64(), mark.exists()), (recovered["packs"].as_u64(), false));
 
     let back = neighbour().data(blank.data()).start();

@@ -63,6 +63,8 @@ pub(crate) struct Saved {
     pub(crate) names: Vec<String>,
     pub(crate) stored: BTreeMap<String, Vec<u8>>,
     pub(crate) kit: String,
+    /// The same on three sheets.
+    pub(crate) sheets: Vec<String>,
 }
 
 impl Saved {
@@ -89,8 +91,11 @@ impl Saved {
         let _outside = wait_until_outside(&lost, SPREAD);
         let kit = lost.command(["kit"]).run().expect_success().text();
         assert!(kit.contains("# Community: ") && kit.contains("# Peer: "), "the kit says where to begin");
+        let sheets = lost.command(["kit", "--sheets", "--json"]).run().expect_success().json();
+        let sheets = sheets["sheets"].as_array().into_iter().flatten();
+        let sheets = sheets.filter_map(|sheet| sheet.as_str().map(str::to_owned)).collect();
         let stored = files_of(&lost.data().join("store"));
-        Self { lost, others, names, stored, kit }
+        Self { lost, others, names, stored, kit, sheets }
     }
 
     /// The site burns down, and with it those of so many others.
@@ -125,6 +130,17 @@ impl Saved {
         let typed: Vec<&str> = self.kit.lines().filter(is_typed).collect();
         std::fs::write(&paper, typed.join("\n")).expect("the kit is typed");
         blank.command(["recover", "--near", "--json", "--kit"]).arg(&paper).run()
+    }
+
+    /// The same with some of the three sheets, each in a file of its own.
+    pub(crate) fn recover_with_sheets(&self, blank: &TestBox, sheets: &[usize]) -> Finished {
+        let mut recover = blank.command(["recover", "--near", "--json"]);
+        for at in sheets {
+            let paper = blank.beside().join(format!("sheet {at}.txt"));
+            std::fs::write(&paper, &self.sheets[*at]).expect("the sheet is typed");
+            recover = recover.arg("--kit").arg(&paper);
+        }
+        recover.run()
     }
 }
 

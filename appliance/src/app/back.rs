@@ -64,9 +64,9 @@ impl Back {
     }
 
     /// Makes the lost box; where its first admin comes in.
-    fn bring(&self, kit: &str) -> Result<String, BackError> {
+    fn bring(&self, kit: RecoveryKit) -> Result<String, BackError> {
         let side = DataDir::new(self.dir.root().join(MADE_IN));
-        self.prepare(&side, kit)?;
+        self.prepare(&side, &kit)?;
         let lock = Lock::take(&side).map_err(AppError::from)?;
         let recovery = Recovery::begin(&side, kit, &[], self.private)?;
         let mut say = |line: String| tracing::info!(line, "A lost box is brought back");
@@ -102,11 +102,11 @@ impl Back {
 
     /// The box keeps the key by which it is known, and its portal the certificate that the browser knows. What an earlier try with
     /// another kit has left goes.
-    fn prepare(&self, side: &DataDir, kit: &str) -> Result<(), BackError> {
+    fn prepare(&self, side: &DataDir, kit: &RecoveryKit) -> Result<(), BackError> {
         if let Some(disk) = own_disk(&self.dir) {
             return Err(BackError::OwnDisk { disk });
         }
-        let vault = RecoveryKit::parse(kit).map_err(RecoveryError::from)?.vault.to_string();
+        let vault = kit.vault.to_string();
         let mark = side.recovery_mark();
         if side.root().exists() && files::read_if_there(&mark, 64)?.is_none_or(|of| of != vault.as_bytes()) {
             std::fs::remove_dir_all(side.root()).map_err(|source| AppError::System { step: "begin anew", source })?;
@@ -154,7 +154,6 @@ enum BackError {
 fn problem(error: &BackError) -> BackProblem {
     let BackError::Recovery(error) = error else { return BackProblem::Other(control::with_causes(error)) };
     match error {
-        RecoveryError::Kit(error) => BackProblem::Kit(error.to_string()),
         RecoveryError::NoCommunity => BackProblem::NoCommunity,
         RecoveryError::Nobody(_) => BackProblem::Nobody,
         RecoveryError::NoHead { .. } => BackProblem::NothingKept,
@@ -169,7 +168,7 @@ impl BringBack for Arc<Back> {
         if operations::is_blank(&self.site)? { Ok(self.lock().clone()) } else { Ok(BackStanding::NotBlank) }
     }
 
-    fn begin(&self, kit: String) {
+    fn begin(&self, kit: RecoveryKit) {
         {
             let mut standing = self.lock();
             match *standing {
@@ -179,9 +178,8 @@ impl BringBack for Arc<Back> {
             *standing = BackStanding::UnderWay(BackStage::Find);
         }
         let back = Arc::clone(self);
-        let kit = zeroize::Zeroizing::new(kit);
         let begun = std::thread::Builder::new().name("back".into()).spawn(move || {
-            let came = back.bring(&kit);
+            let came = back.bring(kit);
             *back.lock() = match came {
                 Ok(link) => BackStanding::Ready { link },
                 Err(error) => {

@@ -251,8 +251,8 @@ fn drill_by_itself(dir: &DataDir, site: &Arc<Site>) -> Drill {
     Arc::new(move || {
         let Ok(kit) = site.vault.recovery_kit(&dir) else { return Ok(()) };
         let community = kit_community(&site).map_err(|e| control::with_causes(&e))?;
-        let text = RecoveryKit { community, ..kit }.to_text();
-        let drilled = recovery::drill(&site, &dir, &text, &mut |_| ()).map_err(|e| control::with_causes(&e))?;
+        let kit = RecoveryKit { community, ..kit };
+        let drilled = recovery::drill(&site, &dir, kit, &mut |_| ()).map_err(|e| control::with_causes(&e))?;
         let (files, milliseconds) = (drilled.files.0, drilled.took_ms);
         tracing::info!(files, milliseconds, "A recovery was tried, and would work");
         Ok(())

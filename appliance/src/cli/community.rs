@@ -1,11 +1,11 @@
 //! `datisd community`: which other boxes this one belongs together with.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Subcommand;
 use datis_engine::community::address::Address;
-use datis_engine::format::kit::KitHint;
+use datis_engine::format::kit::{KitHint, RecoveryKit};
 use datis_engine::ids::{CommunityName, MemberName};
 use zeroize::Zeroizing;
 
@@ -69,9 +69,9 @@ pub(super) enum Community {
     Confirm {
         /// The member.
         name: MemberName,
-        /// The recovery kit, to confirm this box itself.
+        /// The recovery kit, to confirm this box itself; or, given twice, two of its sheets.
         #[arg(long, value_name = "FILE")]
-        kit: Option<PathBuf>,
+        kit: Vec<PathBuf>,
         #[command(flatten)]
         form: Form,
     },
@@ -179,9 +179,9 @@ pub(super) enum Community {
     /// Let deletions go on that other boxes hold up, because more of this box's data was condemned in a week than is usual. Only do
     /// it when you know why: whoever took this box over would want the same.
     LiftBrake {
-        /// The recovery kit of this box.
-        #[arg(long, value_name = "FILE")]
-        kit: PathBuf,
+        /// The recovery kit of this box; or, given twice, two of its sheets.
+        #[arg(long, value_name = "FILE", required = true)]
+        kit: Vec<PathBuf>,
         #[command(flatten)]
         form: Form,
     },
@@ -198,14 +198,14 @@ pub(super) struct Own {
     /// What others call this box [default: the name of the box].
     #[arg(long = "as", value_name = "NAME")]
     member: Option<MemberName>,
-    /// The recovery kit, where its key was taken off the box.
+    /// The recovery kit, where its key was taken off the box; or, given twice, two of its sheets.
     #[arg(long, value_name = "FILE")]
-    kit: Option<PathBuf>,
+    kit: Vec<PathBuf>,
 }
 
 impl Own {
     fn read(self) -> Result<(Option<MemberName>, Option<String>), Failed> {
-        Ok((self.member, self.kit.as_deref().map(key_line).transpose()?))
+        Ok((self.member, key_line(&self.kit)?))
     }
 }
 
@@ -230,9 +230,7 @@ fn command(what: Community) -> Result<(CommunityCommand, Form), Failed> {
         }
         Community::Requests { form } => (CommunityCommand::Requests, form),
         Community::Admit { name, digits, form } => (CommunityCommand::Admit { name, digits }, form),
-        Community::Confirm { name, kit, form } => {
-            (CommunityCommand::Confirm { name, kit: kit.as_deref().map(key_line).transpose()? }, form)
-        }
+        Community::Confirm { name, kit, form } => (CommunityCommand::Confirm { name, kit: key_line(&kit)? }, form),
         Community::Appoint { name, form } => (CommunityCommand::Appoint { name }, form),
         Community::Vouch { name, form } => (CommunityCommand::Vouch { name }, form),
         Community::Remove { name, form } => (CommunityCommand::Remove { name }, form),
@@ -248,7 +246,9 @@ fn command(what: Community) -> Result<(CommunityCommand, Form), Failed> {
         Community::Proposals { form } => (CommunityCommand::Proposals, form),
         Community::Agree { proposal, form } => (CommunityCommand::Agree { proposal }, form),
         Community::Refuse { name, form } => (CommunityCommand::Refuse { name }, form),
-        Community::LiftBrake { kit, form } => (CommunityCommand::LiftBrake { kit: key_line(&kit)? }, form),
+        Community::LiftBrake { kit, form } => {
+            (CommunityCommand::LiftBrake { kit: key_line(&kit)?.unwrap_or_default() }, form)
+        }
         Community::Show { form } => (CommunityCommand::Show, form),
     })
 }
@@ -256,34 +256,58 @@ fn command(what: Community) -> Result<(CommunityCommand, Form), Failed> {
 /// `datisd recover`.
 pub(super) fn recover(
     dir: &DataDir,
-    kit: &Path,
+    kit: &[PathBuf],
     peers: &[KitHint],
     (near, without_lost): (bool, bool),
     form: Form,
 ) -> ExitCode {
     let private = if near { AllowPrivate::Yes } else { AllowPrivate::No };
     let recovered = kit_text(kit)
-        .and_then(|text| app::recover(dir, &text, peers, (private, without_lost), &mut |line| eprintln!("{line}")));
+        .and_then(|text| RecoveryKit::parse(&text).map_err(|e| failed(e.to_string())))
+        .and_then(|kit| app::recover(dir, kit, peers, (private, without_lost), &mut |line| eprintln!("{line}")));
     end(recovered, form)
 }
 
 /// `datisd drill`.
-pub(super) fn drill(kit: Option<&Path>) -> Result<Command, Failed> {
-    let kit = kit.map(kit_text).transpose()?;
-    Ok(Command::Drill { kit: kit.map(|text| text.as_str().to_owned()) })
+pub(super) fn drill(kit: &[PathBuf]) -> Result<Command, Failed> {
+    Ok(Command::Drill { kit: typed(kit)? })
 }
 
-fn kit_text(file: &Path) -> Result<Zeroizing<String>, Failed> {
-    let failed = |sentence: String| Failed { sentence, kind: FailedKind::Failed };
-    let text = files::read_if_there(file, KIT_MAX).map_err(|e| failed(crate::control::with_causes(&e)))?;
-    let text = text.ok_or_else(|| failed(format!("{} is not there", file.display())))?;
-    String::from_utf8(text).map(Zeroizing::new).map_err(|_| failed(format!("{} is no text", file.display())))
+/// `datisd kit`.
+pub(super) fn kit(sheets: bool, from: &[PathBuf]) -> Result<Command, Failed> {
+    Ok(Command::Kit { sheets, paper: typed(from)? })
 }
 
-/// The key line of a kit's text.
-fn key_line(file: &Path) -> Result<String, Failed> {
-    let failed = |sentence: String| Failed { sentence, kind: FailedKind::Failed };
-    let text = kit_text(file)?;
-    let line = text.lines().map(str::trim).find(|line| line.starts_with("AGE-SECRET-KEY-1")).map(str::to_owned);
-    line.ok_or_else(|| failed(format!("{} has no line that starts with AGE-SECRET-KEY-1", file.display())))
+fn typed(files: &[PathBuf]) -> Result<Option<String>, Failed> {
+    Ok(if files.is_empty() { None } else { Some(kit_text(files)?.as_str().to_owned()) })
+}
+
+/// What the files say, one after the other: a kit, or its sheets.
+fn kit_text(files: &[PathBuf]) -> Result<Zeroizing<String>, Failed> {
+    let mut all = Zeroizing::new(String::with_capacity(files.len() << 14));
+    for file in files {
+        let text = files::read_if_there(file, KIT_MAX).map_err(|e| failed(crate::control::with_causes(&e)))?;
+        let text = Zeroizing::new(text.ok_or_else(|| failed(format!("{} is not there", file.display())))?);
+        let text = std::str::from_utf8(&text).map_err(|_| failed(format!("{} is no text", file.display())))?;
+        all.push_str(text);
+        all.push('\n');
+    }
+    Ok(all)
+}
+
+/// The key of a kit: its line alone is enough; `None` where no file is named.
+fn key_line(files: &[PathBuf]) -> Result<Option<String>, Failed> {
+    if files.is_empty() {
+        return Ok(None);
+    }
+    let text = kit_text(files)?;
+    if let Some(line) = text.lines().map(str::trim).find(|line| line.starts_with("AGE-SECRET-KEY-1")) {
+        return Ok(Some(line.to_owned()));
+    }
+    let kit = RecoveryKit::parse(&text).map_err(|e| failed(e.to_string()))?;
+    Ok(Some(kit.identity.expose().as_str().to_owned()))
+}
+
+fn failed(sentence: String) -> Failed {
+    Failed { sentence, kind: FailedKind::Failed }
 }

@@ -44,7 +44,12 @@ pub(crate) enum Command {
         grace: Option<Seconds>,
     },
     /// The recovery kit.
-    Kit,
+    Kit {
+        /// On three sheets, any two of which suffice.
+        sheets: bool,
+        /// Its text as it is on paper, where its key is not on the box.
+        paper: Option<String>,
+    },
     /// Tries a recovery. `kit`: its text, where its key is not on the box.
     Drill { kit: Option<String> },
     /// Shows a machine's policy, or those of all; changes what is given. `new`: what machines of this profile begin with.

@@ -7,7 +7,6 @@ use data_encoding::BASE64;
 use datis_engine::enrolment::EnrolmentUri;
 use datis_engine::format::kit::RecoveryKit;
 use datis_engine::ids::{MachineName, Profile};
-use zeroize::Zeroizing;
 
 use super::address::Address;
 use super::command::{Answer, AuthCommand, Command, Failed, FailedKind, Outcome};
@@ -147,17 +146,13 @@ impl Desk {
                 let json = BASE64.encode(&pdf).into();
                 Ok(Answer { text: String::new(), json, outcome: Outcome::Done })
             }
-            Command::Kit => {
-                let kit = self.kit()?;
-                operations::note_kit_shown(site, &Actor::console(), &kit)?;
-                Ok(show::kit(&kit))
-            }
+            Command::Kit { sheets, paper } => self.hand_out_kit(*sheets, paper.as_deref()),
             Command::Drill { kit } => {
-                let text = match kit {
-                    Some(text) => Zeroizing::new(text.clone()),
-                    None => self.kit()?.to_text(),
+                let kit = match kit {
+                    Some(text) => RecoveryKit::parse(text).map_err(VaultError::from)?,
+                    None => self.kit(None)?,
                 };
-                Ok(show::drilled(&drill(&self.site, &self.dir, &text, &mut |line| progress(&line))?))
+                Ok(show::drilled(&drill(&self.site, &self.dir, kit, &mut |line| progress(&line))?))
             }
             Command::Policy { new: Some(profile), every, local, external, .. } => {
                 let change = PolicyChange { every: *every, local: local.clone(), external: external.clone() };
@@ -202,10 +197,27 @@ impl Desk {
         }
     }
 
-    /// The recovery kit, as long as it is on the box.
-    fn kit(&self) -> Result<RecoveryKit, Failed> {
+    /// The recovery kit with the other boxes as they are now: with the key that is on the box, or with that on `paper`.
+    fn kit(&self, paper: Option<&str>) -> Result<RecoveryKit, Failed> {
         let community = operations::community::kit_community(&self.site)?;
-        Ok(RecoveryKit { community, ..self.site.vault.recovery_kit(&self.dir)? })
+        let vault = &self.site.vault;
+        let kit = paper.map_or_else(|| vault.recovery_kit(&self.dir), |text| vault.kit_on_paper(text))?;
+        Ok(RecoveryKit { community, ..kit })
+    }
+
+    fn hand_out_kit(&self, on_sheets: bool, paper: Option<&str>) -> Result<Answer, Failed> {
+        let (site, by) = (&*self.site, Actor::console());
+        let kit = self.kit(paper)?;
+        if paper.is_some() {
+            operations::note_kit_typed(site, &by)?;
+        }
+        if on_sheets {
+            let sheets = kit.to_sheets(&sheets::day(site.clock.now())).map_err(VaultError::Make)?;
+            operations::note_kit_sheets_shown(site, &by, &kit, sheets[0].share.set())?;
+            return Ok(show::kit_sheets(&sheets));
+        }
+        operations::note_kit_shown(site, &by, &kit)?;
+        Ok(show::kit(&kit))
     }
 
     fn auth(&self, what: &AuthCommand) -> Result<Answer, Failed> {

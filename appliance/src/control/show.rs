@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use datis_engine::format::kit::RecoveryKit;
+use datis_engine::format::kit_sheets::KitSheet;
 use datis_engine::ids::{MachineName, Profile};
 use datis_engine::units::UnixMillis;
 use serde_json::{Value, json};
@@ -351,6 +352,12 @@ pub(crate) fn rebuild(report: &RebuildReport) -> Answer {
 pub(super) fn kit(kit: &RecoveryKit) -> Answer {
     let text = vault::kit_page(kit).as_str().to_owned();
     Answer { json: json!({ "kit": text }), text, outcome: Outcome::Done }
+}
+
+/// One after the other; each begins with its own header.
+pub(super) fn kit_sheets(sheets: &[KitSheet]) -> Answer {
+    let texts: Vec<&str> = sheets.iter().map(KitSheet::text).collect();
+    Answer { json: json!({ "sheets": texts }), text: texts.join("\n"), outcome: Outcome::Done }
 }
 
 pub(super) fn policies<'m>(machines: impl Iterator<Item = (&'m MachineName, &'m MachinePolicy)>) -> Answer {

@@ -160,7 +160,7 @@ mod tests {
             progress("first");
             progress("second");
             match command {
-                Command::Kit => Err(Failed { sentence: "no kit".into(), kind: FailedKind::Brake }),
+                Command::Kit { .. } => Err(Failed { sentence: "no kit".into(), kind: FailedKind::Brake }),
                 other => {
                     Ok(Answer { text: format!("{other:?}"), json: serde_json::json!(1), outcome: Outcome::Attention })
                 }
@@ -182,7 +182,7 @@ mod tests {
         let answer = ask(&Command::Machines, &mut |text| heard.push(text.to_owned())).expect("answer");
         assert_eq!((answer.text.as_str(), answer.outcome), ("Machines", Outcome::Attention));
         assert_eq!(heard, ["first", "second"]);
-        let failed = ask(&Command::Kit, &mut |_| ()).expect_err("failure");
+        let failed = ask(&Command::Kit { sheets: false, paper: None }, &mut |_| ()).expect_err("failure");
         assert_eq!((failed.sentence.as_str(), failed.kind), ("no kit", FailedKind::Brake));
     }
 

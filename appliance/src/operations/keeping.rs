@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::time::Instant;
 
 use datis_engine::format::kit::{KitHint, RecoveryKit};
+use datis_engine::ids::KitSetId;
 use datis_engine::keys::random_bytes;
 use datis_engine::units::{Seconds, UnixMillis};
 use serde::Serialize;
@@ -129,8 +130,32 @@ pub fn drill_status(site: &Site) -> Result<Option<DrillStatus>, OperationError> 
 /// # Errors
 /// [`OperationError`].
 pub fn note_kit_shown(site: &Site, by: &Actor, kit: &RecoveryKit) -> Result<(), OperationError> {
-    let hints = kit.community.as_ref().map(|community| community.hints.as_slice()).unwrap_or_default();
-    log_use(site, by, Right::SeeKit, Action::KitShown, "", &named(hints))
+    log_use(site, by, Right::SeeKit, Action::KitShown, "", &named(kit))
+}
+
+/// Notes that somebody takes the recovery kit on three sheets, which set of them, and which boxes they name.
+///
+/// # Errors
+/// [`OperationError`].
+pub fn note_kit_sheets_shown(site: &Site, by: &Actor, kit: &RecoveryKit, set: KitSetId) -> Result<(), OperationError> {
+    log_use(site, by, Right::SeeKit, Action::KitSheetsShown, &set.to_string(), &named(kit))
+}
+
+/// Notes that somebody has the kit before them, since they have typed it.
+///
+/// # Errors
+/// [`OperationError`].
+pub fn note_kit_typed(site: &Site, by: &Actor) -> Result<(), OperationError> {
+    log_use(site, by, Right::SeeKit, Action::KitProved, "", "")
+}
+
+/// When the kit was taken last, whole or on sheets; `None`: never.
+///
+/// # Errors
+/// [`OperationError`].
+pub fn kit_last_taken(site: &Site) -> Result<Option<Deed>, OperationError> {
+    let [whole, sheets] = [last_done(site, Action::KitShown)?, last_done(site, Action::KitSheetsShown)?];
+    Ok(whole.into_iter().chain(sheets).max_by_key(|deed| deed.at))
 }
 
 /// Whether the kit on paper names none of the boxes that a kit would name now: it was printed before the box came into its community,
@@ -145,18 +170,32 @@ pub fn is_kit_old(site: &Site) -> Result<bool, OperationError> {
         // Then there is nothing to be named.
         Err(_) => return Ok(false),
     };
-    let shown = site.catalog.reader().read(|tx| audit::last_of(tx, Action::KitShown.word()))?;
-    Ok(shown.is_some_and(|shown| is_old(&shown.detail, &hints)))
+    let newest = |actions: [Action; 2]| {
+        let [one, other] = actions.map(|action| site.catalog.reader().read(|tx| audit::last_of(tx, action.word())));
+        Ok::<_, OperationError>(one?.into_iter().chain(other?).max_by_key(|entry| entry.seq))
+    };
+    let Some(shown) = newest([Action::KitShown, Action::KitSheetsShown])? else { return Ok(false) };
+    let came = newest([Action::CommunityFounded, Action::CommunityJoined])?;
+    let is_from_before = came.is_some_and(|came| shown.seq < came.seq);
+    Ok(is_old(&shown.detail, is_from_before, &hints))
 }
+
+/// What the log says of a kit that names no other box.
+const NOBODY: &str = "-";
 
 /// What the log has of the hints on a kit; a text that is cut short there loses the last ones.
-fn named(hints: &[KitHint]) -> String {
-    hints.iter().map(|hint| hint.place.as_str()).collect::<Vec<_>>().join(", ")
+fn named(kit: &RecoveryKit) -> String {
+    let hints = kit.community.as_ref().map(|community| community.hints.as_slice()).unwrap_or_default();
+    let places: Vec<&str> = hints.iter().map(|hint| hint.place.as_str()).collect();
+    if places.is_empty() { NOBODY.to_owned() } else { places.join(", ") }
 }
 
-fn is_old(named: &str, hints: &[KitHint]) -> bool {
+/// `is_from_before`: whether the kit was taken before the box came into its community. Earlier versions wrote down no names: of
+/// such a kit that is all that is known, and one that was taken later has what there was to be named.
+fn is_old(named: &str, is_from_before: bool, hints: &[KitHint]) -> bool {
     let is_on_paper = |hint: &KitHint| named.split(", ").any(|place| place == hint.place);
-    !hints.is_empty() && !hints.iter().any(is_on_paper)
+    let names_them = if named.is_empty() { !is_from_before } else { hints.iter().any(is_on_paper) };
+    !hints.is_empty() && !names_them
 }
 
 /// Which two groups of the kit's letters are asked for, counted from 1.
@@ -299,6 +338,8 @@ pub fn type_mail_code(site: &Site, by: &Actor, from: IpAddr, typed: &str) -> Res
 
 #[cfg(test)]
 mod tests {
+    use datis_engine::format::kit::KitCommunity;
+
     use super::super::testing::{TestBox, mail_setting_for_tests};
     use super::super::{newest_mail, set_mail};
     use super::*;
@@ -310,11 +351,38 @@ mod tests {
         let hints = |places: &[&str]| -> Vec<KitHint> {
             places.iter().map(|place| KitHint { place: (*place).to_owned(), pin }).collect()
         };
-        let printed = named(&hints(&["a.example:1", "b.example:2"]));
-        assert!(!is_old("", &[]), "there is nobody to be named");
-        assert!(is_old("", &hints(&["a.example:1"])), "printed before the box was in a community");
-        assert!(!is_old(&printed, &hints(&["c.example:3", "b.example:2"])));
-        assert!(is_old(&printed, &hints(&["c.example:3", "b.example:22"])));
+        let printed = |places: &[&str]| {
+            let id = datis_engine::ids::CommunityId::from_bytes([5; 32]);
+            named(&RecoveryKit {
+                vault: datis_engine::ids::VaultId::from_bytes([7; 16]),
+                box_name: "harbour".to_owned(),
+                identity: datis_engine::keys::VaultIdentity::generate(),
+                community: Some(KitCommunity { id, hints: hints(places) }),
+            })
+        };
+        let (two, nobody) = (printed(&["a.example:1", "b.example:2"]), printed(&[]));
+        for is_from_before in [false, true] {
+            assert!(!is_old(&nobody, is_from_before, &[]), "there is nobody to be named");
+            assert!(is_old(&nobody, is_from_before, &hints(&["a.example:1"])), "printed when the box knew nobody");
+            assert!(!is_old(&two, is_from_before, &hints(&["c.example:3", "b.example:2"])));
+            assert!(is_old(&two, is_from_before, &hints(&["c.example:3", "b.example:22"])));
+        }
+        assert!(is_old("", true, &hints(&["a.example:1"])), "printed before the box was in a community");
+        assert!(!is_old("", false, &hints(&["a.example:1"])), "of a version that wrote down no names");
+    }
+
+    #[test]
+    fn sheets_count_as_a_kit_that_was_taken() {
+        let test = TestBox::start();
+        let (site, by) = (test.site(), Actor::console());
+        assert_eq!(kit_last_taken(site).expect("log"), None);
+        let kit = site.vault.recovery_kit(&test.dir()).expect("kit");
+        let set = KitSetId::from_bytes([0x5f, 0x3a, 0x90, 0xc1]);
+        note_kit_sheets_shown(site, &by, &kit, set).expect("noted");
+        let taken = kit_last_taken(site).expect("log").expect("taken");
+        assert_eq!(taken.subject, "5f3a90c1");
+        assert_eq!(last_done(site, Action::KitShown).expect("log"), None);
+        assert!(!is_kit_old(site).expect("read"));
     }
 
     const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);

@@ -84,10 +84,13 @@ pub(super) struct Page {
     pub(super) marks: Vec<Mark>,
     /// Blocks whose heading stands on it, and where.
     pub(super) headings: Vec<(usize, f32)>,
+    /// To which sheet it belongs; those before the first one have 0.
+    sheet: usize,
 }
 
 pub(super) fn lay_out(paper: &Paper, letters: &Letters) -> Result<Vec<Page>, PaperError> {
     let mut desk = Desk { letters, done: Vec::new(), page: Page::default(), y: TOP };
+    let mut headers = vec![paper.header.as_str()];
     for (at, block) in paper.blocks.iter().enumerate() {
         match block {
             Block::Heading { level, text } => desk.heading(at, *level, text)?,
@@ -96,19 +99,27 @@ pub(super) fn lay_out(paper: &Paper, letters: &Letters) -> Result<Vec<Page>, Pap
             Block::Table { columns, rows, has_head } => desk.table(at, columns, rows, *has_head)?,
             Block::Code { text } => desk.code(text)?,
             Block::PageBreak => desk.turn()?,
+            Block::Sheet { header } => {
+                desk.turn()?;
+                desk.page.sheet = headers.len();
+                headers.push(header);
+            }
         }
     }
     let mut pages = desk.done;
     pages.push(desk.page);
-    let count = pages.len();
-    for (at, page) in pages.iter_mut().enumerate() {
-        furnish(page, paper, letters, &format!("{} / {count}", at + 1));
+    for sheet in pages.chunk_by_mut(|one, next| one.sheet == next.sheet) {
+        let count = sheet.len();
+        for (at, page) in sheet.iter_mut().enumerate() {
+            let header = headers.get(page.sheet).copied().unwrap_or_default();
+            furnish(page, (header, &paper.footer), letters, &format!("{} / {count}", at + 1));
+        }
     }
     Ok(pages)
 }
 
 /// What stands on every page.
-fn furnish(page: &mut Page, paper: &Paper, letters: &Letters, number: &str) {
+fn furnish(page: &mut Page, (header, footer): (&str, &str), letters: &Letters, number: &str) {
     let mut aside = |x: f32, baseline: f32, text: String| {
         let text = Mark::Text { x, baseline, size: SMALL, is_bold: false, tone: Tone::Muted, text, part: Part::Aside };
         page.marks.push(text);
@@ -117,8 +128,8 @@ fn furnish(page: &mut Page, paper: &Paper, letters: &Letters, number: &str) {
         let clean = letters.clean(text).replace('\n', " ");
         letters.lines(&clean, SMALL, false, WIDTH - 60.0).into_iter().next().unwrap_or_default()
     };
-    aside(SIDE, TOP - 30.0, one_line(&paper.header));
-    aside(SIDE, FLOOR + 30.0, one_line(&paper.footer));
+    aside(SIDE, TOP - 30.0, one_line(header));
+    aside(SIDE, FLOOR + 30.0, one_line(footer));
     let width = letters.width(number, SMALL, false);
     aside(PAGE_WIDTH - SIDE - width, FLOOR + 30.0, number.to_owned());
     page.marks.push(Mark::Rule { y: TOP - 24.0 });
@@ -148,7 +159,8 @@ impl Desk<'_> {
         if self.done.len() + 1 >= PAGES_MAX {
             return Err(PaperError::TooLong);
         }
-        self.done.push(std::mem::take(&mut self.page));
+        let next = Page { sheet: self.page.sheet, ..Page::default() };
+        self.done.push(std::mem::replace(&mut self.page, next));
         self.y = TOP;
         Ok(())
     }

@@ -132,6 +132,10 @@ enum Block {
         text: String,
     },
     PageBreak,
+    /// A new page, from which on pages have another header and are counted anew.
+    Sheet {
+        header: String,
+    },
 }
 
 /// A document on its way.
@@ -212,6 +216,12 @@ impl Paper {
     /// What follows stands on a new page.
     pub fn page_break(&mut self) -> &mut Self {
         self.push(Block::PageBreak)
+    }
+
+    /// Begins another sheet with its title: a page that can lie apart from those before it, with a header of its own.
+    pub fn sheet(&mut self, title: impl Into<String>, header: impl Into<String>) -> &mut Self {
+        self.push(Block::Sheet { header: header.into() });
+        self.push(Block::Heading { level: 1, text: title.into() })
     }
 
     /// What its paragraphs say.

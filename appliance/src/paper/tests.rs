@@ -108,3 +108,16 @@ fn every_letter_of_the_products_languages_can_be_printed() {
         }
     }
 }
+
+#[test]
+fn sheets_of_one_document_have_headers_and_counts_of_their_own() {
+    let mut paper = Paper::new(Language::English, "one", UnixMillis(0)).header("the first").footer("Datis");
+    paper.paragraph("short").sheet("two", "the second").paragraph("long\n".repeat(100)).sheet("three", "the third");
+    let all: Vec<String> = pages_of(&paper).iter().map(texts).collect();
+    let expected = [("the first", "1 / 1"), ("the second", "1 / 2"), ("the second", "2 / 2"), ("the third", "1 / 1")];
+    assert_eq!(all.len(), expected.len(), "{all:?}");
+    for (page, (header, number)) in all.iter().zip(expected) {
+        assert!(page.contains(header) && page.contains(number) && page.contains("Datis"), "{page}");
+    }
+    assert!(paper.pdf().expect("a document").starts_with(b"%PDF-"));
+}

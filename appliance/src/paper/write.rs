@@ -167,7 +167,7 @@ fn structure(paper: &Paper, mut drawn: Drawn) -> TagTree {
                 }
                 tree.push(table);
             }
-            Block::Code { .. } | Block::PageBreak => {}
+            Block::Code { .. } | Block::PageBreak | Block::Sheet { .. } => {}
         }
     }
     tree

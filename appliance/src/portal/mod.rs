@@ -28,6 +28,7 @@ use std::time::Duration;
 
 use actix_web::dev::Server;
 use actix_web::{App, HttpServer, web};
+use datis_engine::format::kit::RecoveryKit;
 use datis_engine::units::UnixMillis;
 use prometheus_client::registry::Registry;
 use tokio::sync::Semaphore;
@@ -92,8 +93,8 @@ pub(crate) trait BringBack: Send + Sync {
     /// [`OperationError`].
     fn standing(&self) -> Result<BackStanding, OperationError>;
 
-    /// Begins with the text of a kit; does nothing while it is under way.
-    fn begin(&self, kit: String);
+    /// Begins with a kit; does nothing while it is under way.
+    fn begin(&self, kit: RecoveryKit);
 
     /// Starts this box again as the one that came back, if that is ready.
     fn start_again(&self);
@@ -128,8 +129,6 @@ pub(crate) enum BackStage {
 /// Why it did not come.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum BackProblem {
-    /// The kit is mistyped; which line.
-    Kit(String),
     /// The kit names no community.
     NoCommunity,
     /// None of its boxes answers.

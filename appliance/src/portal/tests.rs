@@ -14,6 +14,7 @@ use actix_web::cookie::{Cookie, SameSite};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_SECURITY_POLICY, LOCATION};
 use actix_web::test::{TestRequest, call_service, init_service};
+use datis_engine::format::kit::RecoveryKit;
 use datis_engine::units::{Seconds, UnixMillis};
 
 use super::access::Access;
@@ -82,12 +83,12 @@ impl BringBack for StillBlank {
         Ok(match told.as_slice() {
             [] => BackStanding::NotBegun,
             [_] => BackStanding::UnderWay(BackStage::Catalog),
-            [_, _, ..] => BackStanding::Failed(BackProblem::Kit("the kit\'s <line>".to_owned())),
+            [_, _, ..] => BackStanding::Failed(BackProblem::Other("the kit\'s <line>".to_owned())),
         })
     }
 
-    fn begin(&self, kit: String) {
-        self.0.lock().expect("told").push(kit);
+    fn begin(&self, kit: RecoveryKit) {
+        self.0.lock().expect("told").push(kit.box_name);
     }
 
     fn start_again(&self) {}

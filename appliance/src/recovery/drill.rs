@@ -4,6 +4,7 @@
 use std::sync::{Arc, TryLockError};
 use std::time::Instant;
 
+use datis_engine::format::kit::RecoveryKit;
 use datis_engine::keys::random_bytes;
 
 use super::{Recovery, RecoveryError};
@@ -73,14 +74,14 @@ pub(crate) enum DrillError {
     Strange,
 }
 
-/// Tries a recovery of this box out of the text of its kit, and writes into the log what came of it.
+/// Tries a recovery of this box out of its kit, and writes into the log what came of it.
 ///
 /// # Errors
 /// [`DrillError`].
 pub(crate) fn drill(
     site: &Arc<Site>,
     dir: &DataDir,
-    kit: &str,
+    kit: RecoveryKit,
     progress: &mut dyn FnMut(String),
 ) -> Result<Drilled, DrillError> {
     let _alone = match site.drilling.try_lock() {
@@ -108,7 +109,7 @@ fn attempt(
     site: &Arc<Site>,
     dir: &DataDir,
     side: &DataDir,
-    kit: &str,
+    kit: RecoveryKit,
     progress: &mut dyn FnMut(String),
 ) -> Result<Drilled, DrillError> {
     let began = Instant::now();

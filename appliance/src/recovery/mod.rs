@@ -18,7 +18,7 @@ use datis_engine::community::entry::{Change, ENTRY_MAX, SignedEntry};
 use datis_engine::community::head::VerifiedHead;
 use datis_engine::community::log::{Log, LogError};
 use datis_engine::community::roster::Member;
-use datis_engine::format::kit::{KitError, KitHint, RecoveryKit};
+use datis_engine::format::kit::{KitHint, RecoveryKit};
 use datis_engine::ids::{MemberId, PackId, SpkiPin};
 use datis_engine::keys::{KeyError, SigningKey, recovery_key};
 use datis_engine::outside::OutsideError;
@@ -50,9 +50,6 @@ const REBINDING: &str = "rebinding";
 /// Why a box does not come back.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RecoveryError {
-    /// The text is none.
-    #[error(transparent)]
-    Kit(#[from] KitError),
     /// The kit was printed before the box was in a community.
     #[error(
         "this kit names no community: it was printed before the box was in one, and opens only what is left of the box's own disk"
@@ -173,17 +170,16 @@ struct Outside {
 }
 
 impl<'r> Recovery<'r> {
-    /// Reads the kit, marks the folder, and makes the new box's own key. `more`: boxes to begin with, besides those on the kit.
+    /// Marks the folder, and makes the new box's own key. `more`: boxes to begin with, besides those on the kit.
     ///
     /// # Errors
     /// [`RecoveryError`].
     pub(crate) fn begin(
         dir: &'r DataDir,
-        text: &str,
+        kit: RecoveryKit,
         more: &[KitHint],
         private: AllowPrivate,
     ) -> Result<Self, RecoveryError> {
-        let kit = RecoveryKit::parse(text)?;
         let known = kit.community.as_ref().ok_or(RecoveryError::NoCommunity)?;
         let hints = more.iter().chain(&known.hints).cloned().collect();
         let dialler = begin(dir, &kit, private)?;

@@ -15,7 +15,7 @@ use crate::operations::{self, OperationError, Signature, Site};
 use crate::paper::PaperError;
 use crate::partner::Door;
 
-pub(crate) use kit::print_kit;
+pub(crate) use kit::{print_kit, print_kit_sheets};
 
 /// Why there is no sheet.
 #[derive(Debug, thiserror::Error)]
@@ -91,6 +91,12 @@ pub(crate) fn sign_off(
     let paper = certificate::paper(site, place, lan.as_ref(), &known, started_at, Some(&signature), locale)?;
     operations::sign_off(site, by, &signature, &paper.pdf()?)?;
     Ok(signature)
+}
+
+/// A day, in UTC.
+pub(crate) fn day(at: UnixMillis) -> String {
+    let shown = jiff::Timestamp::from_millisecond(at.0).map(|at| at.strftime("%Y-%m-%d").to_string());
+    shown.unwrap_or_default()
 }
 
 /// To the minute, in UTC.

@@ -16,7 +16,7 @@ const MAILS: u32 = 50;
 
 pub(super) fn kit(site: &Site) -> Found {
     let deeds = || -> Result<_, OperationError> {
-        Ok((operations::last_done(site, Action::KitProved)?, operations::last_done(site, Action::KitShown)?))
+        Ok((operations::last_done(site, Action::KitProved)?, operations::kit_last_taken(site)?))
     };
     match deeds() {
         Ok((proved, taken)) => judge_kit(proved.as_ref(), taken.as_ref(), site.clock.now()),

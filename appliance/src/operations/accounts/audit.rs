@@ -80,6 +80,8 @@ actions! {
     MachineRetired => "machine-retired",
     /// The recovery kit was shown.
     KitShown => "kit-shown",
+    /// The recovery kit was shown on three sheets.
+    KitSheetsShown => "kit-sheets-shown",
     /// Somebody has shown that they have the recovery kit.
     KitProved => "kit-proved",
     /// Somebody tried to, in vain.

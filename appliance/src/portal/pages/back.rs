@@ -4,8 +4,12 @@
 
 use actix_web::{HttpResponse, web};
 use askama::Template;
+use datis_engine::format::kit::{KitError, RecoveryKit};
+use datis_engine::format::kit_shares::JoinError;
+use fluent_bundle::FluentArgs;
 use serde::Deserialize;
 use utoipa::ToSchema;
+use zeroize::Zeroizing;
 
 use super::super::answer::{PageError, Reply};
 use super::super::frame::Frame;
@@ -22,6 +26,8 @@ struct BackPage<'p> {
     /// What is shown of the way there; empty before it has begun.
     steps: Vec<Step>,
     problem: Option<Problem>,
+    /// What was typed and cannot be taken yet: so that nobody types a whole page again for one word.
+    typed: Zeroizing<String>,
     /// Where the first admin of the box that came back comes in.
     next: Option<String>,
     /// Whether the box was told to start again.
@@ -35,15 +41,21 @@ struct Step {
     word: String,
 }
 
-struct Problem {
-    text: String,
+pub(super) struct Problem {
+    pub(super) text: String,
     /// What the box says itself, in English.
-    detail: Option<String>,
+    pub(super) detail: Option<String>,
+}
+
+impl Problem {
+    pub(super) fn plain(text: String) -> Self {
+        Self { text, detail: None }
+    }
 }
 
 #[derive(Deserialize, ToSchema)]
 pub(in crate::portal) struct Kit {
-    /// The text of the recovery kit.
+    /// The text of the recovery kit, or of two of its sheets one after the other.
     kit: String,
 }
 
@@ -52,7 +64,7 @@ pub(in crate::portal) async fn show(visit: Visit, link: web::Path<String>) -> Ht
         .answer(move |visit| {
             let standing = standing(visit, &link)?;
             let is_under_way = matches!(standing, BackStanding::UnderWay(_));
-            let page = page(visit, link.into_inner(), standing, false)?;
+            let page = page(visit, link.into_inner(), standing, Typed::default(), false)?;
             Ok(if is_under_way { Reply::UnderWay(page) } else { Reply::Page(page) })
         })
         .await
@@ -61,9 +73,18 @@ pub(in crate::portal) async fn show(visit: Visit, link: web::Path<String>) -> Ht
 pub(in crate::portal) async fn begin(visit: Visit, link: web::Path<String>, form: web::Form<Kit>) -> HttpResponse {
     visit
         .answer(move |visit| {
-            standing(visit, &link)?;
-            visit.portal.ways.back.begin(form.into_inner().kit);
-            Ok(Reply::Go(format!("/welcome/{link}/back")))
+            let standing = standing(visit, &link)?;
+            let text = Zeroizing::new(form.into_inner().kit);
+            match RecoveryKit::parse(&text) {
+                Ok(kit) => {
+                    visit.portal.ways.back.begin(kit);
+                    Ok(Reply::Go(format!("/welcome/{link}/back")))
+                }
+                Err(error) => {
+                    let problem = Some(kit_problem(&error, visit.locale()));
+                    Ok(Reply::Refused(page(visit, link.into_inner(), standing, Typed { text, problem }, false)?))
+                }
+            }
         })
         .await
 }
@@ -74,7 +95,7 @@ pub(in crate::portal) async fn start_again(visit: Visit, link: web::Path<String>
             standing(visit, &link)?;
             visit.portal.ways.back.start_again();
             let standing = standing(visit, &link)?;
-            Ok(Reply::Page(page(visit, link.into_inner(), standing, true)?))
+            Ok(Reply::Page(page(visit, link.into_inner(), standing, Typed::default(), true)?))
         })
         .await
 }
@@ -88,9 +109,23 @@ fn standing(visit: &Visit, link: &str) -> Result<BackStanding, PageError> {
     }
 }
 
-fn page(visit: &Visit, link: String, standing: BackStanding, is_asked: bool) -> Result<String, PageError> {
+/// What was typed and cannot be taken.
+#[derive(Default)]
+struct Typed {
+    text: Zeroizing<String>,
+    problem: Option<Problem>,
+}
+
+fn page(
+    visit: &Visit,
+    link: String,
+    standing: BackStanding,
+    typed: Typed,
+    is_asked: bool,
+) -> Result<String, PageError> {
     let locale = visit.locale();
     let (steps, problem, next) = match standing {
+        _ if typed.problem.is_some() => (Vec::new(), typed.problem, None),
         BackStanding::NotBlank | BackStanding::NotBegun => (Vec::new(), None, None),
         BackStanding::UnderWay(stage) => (steps(Some(stage), locale), None, None),
         BackStanding::Failed(why) => (Vec::new(), Some(problem(why, locale)), None),
@@ -98,7 +133,7 @@ fn page(visit: &Visit, link: String, standing: BackStanding, is_asked: bool) -> 
     };
     let is_starting = is_asked && next.is_some();
     let frame = Frame::new(visit, &locale.word("back-title"));
-    Ok(BackPage { frame, link, steps, problem, next, is_starting }.render()?)
+    Ok(BackPage { frame, link, steps, problem, typed: typed.text, next, is_starting }.render()?)
 }
 
 /// `at`: what is being done; `None`: all is done.
@@ -120,7 +155,6 @@ fn steps(at: Option<BackStage>, locale: &Locale) -> Vec<Step> {
 
 fn problem(why: BackProblem, locale: &Locale) -> Problem {
     let (key, detail) = match why {
-        BackProblem::Kit(line) => ("err-back-kit", Some(line)),
         BackProblem::NoCommunity => ("err-back-no-community", None),
         BackProblem::Nobody => ("err-back-nobody", None),
         BackProblem::NothingKept => ("err-back-nothing", None),
@@ -128,4 +162,39 @@ fn problem(why: BackProblem, locale: &Locale) -> Problem {
         BackProblem::Other(words) => ("err-back-other", Some(words)),
     };
     Problem { text: locale.word(key), detail }
+}
+
+/// Why what was typed is no kit. What the right lines do not help against has a sentence in the visitor's language.
+pub(super) fn kit_problem(error: &KitError, locale: &Locale) -> Problem {
+    let mut args = FluentArgs::new();
+    let key = match error {
+        KitError::Join(JoinError::OneMore { number, set }) => {
+            args.set("sheet", number.to_string());
+            args.set("set", set.to_string());
+            "err-kit-one-more"
+        }
+        KitError::Join(JoinError::Same { number, set }) => {
+            args.set("sheet", number.to_string());
+            args.set("set", set.to_string());
+            "err-kit-same-sheet"
+        }
+        KitError::Join(JoinError::TwoSets { one, other }) => {
+            args.set("one", one.to_string());
+            args.set("other", other.to_string());
+            "err-kit-two-sets"
+        }
+        KitError::Join(JoinError::Altered) => "err-kit-altered",
+        KitError::TwoVaults { .. } => "err-kit-two-boxes",
+        KitError::Version => "err-kit-none",
+        KitError::Missing(_)
+        | KitError::Vault
+        | KitError::OtherKey
+        | KitError::Line(_)
+        | KitError::Words(_)
+        | KitError::Key(_)
+        | KitError::Sheet(_) => {
+            return Problem { text: locale.word("err-back-kit"), detail: Some(error.to_string()) };
+        }
+    };
+    Problem::plain(locale.say(key, &args))
 }

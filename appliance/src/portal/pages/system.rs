@@ -10,6 +10,8 @@ pub(in crate::portal) mod support;
 use actix_web::{HttpResponse, web};
 use askama::Template;
 use datis_engine::format::kit::RecoveryKit;
+use datis_engine::format::kit_shares::SHARES;
+use datis_engine::format::kit_sheets::KitSheet;
 use serde::Deserialize;
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
@@ -17,6 +19,7 @@ use zeroize::Zeroizing;
 use super::super::answer::{self, PageError, Reply};
 use super::super::frame::{Frame, Way};
 use super::super::visit::Visit;
+use super::back::{self, Problem};
 use crate::locale::Locale;
 use crate::meters::{WorkerMood, WorkerView};
 use crate::operations::accounts::{AccountError, Right};
@@ -38,7 +41,19 @@ struct SystemPage<'p> {
     may_see_kit: bool,
     /// What the fields for the groups are called; `None` when the kit was taken off the box.
     asked: Option<(String, String)>,
-    kit_problem: Option<String>,
+    /// What is wrong with the groups, or with the paper, that somebody typed.
+    groups_problem: Option<Problem>,
+    paper_problem: Option<Problem>,
+    /// The paper as it was typed, where it cannot be taken yet.
+    typed: Zeroizing<String>,
+}
+
+/// What of the kit was typed and is not taken.
+#[derive(Default)]
+struct Refused {
+    groups: Option<Problem>,
+    paper: Option<Problem>,
+    typed: Zeroizing<String>,
 }
 
 struct Figure {
@@ -57,10 +72,10 @@ struct WorkerRow {
 }
 
 pub(in crate::portal) async fn show(visit: Visit) -> HttpResponse {
-    visit.answer(|visit| Ok(Reply::Page(system_page(visit, None)?))).await
+    visit.answer(|visit| Ok(Reply::Page(system_page(visit, Refused::default())?))).await
 }
 
-fn system_page(visit: &Visit, kit_problem: Option<String>) -> Result<String, PageError> {
+fn system_page(visit: &Visit, refused: Refused) -> Result<String, PageError> {
     let (locale, scene) = (visit.locale(), visit.portal.look()?);
     let names = visit.portal.tls.names();
     let hosts = names.hosts.iter().map(|host| host.as_str().to_owned());
@@ -82,7 +97,9 @@ fn system_page(visit: &Visit, kit_problem: Option<String>) -> Result<String, Pag
         names: hosts.chain(names.addresses.iter().map(ToString::to_string)).collect(),
         may_see_kit,
         asked,
-        kit_problem,
+        groups_problem: refused.groups,
+        paper_problem: refused.paper,
+        typed: refused.typed,
     };
     Ok(page.render()?)
 }
@@ -140,33 +157,126 @@ fn worker_row(worker: &WorkerView, locale: &Locale) -> WorkerRow {
     }
 }
 
+/// The kit on paper, where its key was taken off the box; empty where it was not.
+#[derive(Deserialize, ToSchema)]
+pub(in crate::portal) struct Paper {
+    #[serde(default)]
+    paper: String,
+}
+
 /// The recovery kit as a file. That it was taken is in the audit log.
-pub(in crate::portal) async fn kit(visit: Visit) -> HttpResponse {
+pub(in crate::portal) async fn kit(visit: Visit, form: web::Form<Paper>) -> HttpResponse {
     visit
-        .answer(|visit| {
-            let bytes = vault::kit_page(&taken_kit(visit)?).as_bytes().to_vec();
-            Ok(Reply::File { name: "datis-recovery-kit.txt", media_type: "text/plain; charset=utf-8", bytes })
+        .answer(move |visit| {
+            hand_out(visit, form.into_inner(), |kit| {
+                operations::note_kit_shown(visit.site(), visit.actor()?, kit)?;
+                let bytes = vault::kit_page(kit).as_bytes().to_vec();
+                Ok(Reply::File { name: "datis-recovery-kit.txt", media_type: TEXT, bytes })
+            })
         })
         .await
 }
 
 /// The same to be printed.
-pub(in crate::portal) async fn kit_sheet(visit: Visit) -> HttpResponse {
+pub(in crate::portal) async fn kit_sheet(visit: Visit, form: web::Form<Paper>) -> HttpResponse {
     visit
-        .answer(|visit| {
-            let bytes = sheets::print_kit(&taken_kit(visit)?, visit.site().clock.now(), visit.locale())?;
-            Ok(Reply::File { name: "datis-recovery-kit.pdf", media_type: "application/pdf", bytes })
+        .answer(move |visit| {
+            hand_out(visit, form.into_inner(), |kit| {
+                operations::note_kit_shown(visit.site(), visit.actor()?, kit)?;
+                let bytes = sheets::print_kit(kit, visit.site().clock.now(), visit.locale())?;
+                Ok(Reply::File { name: "datis-recovery-kit.pdf", media_type: PDF, bytes })
+            })
         })
         .await
 }
 
-/// The kit, for somebody who takes it away.
-fn taken_kit(visit: &Visit) -> Result<RecoveryKit, PageError> {
-    let kit = visit.portal.site.vault.recovery_kit(&visit.portal.dir).map_err(|e| PageError::Other(e.to_string()))?;
-    let community = kit_community(visit.site()).map_err(|e| PageError::Other(e.to_string()))?;
-    let kit = RecoveryKit { community, ..kit };
-    operations::note_kit_shown(visit.site(), visit.actor()?, &kit)?;
-    Ok(kit)
+/// The kit on three sheets, as a file.
+pub(in crate::portal) async fn kit_in_three(visit: Visit, form: web::Form<Paper>) -> HttpResponse {
+    visit
+        .answer(move |visit| {
+            hand_out(visit, form.into_inner(), |kit| {
+                let texts = three_sheets(visit, kit)?;
+                let texts: Vec<&str> = texts.iter().map(KitSheet::text).collect();
+                let bytes = texts.join("\n").into_bytes();
+                Ok(Reply::File { name: "datis-recovery-sheets.txt", media_type: TEXT, bytes })
+            })
+        })
+        .await
+}
+
+/// The same to be printed.
+pub(in crate::portal) async fn kit_in_three_sheets(visit: Visit, form: web::Form<Paper>) -> HttpResponse {
+    visit
+        .answer(move |visit| {
+            hand_out(visit, form.into_inner(), |kit| {
+                let three = three_sheets(visit, kit)?;
+                let now = visit.site().clock.now();
+                let bytes = sheets::print_kit_sheets(&kit.box_name, &three, now, visit.locale())?;
+                Ok(Reply::File { name: "datis-recovery-sheets.pdf", media_type: PDF, bytes })
+            })
+        })
+        .await
+}
+
+/// Somebody types the kit, or two of its sheets, to see that they still open this box.
+pub(in crate::portal) async fn prove_paper(visit: Visit, form: web::Form<Paper>) -> HttpResponse {
+    visit
+        .answer(move |visit| {
+            with_paper(visit, form.into_inner(), |_| {
+                operations::note_kit_typed(visit.site(), visit.actor()?)?;
+                Ok(Reply::Go("/system?said=kit-proved".to_owned()))
+            })
+        })
+        .await
+}
+
+const TEXT: &str = "text/plain; charset=utf-8";
+const PDF: &str = "application/pdf";
+
+/// A fresh set of sheets, for somebody who takes them away.
+fn three_sheets(visit: &Visit, kit: &RecoveryKit) -> Result<[KitSheet; SHARES], PageError> {
+    let day = sheets::day(visit.site().clock.now());
+    let three = kit.to_sheets(&day).map_err(|e| PageError::Other(e.to_string()))?;
+    operations::note_kit_sheets_shown(visit.site(), visit.actor()?, kit, three[0].share.set())?;
+    Ok(three)
+}
+
+/// Gives the kit to `give`, for somebody who takes it away, with the other boxes as they are now. Where its key was taken off the
+/// box, it is the one that was typed.
+fn hand_out(
+    visit: &Visit,
+    form: Paper,
+    give: impl FnOnce(&RecoveryKit) -> Result<Reply, PageError>,
+) -> Result<Reply, PageError> {
+    let give = |kit: RecoveryKit| {
+        let community = kit_community(visit.site()).map_err(|e| PageError::Other(e.to_string()))?;
+        give(&RecoveryKit { community, ..kit })
+    };
+    match visit.site().vault.recovery_kit(&visit.portal.dir) {
+        Ok(kit) => give(kit),
+        Err(VaultError::KitGone { .. }) => with_paper(visit, form, |kit| {
+            operations::note_kit_typed(visit.site(), visit.actor()?)?;
+            give(kit)
+        }),
+        Err(error) => Err(PageError::Other(error.to_string())),
+    }
+}
+
+/// Gives the kit that was typed to `give`, if it is this box's; else says what is wrong with it, and keeps what was typed.
+fn with_paper(
+    visit: &Visit,
+    form: Paper,
+    give: impl FnOnce(RecoveryKit) -> Result<Reply, PageError>,
+) -> Result<Reply, PageError> {
+    let typed = Zeroizing::new(form.paper);
+    let problem = match visit.site().vault.kit_on_paper(&typed) {
+        Ok(kit) => return give(kit),
+        Err(VaultError::KitText(error)) => back::kit_problem(&error, visit.locale()),
+        Err(VaultError::OtherKit) => Problem::plain(visit.locale().word("err-kit-other")),
+        Err(error) => return Err(PageError::Other(error.to_string())),
+    };
+    let refused = Refused { paper: Some(problem), typed, ..Refused::default() };
+    Ok(Reply::Refused(system_page(visit, refused)?))
 }
 
 /// The letters of the kit, while it is on the box.
@@ -195,14 +305,17 @@ pub(in crate::portal) async fn prove_kit(visit: Visit, form: web::Form<KitProof>
             let typed = (form.first.as_str(), form.second.as_str());
             match operations::prove_kit(visit.site(), visit.actor()?, visit.origin.address, &groups, typed) {
                 Ok(()) => Ok(Reply::Go("/system?said=kit-proved".to_owned())),
-                Err(AccountError::Wrong) => {
-                    Ok(Reply::Refused(system_page(visit, Some(visit.locale().word("err-kit")))?))
-                }
+                Err(AccountError::Wrong) => wrong_groups(visit, visit.locale().word("err-kit")),
                 Err(error) => match answer::problem(&error, visit.locale()) {
-                    Some(text) => Ok(Reply::Refused(system_page(visit, Some(text))?)),
+                    Some(text) => wrong_groups(visit, text),
                     None => Err(error.into()),
                 },
             }
         })
         .await
+}
+
+fn wrong_groups(visit: &Visit, text: String) -> Result<Reply, PageError> {
+    let refused = Refused { groups: Some(Problem::plain(text)), ..Refused::default() };
+    Ok(Reply::Refused(system_page(visit, refused)?))
 }

@@ -1,6 +1,7 @@
 //! What is checked and answered at the site, and who signs for it.
 
-use datis_engine::keys::SigningKey;
+use datis_engine::format::kit::RecoveryKit;
+use datis_engine::keys::{SigningKey, VaultIdentity};
 
 use super::*;
 use crate::operations::{BundleRefusal, BundleSettings, NewBundle};
@@ -190,7 +191,12 @@ async fn a_lost_box_comes_back_for_whoever_has_the_first_link_of_a_box_that_nobo
     assert!(first.contains(&format!("href=\"{path}\"")), "{first}");
     let offered = get(&fixture, &path, "", &[]).await;
     assert!(offered.body.contains("name=\"kit\""), "{}", offered.body);
-    let begin = || ask(&fixture, Asked { method: "POST", path: &path, form: "kit=DATIS", ..Asked::default() });
+    let kit = crate::vault::kit_page(&fixture.kit());
+    let form = kit_form("kit", &kit);
+    let begin = || ask(&fixture, Asked { method: "POST", path: &path, form: &form, ..Asked::default() });
+    let none = ask(&fixture, Asked { method: "POST", path: &path, form: "kit=%3Cpage%3E", ..Asked::default() }).await;
+    assert_eq!(none.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(none.body.contains("This is no recovery kit") && none.body.contains("&#60;page&#62;</textarea>"));
     assert_eq!(begin().await.location, path);
     for (language, done, under_way) in
         [("en", "done", "under way"), ("fr", "terminé", "en cours"), ("ru", "готово", "выполняется")]
@@ -200,10 +206,106 @@ async fn a_lost_box_comes_back_for_whoever_has_the_first_link_of_a_box_that_nobo
     }
     assert_eq!(begin().await.location, path);
     let failed = get(&fixture, &path, "", &[]).await.body;
-    assert!(failed.contains("mistyped") && failed.contains("the kit&#39;s &#60;line&#62;"), "{failed}");
+    assert!(
+        failed.contains("The box was not brought back") && failed.contains("the kit&#39;s &#60;line&#62;"),
+        "{failed}"
+    );
     for nobody in ["/welcome/nosuchlink/back", "/welcome/nosuchlink/back/start"] {
         let method = if nobody.ends_with("start") { "POST" } else { "GET" };
         let told = ask(&fixture, Asked { method, path: nobody, ..Asked::default() }).await;
         assert_eq!(told.status, StatusCode::UNPROCESSABLE_ENTITY, "{nobody}");
     }
+}
+
+impl Fixture {
+    fn kit(&self) -> datis_engine::format::kit::RecoveryKit {
+        self.site().vault.recovery_kit(&self.portal.dir).expect("kit")
+    }
+}
+
+fn kit_form(field: &str, text: &str) -> String {
+    let mut form = format!("{field}=");
+    for byte in text.bytes() {
+        form.push_str(&format!("%{byte:02X}"));
+    }
+    form
+}
+
+#[actix_web::test]
+async fn two_sheets_are_taken_where_the_kit_is_and_every_mistake_has_its_sentence() {
+    let fixture = fixture();
+    let cookie = fixture.cookie_of(Role::Admin);
+    let post = |path, form: String| {
+        let (fixture, cookie) = (&fixture, cookie.as_str());
+        async move {
+            let asked = Asked { method: "POST", path, cookie: Some(cookie), form: &form, ..Asked::default() };
+            ask(fixture, asked).await
+        }
+    };
+    let taken = post("/system/kit/sheets", String::new()).await.body;
+    let sheets: Vec<String> = taken.split("# DATIS").skip(1).map(|sheet| format!("# DATIS{sheet}")).collect();
+    assert!(sheets.len() == 3 && !taken.contains("AGE-SECRET-KEY"), "{taken}");
+    let pdf = post("/system/kit/sheets.pdf", String::new()).await;
+    assert!(pdf.status == StatusCode::OK && pdf.body.starts_with("%PDF-"));
+    let last = operations::last_done(fixture.site(), accounts::Action::KitSheetsShown).expect("log").expect("noted");
+    assert!(!taken.contains(&last.subject), "each time another set");
+    let prove = |text: String| post("/system/kit/paper", kit_form("paper", &text));
+    for (language, one_more) in [("en", "one more is needed"), ("fr", "une de plus"), ("ru", "нужен ещё один")]
+    {
+        let form = kit_form("paper", &sheets[1]);
+        let headers = [("accept-language", language)];
+        let asked = Asked {
+            method: "POST",
+            path: "/system/kit/paper",
+            cookie: Some(&cookie),
+            form: &form,
+            headers: &headers,
+            ..Asked::default()
+        };
+        let told = ask(&fixture, asked).await;
+        assert_eq!(told.status, StatusCode::UNPROCESSABLE_ENTITY);
+        assert!(told.body.contains(one_more), "{language}: {}", told.body);
+        let code = sheets[1].lines().find(|line| line.starts_with("DATIS-KIT-SHEET-1")).expect("a code");
+        assert!(told.body.contains(code), "nobody types a sheet twice");
+    }
+    let mistakes = [
+        (format!("{0}{0}", sheets[0]), "is there twice"),
+        (sheets[0].clone() + &fixture.kit().to_sheets("2026-11-23").expect("sheets")[1].text(), "sheets of two sets"),
+        (sheets[0].clone() + &sheets[1].replace("SHEET-1", "SHEET-1A"), "in the second sheet: the line that begins"),
+    ];
+    for (text, sentence) in mistakes {
+        let told = prove(text).await;
+        assert!(told.status == StatusCode::UNPROCESSABLE_ENTITY && told.body.contains(sentence), "{}", told.body);
+    }
+    let stranger = RecoveryKit { identity: VaultIdentity::generate(), ..fixture.kit() };
+    assert!(prove(stranger.to_text().as_str().to_owned()).await.body.contains("the kit of another box"));
+    assert_eq!(operations::last_done(fixture.site(), accounts::Action::KitProved).expect("log"), None);
+    assert_eq!(prove(format!("{}{}", sheets[2], sheets[0])).await.location, "/system?said=kit-proved");
+    assert!(operations::last_done(fixture.site(), accounts::Action::KitProved).expect("log").is_some());
+}
+
+#[actix_web::test]
+async fn a_kit_whose_key_was_taken_off_the_box_is_printed_again_by_whoever_has_it() {
+    let fixture = fixture();
+    let cookie = fixture.cookie_of(Role::Admin);
+    let kit = crate::vault::kit_page(&fixture.kit()).as_str().to_owned();
+    std::fs::remove_file(fixture.portal.dir.keys_dir().join("kit.age-key")).expect("taken off");
+    let page = get(&fixture, "/system", &cookie, &[]).await.body;
+    assert!(page.contains("taken off this box") && page.contains("formaction=\"/system/kit/sheets.pdf\""), "{page}");
+    for path in ["/system/kit.pdf", "/system/kit/sheets.pdf"] {
+        let post = |form: String| {
+            let (fixture, cookie) = (&fixture, cookie.as_str());
+            async move {
+                let asked = Asked { method: "POST", path, cookie: Some(cookie), form: &form, ..Asked::default() };
+                ask(fixture, asked).await
+            }
+        };
+        let without = post(String::new()).await;
+        assert!(without.status == StatusCode::UNPROCESSABLE_ENTITY && without.body.contains("This is no recovery kit"));
+        assert!(post(kit_form("paper", &kit)).await.body.starts_with("%PDF-"), "{path}");
+    }
+    let site = fixture.site();
+    assert!(operations::last_done(site, accounts::Action::KitShown).expect("log").is_some());
+    assert!(operations::last_done(site, accounts::Action::KitProved).expect("log").is_some(), "it is in their hands");
+    assert!(!fixture.portal.dir.keys_dir().join("kit.age-key").exists(), "and stays off the box");
 }
