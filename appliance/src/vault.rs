@@ -87,7 +87,10 @@ pub enum VaultError {
         path: PathBuf,
     },
     /// The recovery kit's key was taken off the box.
-    #[error("the recovery kit is not on this box any more, so it cannot be printed again: {path} is missing")]
+    #[error(
+        "the recovery kit is not on this box any more ({path} is missing); give the one on paper: --from FILE prints it again, \
+         elsewhere it is --kit FILE"
+    )]
     KitGone {
         /// The file.
         path: PathBuf,

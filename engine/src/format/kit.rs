@@ -297,7 +297,9 @@ fn words(identity: &VaultIdentity) -> zeroize::Zeroizing<String> {
 
 /// The key line; or, where somebody has typed the words instead, what they say.
 fn key(page: &Page<'_>) -> Result<VaultIdentity, KitError> {
-    if let Some(key) = page.bare_lines().next() {
+    // What else stands there comes from the page, where the kit was copied out of a document.
+    let is_key = |line: &&str| line.starts_with("AGE-SECRET-KEY-");
+    if let Some(key) = page.bare_lines().find(is_key).or_else(|| page.bare_lines().next()) {
         return VaultIdentity::parse(key).map_err(KitError::Key);
     }
     let words = numbered_words(&page.lines, kit_words::LINES)?;

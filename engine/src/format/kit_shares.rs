@@ -16,12 +16,16 @@ use crate::keys::{KeyError, VaultIdentity, random_bytes};
 
 /// How the code of a share begins; digit 1 is no letter of what follows.
 pub(super) const CODE: &str = "DATIS-KIT-SHEET-1";
+/// What paper does not break of it.
+pub(super) const CODE_NAME: &str = "DATIS-KIT";
 /// How many shares a key has.
 pub const SHARES: usize = 3;
 const WORDS_CONTEXT: &str = "datis 2026 v1 kit sheet words";
 const SUM_CONTEXT: &str = "datis 2026 v1 kit sheet";
 const SUM_BYTES: usize = 6;
 const SHARE_BYTES: usize = 1 + KitSetId::LEN + 2 * KEY_BYTES + SUM_BYTES;
+/// How long the code is.
+pub(super) const CODE_LETTERS: usize = CODE.len() + SHARE_BYTES / 5 * 8;
 /// How many lines of words a share has.
 pub(super) const WORD_LINES: usize = kit_words::line_count(SHARE_BYTES);
 
@@ -90,7 +94,7 @@ pub enum ShareError {
 pub enum JoinError {
     /// There is but one.
     #[error(
-        "this is sheet {number} of 3, and alone it opens nothing: one more is needed; add another sheet of set {set} below it"
+        "this is sheet {number} of 3, and alone it opens nothing: one more is needed; add another sheet of set {set}"
     )]
     OneMore {
         /// The one that is there.

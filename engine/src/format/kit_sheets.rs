@@ -51,8 +51,9 @@ impl RecoveryKit {
         let mut text = Zeroizing::new(String::with_capacity(8 << 10));
         text.push_str(&format!(
             "# {HEADER}\n# Box: {}\n# Vault: {}\n# Kit: {}\n# Sheet: {} of {SHARES}\n# Set: {}, printed on {printed_on}\n#\n\
-             # Any two of the three sheets of this set are the recovery kit: whoever holds two can read every backup of this box.\n\
-             # This sheet alone opens nothing. Keep each one in another place, and none of them with the box.\n",
+             # Any two of the three sheets of this set are the recovery kit: whoever holds two can read\n\
+             # every backup of this box. This sheet alone opens nothing.\n\
+             # Keep each one in another place, and none of them with the box.\n",
             self.box_name,
             self.vault,
             self.identity.recipient(),
@@ -61,8 +62,8 @@ impl RecoveryKit {
         ));
         text.push_str(&self.community.as_ref().map(super::kit::KitCommunity::lines).unwrap_or_default());
         text.push_str(
-            "#\n# What is secret on this sheet, in words; they can be typed in place of the last line. The last word of each line \
-             checks it.\n",
+            "#\n# What is secret on this sheet, in words; they can be typed in place of the last line.\n\
+             # The last word of each line checks it.\n",
         );
         for (number, line) in (1..).zip(share.to_words()) {
             text.push_str(&format!("# Words {number}: "));
@@ -83,9 +84,13 @@ pub(super) fn join(sheets: &[Page<'_>]) -> Result<VaultIdentity, KitError> {
     Ok(kit_shares::join(&shares?)?)
 }
 
-/// The code of a sheet, however many lines it takes on paper; or, where somebody has typed the words instead, what they say.
+/// The code of a sheet, however many lines it takes on paper; or, where somebody has typed the words instead, what they say. What
+/// stands before and behind the code comes from the page, where the sheet was copied out of a document.
 fn read(sheet: &Page<'_>) -> Result<KitShare, ShareError> {
-    let code: Zeroizing<String> = Zeroizing::new(sheet.bare_lines().collect());
+    let is_before = |line: &&str| !line.to_ascii_uppercase().starts_with(kit_shares::CODE_NAME);
+    let lines = sheet.bare_lines().skip_while(is_before);
+    let letters = lines.flat_map(str::chars).filter(|letter| !letter.is_whitespace());
+    let code: Zeroizing<String> = Zeroizing::new(letters.take(kit_shares::CODE_LETTERS).collect());
     if !code.is_empty() {
         return KitShare::from_code(&code);
     }
@@ -142,6 +147,8 @@ mod tests {
         let [one, two, three] = sheets(&kit);
         let (start, end) = two.split_at(two.len() - 60);
         let broken_by_paper = format!("{one}{start}\n{end}");
+        let out_of_a_document =
+            format!("harbour\n{one}Datis 0.1.0   1 / 1\n{}\nDatis   1 / 1", two.replace("read\n#", "read\n"));
         let code = two.lines().last().expect("the code");
         let only_a_header_and_the_code = format!("{one}# {HEADER}\n{code}");
         let texts = [
@@ -152,6 +159,7 @@ mod tests {
             format!("{one}{two}{three}"),
             format!("{one}{two}").replace(", printed on 2026-11-23", "").replace('\n', "\r\n"),
             broken_by_paper,
+            out_of_a_document,
             only_a_header_and_the_code,
         ];
         for text in texts {
