@@ -98,6 +98,12 @@ impl DataDir {
         self.0.join("awaited")
     }
 
+    /// The directories of packs that are kept outside only.
+    #[must_use]
+    pub fn outside_dir(&self) -> PathBuf {
+        self.0.join("outside")
+    }
+
     /// Folder of the catalog.
     #[must_use]
     pub fn catalog_dir(&self) -> PathBuf {

@@ -212,7 +212,13 @@ pub(crate) mod tests {
         let roots = roots.iter().map(|root| root.to_vec()).collect();
         let record = SnapshotRecord { roots, ..record("docs", 1) };
         let state = SnapshotState::Complete;
-        Snapshot { id: SnapshotId::from_bytes([id; 32]), record, received_at: UnixMillis(1), state }
+        Snapshot {
+            id: SnapshotId::from_bytes([id; 32]),
+            record,
+            received_at: UnixMillis(1),
+            state,
+            outside_only: false,
+        }
     }
 
     /// One that may be agreed to, of files 0 and up; its snapshot was made on 13 September 2020.

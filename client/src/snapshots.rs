@@ -30,6 +30,8 @@ pub struct Snapshot {
     pub received_at: UnixMillis,
     /// What the box knows of it now.
     pub state: SnapshotState,
+    /// Whether the box keeps it outside only: reading it takes other boxes that answer.
+    pub outside_only: bool,
 }
 
 /// A snapshot that cannot be used.
@@ -113,7 +115,8 @@ impl SnapshotList {
         let id = info.signed.id();
         match info.signed.open(machine_key) {
             Ok(record) => {
-                self.snapshots.push(Snapshot { id, record, received_at: info.received_at, state: info.state });
+                let (received_at, state, outside_only) = (info.received_at, info.state, info.outside_only);
+                self.snapshots.push(Snapshot { id, record, received_at, state, outside_only });
             }
             Err(reason) => self.rejected.push(Rejected { id, reason }),
         }
@@ -230,6 +233,7 @@ pub(crate) mod tests {
             signed: record(source, at).sign(key),
             received_at: UnixMillis(at),
             state: SnapshotState::Complete,
+            outside_only: false,
         }
     }
 

@@ -116,7 +116,12 @@ fn seed_commit(seeds: &Seeds, file: &SnapshotFile) -> Outcome<()> {
     seeds.add_sort("wire", 10, &encode(&commit))?;
     seeds.add_sort("wire", 11, &file.receipt.encode())?;
     let Receipt { received_at, .. } = file.receipt;
-    let info = wire::SnapshotInfo { signed: file.signed.clone(), received_at, state: wire::SnapshotState::Complete };
+    let info = wire::SnapshotInfo {
+        signed: file.signed.clone(),
+        received_at,
+        state: wire::SnapshotState::Complete,
+        outside_only: false,
+    };
     seeds.add_sort("wire", 14, &encode(&wire::SnapshotPage { snapshots: vec![info], more: true }))
 }
 

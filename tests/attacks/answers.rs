@@ -159,7 +159,12 @@ fn a_list_of_snapshots_without_end_is_given_up_in_little_memory() {
         let mut signed = first.sign(&key);
         let snapshots = (0..1_000_u32).map(|n| {
             signed.record.extend_from_slice(&n.to_le_bytes());
-            SnapshotInfo { signed: signed.clone(), received_at: UnixMillis(1), state: SnapshotState::Complete }
+            SnapshotInfo {
+                signed: signed.clone(),
+                received_at: UnixMillis(1),
+                state: SnapshotState::Complete,
+                outside_only: false,
+            }
         });
         Some(http(200, &encode(&SnapshotPage { snapshots: snapshots.collect(), more: true })))
     }));

@@ -101,6 +101,7 @@ impl Forge {
             signed: record.sign(key),
             received_at: UnixMillis(1_800_000_000_000),
             state: SnapshotState::Complete,
+            outside_only: false,
         });
         self.script
     }

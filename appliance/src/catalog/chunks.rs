@@ -8,7 +8,7 @@ use datis_engine::ids::{ChunkId, Witness};
 use rusqlite::{CachedStatement, Connection, Row, Transaction, params};
 
 use super::packs::PackState;
-use super::values::{bytes_at, optional_bytes_at, word_at};
+use super::values::{bytes_at, optional_bytes_at};
 use super::{CatalogError, MachineRow, PackRow};
 
 /// One place of a chunk.
@@ -52,7 +52,9 @@ impl<'c> ChunkFinder<'c> {
     pub fn new(c: &'c Connection) -> Result<Self, CatalogError> {
         Ok(Self {
             chunk: c.prepare_cached("SELECT pack, witness, segment, start, len FROM chunk WHERE id = ?1")?,
-            pack: c.prepare_cached("SELECT machine, state, verified_at IS NOT NULL FROM pack WHERE id = ?1")?,
+            pack: c.prepare_cached(
+                "SELECT machine, state, verified_at IS NOT NULL, outside_at IS NOT NULL FROM pack WHERE id = ?1",
+            )?,
             packs: HashMap::new(),
         })
     }
@@ -84,7 +86,7 @@ impl<'c> ChunkFinder<'c> {
 }
 
 fn holder_from(row: &Row<'_>) -> rusqlite::Result<Holder> {
-    Ok(Holder { machine: row.get(0)?, state: word_at(row, 1)?, verified: row.get(2)? })
+    Ok(Holder { machine: row.get(0)?, state: PackState::at(row, 1, 3)?, verified: row.get(2)? })
 }
 
 /// Adds the chunks of all these packs in the order of their ids, which keeps the pages that change few.

@@ -43,6 +43,8 @@ pub struct Moment {
     pub bytes: u64,
     /// How many entries could not be read when it was made.
     pub problems: u64,
+    /// Whether it is kept outside only.
+    pub is_outside: bool,
 }
 
 const COLUMNS: &str = "s.id, s.snapshot_id, s.machine, m.machine_id, s.source, s.received_at, s.record";
@@ -136,7 +138,7 @@ pub fn machines(c: &Connection) -> Result<Vec<(MachineRow, MachineId)>, CatalogE
 /// [`CatalogError`].
 pub fn timeline(c: &Connection, machine: MachineRow, source: &SourceName) -> Result<Vec<Moment>, CatalogError> {
     let mut statement = c.prepare_cached(
-        "SELECT snapshot_id, received_at, state, entries, bytes, problem_count FROM snapshot
+        "SELECT snapshot_id, received_at, state, entries, bytes, problem_count, outside_at IS NOT NULL FROM snapshot
          WHERE machine = ?1 AND source = ?2 AND lifecycle = 'live' ORDER BY received_at DESC, id DESC",
     )?;
     let moment = |row: &Row<'_>| {
@@ -147,6 +149,7 @@ pub fn timeline(c: &Connection, machine: MachineRow, source: &SourceName) -> Res
             entries: size_at(row, 3)?,
             bytes: size_at(row, 4)?,
             problems: size_at(row, 5)?,
+            is_outside: row.get(6)?,
         })
     };
     let all = statement.query_map(params![machine, source.as_str()], moment)?;

@@ -245,6 +245,21 @@ impl Catalog {
         dispersal::outside::part_contents(&connection)
     }
 
+    /// What the catalog at `path` still says of what is kept outside only; at most one.
+    ///
+    /// # Errors
+    /// [`CatalogError`].
+    pub fn salvage_outside(
+        path: &Path,
+        vault: VaultId,
+    ) -> Result<Vec<dispersal::kept_outside::SavedOutside>, CatalogError> {
+        let connection = open::open_old(path, vault)?;
+        if !open::has_table(&connection, "outside_need")? {
+            return Ok(Vec::new());
+        }
+        Ok(vec![dispersal::kept_outside::saved(&connection)?])
+    }
+
     /// Every change.
     #[must_use]
     pub fn writer(&self) -> &Writer {

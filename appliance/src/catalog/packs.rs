@@ -10,14 +10,40 @@ use super::values::{bytes_at, column_size, optional_time_at, size_at, state_word
 use super::{CatalogError, MachineRow, PackRow, chunks};
 
 state_words! {
-    /// What is to be done with a pack.
-    PackState {
-        /// It is there to be used.
+    /// What the column `state` says of a pack.
+    PackWord {
+        /// It is needed, here or outside.
         Stored => "stored",
-        /// Nothing refers to it; it is deleted after the grace period unless somebody refers to it again.
+        /// Nothing that is kept here refers to it.
         Condemned => "condemned",
-        /// It was found damaged: nobody may refer to it anew, what can still be read of it is.
+        /// It was found damaged.
         Damaged => "damaged",
+    }
+}
+
+/// What is to be done with a pack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PackState {
+    /// It is there to be used.
+    Stored,
+    /// Only snapshots need it that are kept outside: its file is with other boxes only, and nobody may refer to it anew.
+    Outside,
+    /// Nothing that is kept here refers to it; after the grace period it is deleted, or kept outside only where it is needed
+    /// there, unless somebody refers to it again.
+    Condemned,
+    /// It was found damaged: nobody may refer to it anew, what can still be read of it is.
+    Damaged,
+}
+
+impl PackState {
+    /// Of the columns `state` and `outside_at IS NOT NULL`.
+    pub(super) fn at(row: &Row<'_>, word: usize, is_outside: usize) -> rusqlite::Result<Self> {
+        Ok(match (word_at::<PackWord>(row, word)?, row.get(is_outside)?) {
+            (PackWord::Stored, false) => Self::Stored,
+            (PackWord::Stored, true) => Self::Outside,
+            (PackWord::Condemned, _) => Self::Condemned,
+            (PackWord::Damaged, _) => Self::Damaged,
+        })
     }
 }
 
@@ -46,14 +72,15 @@ pub struct Pack {
     pub condemned_at: Option<UnixMillis>,
 }
 
-const COLUMNS: &str = "id, pack_id, machine, state, bytes, chunks, received_at, verified_at, scrubbed_at, condemned_at";
+const COLUMNS: &str = "id, pack_id, machine, state, bytes, chunks, received_at, verified_at, scrubbed_at, condemned_at,
+     outside_at IS NOT NULL";
 
 fn pack_from(row: &Row<'_>) -> rusqlite::Result<Pack> {
     Ok(Pack {
         row: row.get(0)?,
         id: bytes_at(row, 1)?,
         machine: row.get(2)?,
-        state: word_at(row, 3)?,
+        state: PackState::at(row, 3, 10)?,
         bytes: size_at(row, 4)?,
         chunks: size_at(row, 5)?,
         received_at: time_at(row, 6)?,
@@ -78,20 +105,21 @@ pub struct NewPack {
     pub is_copy: bool,
 }
 
-/// Adds packs with all their chunks. One that this machine has sent before stays as it is, except that a condemned one
-/// is stored again.
+/// Adds packs with all their chunks. One that this machine has sent before stays as it is, except that one that is condemned, or
+/// outside only, is stored again.
 ///
 /// # Errors
 /// [`CatalogError`].
 pub fn insert_many(tx: &Transaction<'_>, packs: &[NewPack], at: UnixMillis) -> Result<(), CatalogError> {
     let mut rows = Vec::new();
     for pack in packs {
-        if let Some(known) = by_id(tx, pack.machine, &pack.id)? {
-            revive(tx, known.row)?;
-            continue;
-        }
         // Sent again before its old object was deleted: now it must stay.
         tx.prepare_cached("DELETE FROM doomed_pack WHERE pack_id = ?1")?.execute([pack.id.as_bytes()])?;
+        if let Some(known) = by_id(tx, pack.machine, &pack.id)? {
+            revive(tx, known.row)?;
+            set_here(tx, &pack.id)?;
+            continue;
+        }
         tx.prepare_cached(
             "INSERT INTO pack (pack_id, machine, state, bytes, chunks, received_at, copied)
              VALUES (?1, ?2, 'stored', ?3, 0, ?4, ?5)",
@@ -186,7 +214,9 @@ pub fn all(c: &Connection) -> Result<Vec<Pack>, CatalogError> {
 /// # Errors
 /// [`CatalogError`].
 pub fn next_unverified(c: &Connection, is_here: &dyn Fn(&PackId) -> bool) -> Result<Option<Pack>, CatalogError> {
-    let sql = format!("SELECT {COLUMNS} FROM pack WHERE verified_at IS NULL AND state = 'stored' ORDER BY id");
+    let sql = format!(
+        "SELECT {COLUMNS} FROM pack WHERE verified_at IS NULL AND state = 'stored' AND outside_at IS NULL ORDER BY id"
+    );
     first_here(c.prepare_cached(&sql)?.query_map([], pack_from)?, is_here)
 }
 
@@ -204,7 +234,7 @@ fn first_here(
 /// # Errors
 /// [`CatalogError`].
 pub fn count_unverified(c: &Connection) -> Result<u64, CatalogError> {
-    let sql = "SELECT count(*) FROM pack WHERE verified_at IS NULL AND state = 'stored'";
+    let sql = "SELECT count(*) FROM pack WHERE verified_at IS NULL AND state = 'stored' AND outside_at IS NULL";
     Ok(c.prepare_cached(sql)?.query_row([], |row| size_at(row, 0))?)
 }
 
@@ -219,7 +249,8 @@ pub fn next_unscrubbed(
     is_here: &dyn Fn(&PackId) -> bool,
 ) -> Result<Option<Pack>, CatalogError> {
     let sql = format!(
-        "SELECT {COLUMNS} FROM pack WHERE state <> 'damaged' AND coalesce(scrubbed_at, received_at) < ?1
+        "SELECT {COLUMNS} FROM pack
+         WHERE state <> 'damaged' AND outside_at IS NULL AND coalesce(scrubbed_at, received_at) < ?1
          ORDER BY coalesce(scrubbed_at, received_at)"
     );
     first_here(c.prepare_cached(&sql)?.query_map([before.0], pack_from)?, is_here)
@@ -244,13 +275,16 @@ pub fn mark_verified(tx: &Transaction<'_>, pack: PackRow, at: UnixMillis) -> Res
     Ok(())
 }
 
-/// The stored and checked packs of all machines that are shorter than `below` bytes, machine by machine, in the order in which they came.
+/// The stored and checked packs of all machines that are shorter than `below` bytes, machine by machine, in the order in which they
+/// came. Those that something rests on that is kept outside only are left as they are.
 ///
 /// # Errors
 /// [`CatalogError`].
 pub fn small_verified(c: &Connection, below: u64) -> Result<Vec<Pack>, CatalogError> {
     let sql = format!(
-        "SELECT {COLUMNS} FROM pack WHERE state = 'stored' AND verified_at IS NOT NULL AND bytes < ?1 ORDER BY machine, id"
+        "SELECT {COLUMNS} FROM pack WHERE state = 'stored' AND outside_at IS NULL AND verified_at IS NOT NULL AND bytes < ?1
+             AND NOT EXISTS (SELECT 1 FROM outside_need WHERE outside_need.pack = pack.id)
+         ORDER BY machine, id"
     );
     let packs = c.prepare_cached(&sql)?.query_map([column_size(below)], pack_from)?.collect::<Result<_, _>>()?;
     Ok(packs)
@@ -271,8 +305,9 @@ pub fn mark_scrubbed(tx: &Transaction<'_>, pack: PackRow, at: UnixMillis) -> Res
 /// # Errors
 /// [`CatalogError`].
 pub fn mark_damaged(tx: &Transaction<'_>, id: &PackId) -> Result<(), CatalogError> {
-    tx.prepare_cached("UPDATE pack SET state = 'damaged', condemned_at = NULL, verified_at = NULL WHERE pack_id = ?1")?
-        .execute([id.as_bytes()])?;
+    let sql = "UPDATE pack SET state = 'damaged', condemned_at = NULL, verified_at = NULL, outside_at = NULL
+               WHERE pack_id = ?1";
+    tx.prepare_cached(sql)?.execute([id.as_bytes()])?;
     tx.execute("DELETE FROM node", [])?;
     Ok(())
 }
@@ -306,7 +341,34 @@ pub fn revive(tx: &Transaction<'_>, pack: PackRow) -> Result<(), CatalogError> {
     Ok(())
 }
 
-/// Forgets a pack and its chunks; its object is to be deleted from then on, unless another machine sent it too.
+/// A condemned pack is kept outside only from now on: its object is to be deleted, unless another machine's pack needs it too.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn set_outside(tx: &Transaction<'_>, pack: &Pack, at: UnixMillis) -> Result<(), CatalogError> {
+    tx.prepare_cached(
+        "UPDATE pack SET state = 'stored', condemned_at = NULL, outside_at = ?2 WHERE id = ?1 AND state = 'condemned'",
+    )?
+    .execute(params![pack.row, at.0])?;
+    tx.prepare_cached(
+        "INSERT OR IGNORE INTO doomed_pack (pack_id)
+         SELECT ?1 WHERE NOT EXISTS (SELECT 1 FROM pack WHERE pack_id = ?1 AND outside_at IS NULL)",
+    )?
+    .execute([pack.id.as_bytes()])?;
+    Ok(())
+}
+
+/// The file of a pack is here again.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn set_here(tx: &Transaction<'_>, id: &PackId) -> Result<(), CatalogError> {
+    tx.prepare_cached("UPDATE pack SET outside_at = NULL WHERE pack_id = ?1")?.execute([id.as_bytes()])?;
+    tx.prepare_cached("DELETE FROM doomed_pack WHERE pack_id = ?1")?.execute([id.as_bytes()])?;
+    Ok(())
+}
+
+/// Forgets a pack and its chunks; its object is to be deleted from then on, unless another machine's pack needs it too.
 ///
 /// `directory`: the pack's own; without it, or when it does not name all of them, the chunks cost a scan.
 ///
@@ -321,7 +383,7 @@ pub fn delete(tx: &Transaction<'_>, pack: &Pack, directory: Option<&Directory>) 
     tx.prepare_cached("DELETE FROM pack WHERE id = ?1")?.execute([pack.row])?;
     tx.prepare_cached(
         "INSERT OR IGNORE INTO doomed_pack (pack_id)
-         SELECT ?1 WHERE NOT EXISTS (SELECT 1 FROM pack WHERE pack_id = ?1)",
+         SELECT ?1 WHERE NOT EXISTS (SELECT 1 FROM pack WHERE pack_id = ?1 AND outside_at IS NULL)",
     )?
     .execute([pack.id.as_bytes()])?;
     Ok(())
@@ -413,11 +475,13 @@ impl PackTotals {
 /// # Errors
 /// [`CatalogError`].
 pub fn totals(c: &Connection) -> Result<Vec<(PackState, MachineRow, PackTotals)>, CatalogError> {
-    let mut statement =
-        c.prepare_cached("SELECT state, machine, count(*), sum(bytes), sum(chunks) FROM pack GROUP BY state, machine")?;
+    let mut statement = c.prepare_cached(
+        "SELECT state, outside_at IS NOT NULL AS is_outside, machine, count(*), sum(bytes), sum(chunks)
+             FROM pack GROUP BY state, is_outside, machine",
+    )?;
     let totals = |row: &Row<'_>| {
-        let totals = PackTotals { packs: size_at(row, 2)?, bytes: size_at(row, 3)?, chunks: size_at(row, 4)? };
-        Ok((word_at(row, 0)?, row.get(1)?, totals))
+        let totals = PackTotals { packs: size_at(row, 3)?, bytes: size_at(row, 4)?, chunks: size_at(row, 5)? };
+        Ok((PackState::at(row, 0, 1)?, row.get(2)?, totals))
     };
     let all = statement.query_map([], totals)?.collect::<Result<_, _>>()?;
     Ok(all)

@@ -40,6 +40,8 @@ pub struct Snapshot {
     pub received_at: UnixMillis,
     /// What the machine signed.
     pub signed: SignedRecord,
+    /// Whether it is kept outside only.
+    pub is_outside: bool,
 }
 
 /// The same without the record: enough to plan retention.
@@ -61,6 +63,8 @@ pub struct SnapshotBrief {
     pub received_at: UnixMillis,
     /// How many entries could not be read when it was made.
     pub problem_count: u64,
+    /// Whether it is kept outside only.
+    pub is_outside: bool,
 }
 
 /// The word of a snapshot's state, back into the state.
@@ -70,7 +74,8 @@ pub(super) fn state_at(row: &Row<'_>, index: usize) -> rusqlite::Result<Snapshot
     known.copied().ok_or_else(|| rusqlite::Error::InvalidColumnType(index, "state".to_owned(), Type::Text))
 }
 
-const COLUMNS: &str = "id, snapshot_id, machine, source, state, lifecycle, received_at, record, signature";
+const COLUMNS: &str =
+    "id, snapshot_id, machine, source, state, lifecycle, received_at, record, signature, outside_at IS NOT NULL";
 
 fn snapshot_from(row: &Row<'_>) -> rusqlite::Result<Snapshot> {
     Ok(Snapshot {
@@ -82,6 +87,7 @@ fn snapshot_from(row: &Row<'_>) -> rusqlite::Result<Snapshot> {
         lifecycle: word_at(row, 5)?,
         received_at: time_at(row, 6)?,
         signed: SignedRecord { record: row.get(7)?, signature: row.get(8)? },
+        is_outside: row.get(9)?,
     })
 }
 
@@ -216,7 +222,8 @@ pub fn page(
 /// [`CatalogError`].
 pub fn all(c: &Connection) -> Result<Vec<SnapshotBrief>, CatalogError> {
     let mut statement = c.prepare_cached(
-        "SELECT id, snapshot_id, machine, source, state, lifecycle, received_at, problem_count FROM snapshot ORDER BY id",
+        "SELECT id, snapshot_id, machine, source, state, lifecycle, received_at, problem_count, outside_at IS NOT NULL
+         FROM snapshot ORDER BY id",
     )?;
     let brief = |row: &Row<'_>| {
         Ok(SnapshotBrief {
@@ -228,6 +235,7 @@ pub fn all(c: &Connection) -> Result<Vec<SnapshotBrief>, CatalogError> {
             lifecycle: word_at(row, 5)?,
             received_at: time_at(row, 6)?,
             problem_count: size_at(row, 7)?,
+            is_outside: row.get(8)?,
         })
     };
     let all = statement.query_map([], brief)?.collect::<Result<_, _>>()?;
@@ -258,6 +266,9 @@ pub fn mark_expiring(tx: &Transaction<'_>, row: SnapshotRow) -> Result<(), Catal
 /// # Errors
 /// [`CatalogError`].
 pub fn delete_expired(tx: &Transaction<'_>, row: SnapshotRow) -> Result<(), CatalogError> {
+    let sql =
+        "DELETE FROM outside_need WHERE snapshot IN (SELECT id FROM snapshot WHERE id = ?1 AND lifecycle = 'expiring')";
+    tx.prepare_cached(sql)?.execute([row])?;
     tx.prepare_cached("DELETE FROM snapshot WHERE id = ?1 AND lifecycle = 'expiring'")?.execute([row])?;
     Ok(())
 }

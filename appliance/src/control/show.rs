@@ -98,6 +98,15 @@ fn write_status(out: &mut String, status: &Status) -> std::fmt::Result {
         "Packs not yet checked: {}; damaged: {}; on their way out: {}",
         status.unverified_packs, status.damaged.packs, status.condemned.packs
     )?;
+    if status.snapshots_outside > 0 {
+        writeln!(
+            out,
+            "Kept outside only: {}; {} in {} are not on this disk any more",
+            snapshots(status.snapshots_outside),
+            figures::bytes(status.kept_outside.bytes),
+            packs(status.kept_outside.packs)
+        )?;
+    }
     if let Some(back) = &status.coming_back {
         write_coming_back(out, back)?;
     }
@@ -266,6 +275,14 @@ pub(super) fn verify(report: &VerifyReport) -> Answer {
             packs(report.awaited_packs)
         );
     }
+    if report.snapshots_outside > 0 {
+        let _ = writeln!(
+            text,
+            "Not read, since they are kept outside only: {} with {}; the other boxes are asked for proofs that they have them.",
+            snapshots(report.snapshots_outside),
+            packs(report.outside_packs)
+        );
+    }
     for damaged in &report.damaged {
         let _ = writeln!(text, "Pack {} is damaged: {}.", damaged.pack, damaged.reason.trim_end_matches('.'));
     }
@@ -291,7 +308,23 @@ pub(super) fn prune(report: &PruneReport) -> Answer {
     for snapshot in &report.expired {
         let _ = writeln!(text, "Snapshot {} of {} on {}", snapshot.snapshot, snapshot.source, snapshot.machine);
     }
+    for snapshot in &report.sent_outside {
+        let _ = writeln!(
+            text,
+            "Snapshot {} of {} on {} is {would}kept outside only",
+            snapshot.snapshot, snapshot.source, snapshot.machine
+        );
+    }
     let _ = writeln!(text, "Snapshots {would}removed: {}; kept: {}.", report.expired.len(), report.kept_snapshots);
+    if report.outside_snapshots > 0 {
+        let _ = writeln!(
+            text,
+            "Snapshots kept outside only: {}; packs that gave up their place here: {} ({}).",
+            report.outside_snapshots,
+            report.given_up_packs,
+            figures::bytes(report.given_up_bytes)
+        );
+    }
     let _ = writeln!(
         text,
         "Packs {would}condemned: {} ({}); rewritten: {}; deleted: {} ({}).",

@@ -55,11 +55,14 @@ pub(super) fn check_snapshots(
     report: &mut VerifyReport,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<(), OperationError> {
-    let (live, any_damaged) = site.catalog.reader().read(|tx| {
+    let (live, outside, any_damaged) = site.catalog.reader().read(|tx| {
         let live = snapshots::all(tx)?.into_iter().filter(|s| s.lifecycle == Lifecycle::Live);
+        let (outside, live): (Vec<_>, Vec<_>) = live.partition(|s| s.is_outside);
         let damaged = packs::any_damaged(tx)?;
-        Ok::<_, CatalogError>((live.collect::<Vec<_>>(), damaged))
+        Ok::<_, CatalogError>((live, outside.len() as u64, damaged))
     })?;
+    // The others are asked for proofs of what they have of these.
+    report.snapshots_outside = outside;
     let total = live.len() as u64;
     // While nothing is wrong, what one snapshot has shown to be there need not be looked at for the next.
     let mut shared: HashMap<MachineRow, Seen> = HashMap::new();

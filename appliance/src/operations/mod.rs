@@ -99,6 +99,8 @@ pub use mail::{
 };
 pub use pace::Pace;
 pub use pauses::{PAUSE_MAX, pause_machine, resume_machine};
+#[cfg(test)]
+pub(crate) use prune::prune_with;
 pub use prune::{
     ExpiredSnapshot, HeldBack, Kept, LeavesSoon, PolicyPreview, PolicyWeight, PruneOptions, PruneReport, SOON, Why,
     preview_policy, prune, weigh_policy,

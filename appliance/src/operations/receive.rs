@@ -84,7 +84,7 @@ fn try_receive(
     let known = site.catalog.reader().read(|tx| packs::by_id(tx, machine.row, &id))?;
     let step = match known.map(|pack| pack.state) {
         Some(PackState::Stored) => Step::Known,
-        Some(PackState::Condemned | PackState::Damaged) | None => {
+        Some(PackState::Condemned | PackState::Outside | PackState::Damaged) | None => {
             site.check_room(total_len)?;
             Step::Directory { bytes: Vec::new(), needed: HEAD_LEN, staged: site.store.stage()? }
         }

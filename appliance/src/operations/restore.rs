@@ -36,7 +36,12 @@ pub fn list_snapshots(site: &Site, machine: &Machine, message: &ListSnapshots) -
     let mut found = listed.map_err(|failure| site.refusal(failure))?;
     let more = found.len() > PAGE_MAX;
     found.truncate(PAGE_MAX);
-    let info = |s: snapshots::Snapshot| SnapshotInfo { signed: s.signed, received_at: s.received_at, state: s.state };
+    let info = |s: snapshots::Snapshot| SnapshotInfo {
+        signed: s.signed,
+        received_at: s.received_at,
+        state: s.state,
+        outside_only: s.is_outside,
+    };
     Ok(SnapshotPage { snapshots: found.into_iter().map(info).collect(), more })
 }
 
@@ -75,7 +80,7 @@ fn try_locate(site: &Site, machine: &Machine, message: &Locate) -> Result<Locate
     })
 }
 
-/// The best place to read a chunk from that the machine has a right to: its own packs first, damaged ones last.
+/// The best place to read a chunk from that the machine has a right to: what is here first, damaged packs last, of several its own.
 pub(super) fn readable(
     machine: MachineRow,
     id: &ChunkId,
@@ -87,7 +92,8 @@ pub(super) fn readable(
         let state = match p.state {
             PackState::Stored => 0,
             PackState::Condemned => 1,
-            PackState::Damaged => 2,
+            PackState::Outside => 2,
+            PackState::Damaged => 3,
         };
         (state, p.machine != machine, !p.verified)
     };

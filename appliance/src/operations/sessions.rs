@@ -200,6 +200,8 @@ fn try_begin(site: &Site, machine: &Machine, message: &Begin) -> Result<Begun, F
     })?;
     let base = base
         .filter(|b| b.source == message.source && b.lifecycle == Lifecycle::Live && b.state != SnapshotState::Damaged)
+        // What it refers to may not be here: the machine sends it again.
+        .filter(|b| !b.is_outside)
         .map(|b| (b.id, b.row));
     let id = SessionId(u64::from_le_bytes(random_bytes()?));
     let mut open = lock(&site.sessions.open);

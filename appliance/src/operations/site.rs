@@ -236,8 +236,9 @@ impl Site {
         })?;
         let folder = FolderStore::open(&dir.store_dir())?;
         let awaited = Arc::new(Awaited::open(dir, &vault.identity, &folder)?);
-        let store: Arc<dyn PackStore> = Arc::new(Shelf { folder, awaited: Arc::clone(&awaited) });
         let catalog = Catalog::open(catalog, vault.id)?;
+        let shelf = Shelf { folder, awaited: Arc::clone(&awaited), catalog: catalog.clone() };
+        let store: Arc<dyn PackStore> = Arc::new(shelf);
         let floor = catalog.reader().read(|tx| snapshots::last_received_at(tx))?;
         let community = Present::default();
         community.set(catalog.reader().read(Community::read).map_err(|e| OpenError::Community(Box::new(e)))?);
@@ -364,9 +365,12 @@ impl Site {
     fn delete_doomed(&self, id: &PackId) -> Result<(), OperationError> {
         let _gate = lock(&self.objects);
         // A machine may have sent it again meanwhile; then its new row has taken it off the list of the doomed.
-        let wanted = self.catalog.reader().read(|tx| packs::all_by_id(tx, id))?;
-        if wanted.is_empty() {
+        let known = self.catalog.reader().read(|tx| packs::all_by_id(tx, id))?;
+        if known.iter().all(|pack| pack.state == packs::PackState::Outside) {
             self.store.delete(ObjectName::Pack(*id))?;
+        }
+        if known.is_empty() {
+            self.awaited.forget_directory(id)?;
         }
         Ok(self.catalog.writer().write(|tx| packs::forget_doomed(tx, id))?)
     }

@@ -13,6 +13,7 @@ use super::awaited::ComingBack;
 use super::dispersal::{DispersalStatus, dispersal_status};
 use super::keeping::{DrillStatus, drill_status};
 use super::site::Site;
+use crate::catalog::dispersal::kept_outside;
 use crate::catalog::machines::{Machine, MachineState};
 use crate::catalog::packs::{PackState, PackTotals};
 use crate::catalog::snapshots::SourceTotals;
@@ -37,7 +38,11 @@ pub struct Status {
     pub machines: Vec<MachineStatus>,
     /// Packs to be used.
     pub stored: PackTotals,
-    /// Packs on their way out.
+    /// Packs that are with other boxes only, since nothing that is kept here needs them.
+    pub kept_outside: PackTotals,
+    /// Snapshots that are kept outside only.
+    pub snapshots_outside: u64,
+    /// Packs that nothing here refers to any more: they are deleted, or kept outside only.
     pub condemned: PackTotals,
     /// Packs that were found damaged.
     pub damaged: PackTotals,
@@ -131,6 +136,8 @@ pub fn status(site: &Site) -> Result<Status, OperationError> {
                 now: site.clock.now().0,
                 machines: shown.collect(),
                 stored: of_state(PackState::Stored),
+                kept_outside: of_state(PackState::Outside),
+                snapshots_outside: kept_outside::count(tx)?,
                 condemned: of_state(PackState::Condemned),
                 damaged: of_state(PackState::Damaged),
                 unverified_packs: packs::count_unverified(tx)?,

@@ -51,6 +51,7 @@ pub(crate) fn moment(id: u8, at: i64) -> Moment {
         entries: 1,
         bytes: 1,
         problems: 0,
+        is_outside: false,
     }
 }
 

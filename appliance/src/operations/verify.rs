@@ -54,10 +54,14 @@ pub struct VerifyReport {
     pub bytes: u64,
     /// Packs that were not read, since they are with other boxes only.
     pub awaited_packs: u64,
+    /// Packs that were not read, since they are kept outside only.
+    pub outside_packs: u64,
     /// Packs that are damaged or gone.
     pub damaged: Vec<DamagedPack>,
     /// Snapshots that were followed to their last chunk.
     pub snapshots: u64,
+    /// Snapshots that were not followed, since they are kept outside only.
+    pub snapshots_outside: u64,
     /// Snapshots of which something is missing.
     #[serde(serialize_with = "all_as_text")]
     pub snapshots_affected: Vec<SnapshotId>,
@@ -94,11 +98,16 @@ pub fn verify(
     let all = site.catalog.reader().read(|tx| packs::all(tx))?;
     // What is not on this disk yet is checked by its name when it comes.
     let (awaited, all): (Vec<Pack>, Vec<Pack>) = all.into_iter().partition(|pack| site.awaited.has(&pack.id));
+    let (outside, all): (Vec<Pack>, Vec<Pack>) = all.into_iter().partition(|pack| pack.state == PackState::Outside);
     let chosen = match sample_percent {
         None => all,
         Some(percent) => sample(all, percent)?,
     };
-    let mut report = VerifyReport { awaited_packs: awaited.len() as u64, ..VerifyReport::default() };
+    let mut report = VerifyReport {
+        awaited_packs: awaited.len() as u64,
+        outside_packs: outside.len() as u64,
+        ..VerifyReport::default()
+    };
     verify_packs(site, &chosen, &mut report, progress)?;
     check_snapshots(site, &mut report, progress)?;
     Ok(report)

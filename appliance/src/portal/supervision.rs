@@ -60,8 +60,13 @@ pub(super) fn encode(counters: &Registry, scene: &Scene) -> Result<String, std::
 fn of_scene(scene: &Scene) -> Registry {
     let status = &scene.status;
     let mut registry = Registry::with_prefix("datis");
-    let states = [("stored", &status.stored), ("condemned", &status.condemned), ("damaged", &status.damaged)];
-    let by_state = |values: [u64; 3]| {
+    let states = [
+        ("stored", &status.stored),
+        ("outside", &status.kept_outside),
+        ("condemned", &status.condemned),
+        ("damaged", &status.damaged),
+    ];
+    let by_state = |values: [u64; 4]| {
         let family = Family::<StateLabel, Gauge>::default();
         for ((state, _), value) in states.iter().zip(values) {
             family.get_or_create(&StateLabel { state }).set(whole(value));
@@ -87,6 +92,7 @@ fn of_scene(scene: &Scene) -> Registry {
     let sources = status.machines.iter().flat_map(|machine| &machine.sources);
     let (live, damaged) = sources.fold((0, 0), |(live, damaged), s| (live + s.snapshots, damaged + s.damaged));
     registry.register("snapshots", "Snapshots that can be listed", single(live));
+    registry.register("outside_snapshots", "Snapshots that are kept outside only", single(status.snapshots_outside));
     registry.register("damaged_snapshots", "Snapshots that rest on damaged packs", single(damaged));
     registry.register("machines", "Machines by how they are", machines(scene));
     registry.register("alerts", "Open alerts by severity", alerts(scene));

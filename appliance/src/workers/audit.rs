@@ -1,6 +1,7 @@
 //! Asks the other boxes for proofs that they still have what they signed for, and orders anew what they have lost.
 //!
-//! A round asks each member for a few ranges that it cannot guess; the right answer is made of the box's own packs. What an
+//! A round asks each member for a few ranges that it cannot guess; the right answer is made of the box's own packs. Of what the box
+//! keeps outside only it wants the bytes themselves, each with a proof that they belong to the shard of that name. What an
 //! answer means is for `engine::life` to say. Members are asked side by side, and none has more than a limited time: what a slow
 //! one leaves undone goes on in the next round, and nobody else waits for it. Source: mutual-backup 4.5, 4.6.
 
@@ -8,11 +9,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use datis_engine::erasure::proof::{GROUP_LEN, verify};
 use datis_engine::ids::{MemberId, PackId, ShardId};
 use datis_engine::keys::random_bytes;
 use datis_engine::life::audit::{ANSWER_WITHIN, Answer, Finding, RANGES_A_ROUND, ROUND, Range, Round, TRIES};
 use datis_engine::life::peer::{Check, Event};
 use datis_engine::wire::peers::{Audit, AuditRange, Audited};
+use minicbor::bytes::ByteVec;
 
 use super::lines::{Line, LineError, Lines};
 use super::steps::Done;
@@ -272,6 +275,19 @@ fn examine<L: Lines>(
     Ok(Examined { found: examination.found, done })
 }
 
+/// Whether these are the bytes of a range of the shard of that name.
+fn proves(held: &HeldShard, range: &Range, proofs: &[ByteVec]) -> bool {
+    let [proof] = proofs else { return false };
+    let first = range.offset as usize / GROUP_LEN;
+    let groups = first..first + (range.len as usize).div_ceil(GROUP_LEN);
+    verify(held.shard, held.layout.shard_len(), &groups, proof).is_ok()
+}
+
+/// An answer about other shards than the one that was asked for says nothing.
+fn named(shards: &[ShardId], held: &HeldShard, answer: Answer) -> Answer {
+    if shards.contains(&held.shard) { answer } else { Answer::Overloaded }
+}
+
 /// Whether it is worth while to ask on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Asked {
@@ -296,6 +312,44 @@ struct Examination<'e, L: Lines> {
 impl<L: Lines> Examination<'_, L> {
     /// One question. A digest that does not match does not say which range it is: they are asked for one by one then.
     fn ask(&mut self, ranges: &[Range]) -> Result<Asked, OperationError> {
+        let (outside, ranges): (Vec<Range>, Vec<Range>) =
+            ranges.iter().copied().partition(|range| self.is_outside(range));
+        for (done, range) in (1..).zip(&outside) {
+            if self.ask_for_proof(range)? == Asked::Silent {
+                (done..outside.len() + ranges.len()).for_each(|_| self.found.add(Finding::Absence));
+                return Ok(Asked::Silent);
+            }
+        }
+        self.ask_for_digest(&ranges)
+    }
+
+    fn is_outside(&self, range: &Range) -> bool {
+        self.shelves.held.get(range.shard).is_some_and(|held| held.is_outside)
+    }
+
+    /// The bytes of one range, proven by the name of their shard alone.
+    fn ask_for_proof(&mut self, range: &Range) -> Result<Asked, OperationError> {
+        let Some(held) = self.shelves.held.get(range.shard).cloned() else { return Ok(Asked::Answered) };
+        let question = Audit {
+            nonce: random_bytes::<32>()?.into(),
+            ranges: vec![AuditRange { shard: held.shard, start: range.offset, len: range.len }],
+            with_proofs: true,
+        };
+        let answer = match self.put(&question) {
+            Some(Audited::Proofs(proofs)) => Answer::Served { matches: proves(&held, range, &proofs) },
+            Some(Audited::Digest(_)) => Answer::Served { matches: false },
+            Some(Audited::NotFound(shards)) => named(&shards, &held, Answer::NotFound),
+            Some(Audited::Corrupt(shards)) => named(&shards, &held, Answer::Corrupt),
+            Some(Audited::Unavailable) => Answer::StoreUnavailable,
+            Some(Audited::Overloaded) => Answer::Overloaded,
+            None => Answer::Silent,
+        };
+        self.judge(range, answer);
+        Ok(if answer == Answer::Silent { Asked::Silent } else { Asked::Answered })
+    }
+
+    /// The same for what the box can compute itself.
+    fn ask_for_digest(&mut self, ranges: &[Range]) -> Result<Asked, OperationError> {
         let nonce: [u8; 32] = random_bytes()?;
         // What the box cannot say itself it does not ask for.
         let Some(expected) = dispersal::expected_digest(self.own.site, &nonce, self.shelves, ranges)? else {

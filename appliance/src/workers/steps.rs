@@ -9,7 +9,7 @@ use super::{Orders, audit, post, spread};
 use crate::commissioning::{self, CheckState, Remembered, Surroundings, Verdict, commission};
 use crate::links::directory::OverLdap;
 use crate::operations::accounts::{self, AccountError};
-use crate::operations::awaited::{Brought, Mended};
+use crate::operations::awaited::{Brought, Home, Mended};
 use crate::operations::community::CommunityError;
 use crate::operations::{self, OperationError, Pace, PruneOptions, Site, chain};
 use crate::peers::PeersError;
@@ -227,6 +227,9 @@ impl Worker {
                     deleted_packs = report.deleted_packs,
                     deleted_bytes = report.deleted_bytes,
                     rewritten_packs = report.rewritten_packs,
+                    sent_outside = report.sent_outside.len(),
+                    given_up_packs = report.given_up_packs,
+                    given_up_bytes = report.given_up_bytes,
                     "Collection done"
                 );
                 for machine in &report.held_back {
@@ -331,9 +334,18 @@ fn bring_back(site: &Site, working: &dyn Fn(Option<String>)) -> Result<Done, Ope
 /// Gets packs that are damaged here from the other boxes.
 fn mend(site: &Site, working: &dyn Fn(Option<String>)) -> Result<Done, OperationError> {
     Ok(match operations::awaited::mend(site, working)? {
-        Mended { packs: 0, left: 0, untried: 0 } => Done::Everything,
+        Mended { packs: 0, left: 0, untried: 0 } => return bring_home(site, working),
         Mended { packs: 0, untried: 0, .. } => Done::For(MEND_AGAIN),
         Mended { .. } => Done::Part,
+    })
+}
+
+/// Gets packs of snapshots that were kept outside only and are wanted here again.
+fn bring_home(site: &Site, working: &dyn Fn(Option<String>)) -> Result<Done, OperationError> {
+    Ok(match operations::awaited::bring_home(site, working)? {
+        Home { snapshots: 0, packs: 0, left: 0 } => Done::Everything,
+        Home { snapshots: 0, packs: 0, .. } => Done::For(MEND_AGAIN),
+        Home { .. } => Done::Part,
     })
 }
 

@@ -44,6 +44,7 @@ fn fields(snapshot: &Snapshot) -> serde_json::Value {
         "kind": record.kind.word(),
         "received_at": timestamp(snapshot.received_at),
         "state": snapshot.state.word(),
+        "outside_only": snapshot.outside_only,
         "started_at": timestamp(record.started_at),
         "finished_at": timestamp(record.finished_at),
         "roots": record.roots.iter().map(|root| String::from_utf8_lossy(root)).collect::<Vec<_>>(),
@@ -68,14 +69,15 @@ fn table(list: &SnapshotList) -> Result<(), Failure> {
     for snapshot in &list.snapshots {
         let record = &snapshot.record;
         output.line(&format!(
-            "{}  {:19}  {:width$}  {:8}  {:10}  {:>10}  {:>10}",
+            "{}  {:19}  {:width$}  {:8}  {:10}  {:>10}  {:>10}{}",
             &snapshot.id.to_string()[..ID_SHOWN],
             local_time(snapshot.received_at),
             record.source.as_str(),
             record.kind.word(),
             snapshot.state.word(),
             record.totals.entries,
-            size(record.totals.bytes)
+            size(record.totals.bytes),
+            if snapshot.outside_only { "  outside only" } else { "" }
         ))?;
     }
     output.finish()

@@ -371,6 +371,7 @@ pub(super) mod tests {
             record: record("docs", 0),
             received_at: UnixMillis(1_700_000_000_000),
             state: SnapshotState::Complete,
+            outside_only: false,
         }
     }
 

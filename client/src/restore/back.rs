@@ -107,6 +107,7 @@ pub(super) mod tests {
                 record: record("docs", 1_600_000_000_000),
                 received_at: UnixMillis(2_000_000_000_000),
                 state: SnapshotState::Complete,
+                outside_only: false,
             },
             path: Some(EntryPath::from_user(path.as_bytes()).expect("a path")),
             to: "/".into(),

@@ -42,6 +42,10 @@ pub struct SnapshotInfo {
     /// What is known of it now.
     #[n(2)]
     pub state: SnapshotState,
+    /// Whether it is kept outside only: reading it takes other boxes that answer. Earlier boxes do not say it.
+    #[n(3)]
+    #[cbor(default)]
+    pub outside_only: bool,
 }
 
 /// What is known of a snapshot.

@@ -141,3 +141,7 @@ audit-put-back-agreed = agreed to put something back
 audit-put-back-refused = refused to put something back
 audit-put-back-cancelled = cancelled a request to put something back
 audit-put-back-ended = a request to put something back has ended
+
+snapshot-outside = outside only
+keep-not-yet-outside = only the external retention wants it, and it is not fully protected outside yet
+keep-outside-only = only the external retention wants it: it is kept outside only

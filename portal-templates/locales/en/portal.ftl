@@ -705,3 +705,9 @@ ledger-sum = { $n ->
    *[other] { $bytes } in { $n } parts
 }
 ledger-hint = Who gives room may have as much of its own kept. A box that is new has a quarter of that for three weeks. Once a day both sides compare what one keeps for the other and sign it; what differs is mostly still under way.
+
+restore-outside = This backup is kept outside only: what you open comes from the other boxes, and takes longer.
+peer-err-only-outside = { $n ->
+    [one] One backup is kept outside only and would be lost. Keep it longer here and wait until it is back, or shorten the external retention; then leave.
+   *[other] { $n } backups are kept outside only and would be lost. Keep them longer here and wait until they are back, or shorten the external retention; then leave.
+}

@@ -141,3 +141,7 @@ audit-put-back-agreed = a accepté de remettre quelque chose
 audit-put-back-refused = a refusé de remettre quelque chose
 audit-put-back-cancelled = a annulé une demande de remise
 audit-put-back-ended = une demande de remise est terminée
+
+snapshot-outside = à l’extérieur seulement
+keep-not-yet-outside = seule la rétention externe le demande, et il n’est pas encore entièrement protégé à l’extérieur
+keep-outside-only = seule la rétention externe le demande : il est gardé à l’extérieur seulement

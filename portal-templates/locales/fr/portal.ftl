@@ -705,3 +705,9 @@ ledger-sum = { $n ->
    *[other] { $bytes } en { $n } parts
 }
 ledger-hint = Qui donne de la place peut en faire garder autant. Un boîtier nouveau en a le quart pendant trois semaines. Une fois par jour, les deux côtés comparent ce que l’un garde pour l’autre et le signent ; ce qui diffère est le plus souvent encore en route.
+
+restore-outside = Cette sauvegarde est gardée à l’extérieur seulement : ce que vous ouvrez vient des autres boîtiers, et prend plus de temps.
+peer-err-only-outside = { $n ->
+    [one] { $n } sauvegarde est gardée à l’extérieur seulement et serait perdue. Gardez-la plus longtemps ici et attendez son retour, ou raccourcissez la rétention externe ; quittez ensuite.
+   *[other] { $n } sauvegardes sont gardées à l’extérieur seulement et seraient perdues. Gardez-les plus longtemps ici et attendez leur retour, ou raccourcissez la rétention externe ; quittez ensuite.
+}

@@ -153,3 +153,7 @@ audit-put-back-agreed = согласие что-то вернуть
 audit-put-back-refused = отказ что-то вернуть
 audit-put-back-cancelled = отменена просьба что-то вернуть
 audit-put-back-ended = просьба что-то вернуть окончена
+
+snapshot-outside = только снаружи
+keep-not-yet-outside = он нужен только по внешнему правилу и снаружи ещё не защищён полностью
+keep-outside-only = он нужен только по внешнему правилу: хранится только снаружи

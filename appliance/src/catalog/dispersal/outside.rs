@@ -218,14 +218,16 @@ pub fn is_all_in_the_map(c: &Connection) -> Result<bool, CatalogError> {
     Ok(is_safe && ready_snapshots(c)?.is_empty())
 }
 
-/// Whether a pack is damaged here and not known to be off-site safe.
+/// Whether a pack is damaged here and not known to be off-site safe, or a snapshot lacks something: what the box does not know of
+/// may be what gives it back.
 ///
 /// # Errors
 /// [`CatalogError`].
 pub fn is_damaged_unsafe(c: &Connection) -> Result<bool, CatalogError> {
     let sql = "SELECT EXISTS (SELECT 1 FROM pack WHERE state = 'damaged'
                    AND NOT EXISTS (SELECT 1 FROM stripe WHERE stripe.pack_id = pack.pack_id
-                                     AND stripe.gone_at IS NULL AND stripe.safe_at IS NOT NULL))";
+                                     AND stripe.gone_at IS NULL AND stripe.safe_at IS NOT NULL))
+               OR EXISTS (SELECT 1 FROM snapshot WHERE state = 'damaged' AND lifecycle = 'live')";
     Ok(c.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
 }
 

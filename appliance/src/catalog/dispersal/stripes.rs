@@ -77,6 +77,9 @@ const COLUMNS: &str = "id, pack_id, kind, data, parity, pack_len, placed_at, saf
 /// Whether the box's own copy is damaged, so that nothing can be coded or computed of it.
 const IS_DAMAGED: &str = "EXISTS (SELECT 1 FROM pack WHERE pack.pack_id = stripe.pack_id AND pack.state = 'damaged' AND stripe.kind = 'pack')";
 
+/// Whether the box has no copy of its own, by the will of retention.
+const IS_OUTSIDE: &str = "EXISTS (SELECT 1 FROM pack WHERE pack.pack_id = stripe.pack_id AND pack.outside_at IS NOT NULL AND stripe.kind = 'pack')";
+
 /// How a pack is cut: data and parity shards, and its length, in three columns from `index` on.
 pub(super) fn layout_at(row: &Row<'_>, index: usize) -> rusqlite::Result<Layout> {
     let (data, parity): (u8, u8) = (row.get(index)?, row.get(index + 1)?);
@@ -413,13 +416,15 @@ pub fn unplaced(c: &Connection, before: UnixMillis, limit: usize) -> Result<Vec<
 }
 
 /// Begins to take away the stripes of packs that the box does not have any more, at most `limit`; how many there were. None as
-/// long as a stored pack is not off-site safe: it may be the one that takes the place of those that are gone.
+/// long as a stored pack is not off-site safe: it may be the one that takes the place of those that are gone. None either while a
+/// snapshot is damaged: after the catalog was made anew, it may be whole outside.
 ///
 /// # Errors
 /// [`CatalogError`].
 pub fn condemn_gone(tx: &Transaction<'_>, at: UnixMillis, limit: usize) -> Result<usize, CatalogError> {
     let sql = "SELECT id FROM stripe WHERE kind = 'pack' AND gone_at IS NULL
                  AND NOT EXISTS (SELECT 1 FROM pack WHERE pack.pack_id = stripe.pack_id)
+                 AND NOT EXISTS (SELECT 1 FROM snapshot WHERE state = 'damaged' AND lifecycle = 'live')
                  AND NOT EXISTS (SELECT 1 FROM pack WHERE state = 'stored'
                                    AND NOT EXISTS (SELECT 1 FROM stripe AS s WHERE s.pack_id = pack.pack_id
                                                      AND s.gone_at IS NULL AND s.safe_at IS NOT NULL))
@@ -597,6 +602,8 @@ pub struct HeldShard {
     pub layout: Layout,
     /// Whether the box's own copy is damaged: then it cannot say what the bytes of the shard are.
     pub is_damaged_here: bool,
+    /// Whether the box keeps no copy of its own: what the bytes are, only a proof shows.
+    pub is_outside: bool,
 }
 
 /// What a member holds and is needed, by name.
@@ -605,7 +612,7 @@ pub struct HeldShard {
 /// [`CatalogError`].
 pub fn held_by(c: &Connection, holder: HolderRow) -> Result<Vec<HeldShard>, CatalogError> {
     let sql = format!(
-        "SELECT {}, shard.shard_id, shard.shard_index, {IS_DAMAGED} FROM shard JOIN stripe ON stripe.id = shard.stripe
+        "SELECT {}, shard.shard_id, shard.shard_index, {IS_DAMAGED}, {IS_OUTSIDE} FROM shard JOIN stripe ON stripe.id = shard.stripe
          WHERE holder = ?1 AND shard.state = 'durable' AND gone_at IS NULL ORDER BY shard.shard_id",
         COLUMNS.split(", ").map(|column| format!("stripe.{column}")).collect::<Vec<_>>().join(", ")
     );
@@ -613,7 +620,7 @@ pub fn held_by(c: &Connection, holder: HolderRow) -> Result<Vec<HeldShard>, Cata
         let stripe = stripe_from(row)?;
         let (shard, index) = (bytes_at(row, 10)?, row.get(11)?);
         let (pack, kind, layout) = (stripe.pack, stripe.kind, stripe.layout);
-        Ok(HeldShard { shard, index, pack, kind, layout, is_damaged_here: row.get(12)? })
+        Ok(HeldShard { shard, index, pack, kind, layout, is_damaged_here: row.get(12)?, is_outside: row.get(13)? })
     };
     let found = c.prepare_cached(&sql)?.query_map([holder], held)?.collect::<Result<_, _>>()?;
     Ok(found)

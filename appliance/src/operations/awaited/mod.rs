@@ -3,8 +3,12 @@
 //!
 //! A box that was lost begins with all its packs here. Everybody who asks the store for a pack gets it: from the disk first,
 //! else from the others ([`Shelf`]). Nobody above has to know which of both it was. Decision 0033.
+//!
+//! Beside what comes back there is what retention keeps outside only (decision 0038): packs whose files this box has given up
+//! on purpose. They are read in the same way, and come back only when a snapshot that needs them is wanted here again ([`bring_home`]).
 
 mod back;
+mod home;
 mod mend;
 mod order;
 mod shelf;
@@ -28,11 +32,13 @@ use datis_engine::store::{ObjectKind, ObjectName, PackStore, StoreError};
 use serde::Serialize;
 
 pub(crate) use back::{Brought, bring_back};
+pub(crate) use home::{Home, bring_home};
 #[cfg(test)]
 pub(crate) use mend::mend_for;
 pub(crate) use mend::{Mended, mend};
 pub(super) use shelf::Shelf;
 
+use super::OperationError;
 use super::site::lock;
 use crate::config::DataDir;
 use crate::files::{self, FileError};
@@ -123,6 +129,8 @@ type FetchedPiece = (PackId, usize, Arc<Vec<u8>>);
 /// The packs that are with other boxes only.
 pub(crate) struct Awaited {
     folder: PathBuf,
+    /// For the directories of packs that are kept outside only.
+    outside_folder: PathBuf,
     packs: RwLock<BTreeMap<PackId, Arc<StripeRef>>>,
     /// How many there were, and their bytes.
     all: (usize, u64),
@@ -215,6 +223,7 @@ impl Awaited {
         }
         Ok(Self {
             folder,
+            outside_folder: dir.outside_dir(),
             packs: RwLock::new(packs),
             all,
             fetch: OnceLock::new(),
@@ -257,11 +266,24 @@ impl Awaited {
 
     /// The directory of such a pack, as it was fetched before; `None`: it was not.
     pub(super) fn directory(&self, pack: &PackId) -> Option<Directory> {
-        if !self.has(pack) {
-            return None;
-        }
-        let bytes = files::read_if_there(&directory_file(&self.folder, pack), ENCODED_MAX as u64).ok()??;
+        let folder = if self.has(pack) { &self.folder } else { &self.outside_folder };
+        let bytes = files::read_if_there(&directory_file(folder, pack), ENCODED_MAX as u64).ok()??;
         Directory::decode(&bytes).ok()
+    }
+
+    /// Keeps the directory of a pack that is about to give up its file: what is in it is known here without asking anybody.
+    pub(super) fn keep_directory(&self, pack: &PackId, directory: &Directory) -> Result<(), OperationError> {
+        let kept = files::make_private_dir(&self.outside_folder)
+            .and_then(|()| files::replace(&directory_file(&self.outside_folder, pack), &directory.encode()));
+        kept.map_err(|e| OperationError::Io { step: "keep the directory of a pack", source: std::io::Error::other(e) })
+    }
+
+    /// The pack is here, or nowhere.
+    pub(super) fn forget_directory(&self, pack: &PackId) -> Result<(), OperationError> {
+        files::remove_if_there(&directory_file(&self.outside_folder, pack)).map_err(|e| OperationError::Io {
+            step: "forget the directory of a pack",
+            source: std::io::Error::other(e),
+        })
     }
 
     fn stripe(&self, pack: &PackId) -> Option<Arc<StripeRef>> {

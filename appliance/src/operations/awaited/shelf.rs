@@ -1,29 +1,49 @@
 //! The one place where packs are asked for: on the disk first, else with the boxes that hold them.
+//!
+//! Where what is awaited is, the list of it says. What retention keeps outside only moves among the others like all that is there,
+//! so that where it is the catalog is asked each time.
 
 use std::io::{Cursor, Read};
 use std::sync::Arc;
 
+use datis_engine::ids::PackId;
+use datis_engine::outside::stripes::StripeRef;
 use datis_engine::store::folder::FolderStore;
 use datis_engine::store::{ObjectKind, ObjectName, PackStore, Space, Staged, StoreError};
 
 use super::Awaited;
+use crate::catalog::dispersal::{kept_outside, stripes};
+use crate::catalog::{Catalog, CatalogError};
+use crate::operations::dispersal::place_of;
+use crate::operations::error::chain;
 
-/// The store of the box: its folder, and what is awaited.
+/// The store of the box: its folder, what is awaited, and what is kept outside only.
 pub(in crate::operations) struct Shelf {
     pub(in crate::operations) folder: FolderStore,
     pub(in crate::operations) awaited: Arc<Awaited>,
+    pub(in crate::operations) catalog: Catalog,
 }
 
 impl Shelf {
+    /// Where a pack is that is not here; `None`: it should be here, or nobody knows it.
+    fn elsewhere(&self, pack: &PackId) -> Result<Option<Arc<StripeRef>>, StoreError> {
+        if let Some(stripe) = self.awaited.stripe(pack) {
+            return Ok(Some(stripe));
+        }
+        let found = self.catalog.reader().read(|tx| outside_stripe(tx, pack));
+        let unknown = |e: CatalogError| StoreError::Away { name: ObjectName::Pack(*pack), reason: chain(&e) };
+        Ok(found.map_err(unknown)?.map(Arc::new))
+    }
+
     /// What `here` gives; of an object that is not here, what `there` gives.
     fn here_or<T>(
         &self,
         name: ObjectName,
         here: impl Fn() -> Result<T, StoreError>,
-        there: impl FnOnce(&datis_engine::outside::stripes::StripeRef) -> Result<T, StoreError>,
+        there: impl FnOnce(&StripeRef) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         match (here(), name) {
-            (Err(StoreError::Absent { .. }), ObjectName::Pack(pack)) => match self.awaited.stripe(&pack) {
+            (Err(StoreError::Absent { .. }), ObjectName::Pack(pack)) => match self.elsewhere(&pack)? {
                 Some(stripe) => there(&stripe),
                 // It may have come back between the two looks.
                 None => here(),
@@ -31,6 +51,15 @@ impl Shelf {
             (found, _) => found,
         }
     }
+}
+
+/// Where a pack is now that is kept outside only.
+pub(super) fn outside_stripe(tx: &rusqlite::Transaction<'_>, pack: &PackId) -> Result<Option<StripeRef>, CatalogError> {
+    if !kept_outside::is_outside(tx, pack)? {
+        return Ok(None);
+    }
+    let Some(stripe) = stripes::safe_of(tx, pack)? else { return Ok(None) };
+    Ok(place_of(&stripe, &stripes::places(tx, stripe.row)?))
 }
 
 impl PackStore for Shelf {

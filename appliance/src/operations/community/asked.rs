@@ -115,6 +115,7 @@ fn refusal(site: &Site, error: CommunityError) -> Refusal {
         | CommunityError::NoProposal
         | CommunityError::NotParted => RefusalCode::NotFound,
         CommunityError::OtherKit
+        | CommunityError::OnlyOutside(_)
         | CommunityError::OtherCommunity
         | CommunityError::Join(_)
         | CommunityError::Digits

@@ -11,11 +11,12 @@ use datis_engine::units::{Seconds, UnixMillis};
 use datis_engine::wire::peers::PROPOSALS_MAX;
 use minicbor::bytes::ByteVec;
 
-use super::super::Site;
 use super::super::accounts::{Action, Actor, Right, record};
 use super::super::dispersal;
 use super::super::site::lock;
+use super::super::{OperationError, Site};
 use super::{Community, CommunityError};
+use crate::catalog::dispersal::kept_outside;
 use crate::catalog::{CatalogError, community};
 
 /// Of what waits for more admins, each signs so much and no more: nobody fills the places of the others.
@@ -137,10 +138,14 @@ pub fn label(site: &Site, by: &Actor, name: &MemberName, domains: Domains) -> Re
 /// This box goes: the others read from it for 30 days more, and keep what they have of it until its time is over.
 ///
 /// # Errors
-/// [`CommunityError`]; the last admin cannot go.
+/// [`CommunityError`]; the last admin cannot go, nor can a box whose snapshots would be lost with it.
 pub fn leave(site: &Site, by: &Actor) -> Result<Decided, CommunityError> {
     by.may(Right::ManageCommunity)?;
     let known = site.in_community()?;
+    let only_outside = site.catalog.reader().read(|tx| kept_outside::count(tx)).map_err(OperationError::from)?;
+    if only_outside > 0 {
+        return Err(CommunityError::OnlyOutside(only_outside));
+    }
     let name = known.roster().name().to_string();
     decide(site, by, (Action::CommunityLeft, &name), Change::Leave { member: known.me })
 }

@@ -117,6 +117,12 @@ pub enum CommunityError {
         "this is not proposed any more: it is done, or the community has gone on; propose it again if it is still wanted"
     )]
     NoProposal,
+    /// Snapshots would be lost with the community.
+    #[error(
+        "{0} snapshots are kept outside only and would be lost; keep them longer here (`datisd policy --local`) and wait until \
+         they are back, or let go of them (`datisd policy --external`) and collect (`datisd prune`), then leave"
+    )]
+    OnlyOutside(u64),
     /// Another name than that of the community was typed.
     #[error("the community of this box has another name; type the name of the one that it is to forget")]
     OtherCommunity,

@@ -8,6 +8,7 @@ mod adopted;
 mod books;
 mod group;
 mod heads;
+mod keepers;
 mod map;
 mod repair;
 mod spreading;
@@ -23,6 +24,7 @@ pub use group::{choose_group, forget_leavers, place_wide_again, release_leavers}
 pub use heads::{
     AdoptHeadError, HeadSettled, adopt_head, head_for, hear_heads, next_head, note_head_kept, settle_head,
 };
+pub(in crate::operations) use keepers::Keepers;
 pub use map::{is_map_due, next_map_part, place_of};
 pub use repair::order_repairs;
 pub use spreading::{

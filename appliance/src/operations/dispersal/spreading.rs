@@ -9,7 +9,7 @@ use datis_engine::erasure::shard::Shard;
 use datis_engine::erasure::stripe::Stripe;
 use datis_engine::ids::{MemberId, PackId, ShardId};
 use datis_engine::life::placement::Group;
-use datis_engine::store::ObjectName;
+use datis_engine::store::{ObjectName, StoreError};
 use datis_engine::wire::peers::{ReceiptError, ShardReceipt};
 
 use super::repair::TAKEN_WITHIN;
@@ -96,7 +96,7 @@ pub fn next_to_spread(
 }
 
 /// Members whose shards count now.
-fn counting(site: &Site, circle: &Circle) -> Result<BTreeSet<MemberId>, OperationError> {
+pub(super) fn counting(site: &Site, circle: &Circle) -> Result<BTreeSet<MemberId>, OperationError> {
     let presences = standing::presences(site, circle)?;
     Ok(presences.into_iter().filter(|(_, presence)| presence.counts).map(|(member, _)| member).collect())
 }
@@ -191,6 +191,11 @@ fn coded<T>(
     let bytes = match read_source(site, &pack, kind) {
         Ok(bytes) => bytes,
         Err(OperationError::DamagedPack { reason, .. }) => return damaged(site, &pack, kind, &reason).map(|()| None),
+        // It is kept outside only, and too few of those answer that have it: other packs do not wait for that.
+        Err(OperationError::Store(error @ StoreError::Away { .. })) => {
+            tracing::info!(%pack, %error, "A pack that is kept outside only cannot be read there now");
+            return Ok(None);
+        }
         Err(error) => return Err(site.noted(error)),
     };
     match Stripe::new(pack, &bytes, scheme, &site.vault.dispersal) {

@@ -180,7 +180,7 @@ pub fn expected_digest(
         let secret = &site.vault.dispersal;
         let added = match held.kind {
             // It would be read at the others, who are to prove that they have it.
-            StripeKind::Pack if site.awaited.has(&held.pack) => return Ok(None),
+            StripeKind::Pack if held.is_outside || site.awaited.has(&held.pack) => return Ok(None),
             StripeKind::Pack => {
                 let mut pack = Stored { store: site.store.as_ref(), name: ObjectName::Pack(held.pack), at: 0 };
                 answer.add_expected(held.shard, &header, bytes, &mut pack, secret)

@@ -8,9 +8,11 @@ use super::super::copier::Copier;
 use super::super::marks::Marking;
 use super::super::site::{Site, lock};
 use super::super::verify::read_directory;
+use super::outside::Outside;
 use super::sweep::{Decisions, Homes, without};
 use super::{PruneOptions, PruneReport};
 use crate::catalog::chunks::ChunkFinder;
+use crate::catalog::dispersal::kept_outside;
 use crate::catalog::packs::{Pack, PackState};
 use crate::catalog::snapshots::{Lifecycle, SnapshotBrief};
 use crate::catalog::{CatalogError, MachineRow, PackRow, closure, machines, packs, snapshots};
@@ -24,6 +26,8 @@ pub(super) struct Collection<'c> {
     pub(super) options: &'c PruneOptions,
     /// The packs that were judged.
     pub(super) packs: &'c HashMap<PackRow, Pack>,
+    /// What the other boxes keep alone.
+    pub(super) outside: &'c Outside,
 }
 
 impl Collection<'_> {
@@ -39,7 +43,12 @@ impl Collection<'_> {
         (report.deleted_packs, report.deleted_bytes) = (0, 0);
         for pack in deletable {
             self.site.breathe(self.options.pace)?;
-            if self.delete(&pack)? {
+            if self.outside.needs(pack.row) {
+                if self.outside.give_up(self.site, &pack)? {
+                    report.given_up_packs += 1;
+                    report.given_up_bytes += pack.bytes;
+                }
+            } else if self.delete(&pack)? {
                 report.deleted_packs += 1;
                 report.deleted_bytes += pack.bytes;
             }
@@ -196,13 +205,18 @@ fn unmarked(tx: &rusqlite::Transaction<'_>, marking: &Marking<'_>) -> Result<Vec
         return Ok(Vec::new());
     }
     let all = snapshots::all(tx)?.into_iter();
-    Ok(all.filter(|s| s.lifecycle == Lifecycle::Live && !marking.has_marked(s.row)).collect())
+    Ok(all.filter(|s| s.lifecycle == Lifecycle::Live && !s.is_outside && !marking.has_marked(s.row)).collect())
 }
 
 /// Nodes that no snapshot reaches may rest on what is condemned now, and so may rights to other machines' chunks.
 fn forget_dead_nodes(tx: &rusqlite::Transaction<'_>, marking: &Marking<'_>) -> Result<(), CatalogError> {
+    let rest_outside = kept_outside::machines(tx)?;
     for machine in machines::all(tx)?.into_iter().map(|m| m.row).filter(|m| !marking.is_held_back(*m)) {
         closure::retain_nodes(tx, machine, &|id, kind| marking.reaches_node(machine, id, kind))?;
+        // What its snapshots refer to that are kept outside only is not followed.
+        if rest_outside.contains(&machine) {
+            continue;
+        }
         // A chunk without a number came later, and nothing was decided about it.
         let is_live = |id: &_| marking.index.number(id).is_none_or(|number| marking.is_marked(machine, number));
         closure::retain_foreign(tx, machine, &is_live)?;

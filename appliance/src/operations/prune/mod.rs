@@ -5,6 +5,9 @@
 //! they were told is there: hence nothing is condemned before the snapshots that came meanwhile were followed too, and
 //! whoever commits revives what it needs of the condemned. Every step leaves a state that is sound after a crash.
 //!
+//! What only the external policy of a machine wants is left to the other boxes alone ([`outside`]): its snapshots stay on the list,
+//! and packs that nothing else needs are condemned like all others, but give up only their files when their time has come.
+//!
 //! The brake: a run that would remove a tenth of all bytes, or the last snapshot of a tenth of all days (of one source
 //! each), does nothing unless it is forced. Thinning within a day is not counted as loss, so that the daily course of
 //! a policy never brakes; and up to three days a source and [`Limits::brake_floor`](super::Limits) bytes pass, so that
@@ -14,6 +17,7 @@ mod collect;
 #[cfg(test)]
 mod histories;
 mod orphans;
+mod outside;
 mod plan;
 mod preview;
 mod report;
@@ -32,11 +36,15 @@ pub use report::{ExpiredSnapshot, HeldBack, PruneOptions, PruneReport};
 
 use self::collect::Collection;
 use self::orphans::Orphans;
-use self::plan::{Plan, plan};
-use self::sweep::{Decisions, Homes, Shelter, decide, measure};
+use self::outside::Outside;
+use self::plan::{Facts, Plan, Policies, plan};
+use self::sweep::{Decisions, Homes, JudgeFacts, Shelter, decide, measure};
 use super::OperationError;
+use super::dispersal::Circle;
 use super::marks::{ChunkIndex, Marking};
 use super::site::{Site, lock};
+use crate::catalog::dispersal::kept_outside;
+use crate::catalog::machines::Machine;
 use crate::catalog::packs::Pack;
 use crate::catalog::snapshots::SnapshotBrief;
 use crate::catalog::{CatalogError, MachineRow, PackRow, machines, packs, runs, snapshots};
@@ -50,14 +58,23 @@ const BRAKE_PART: u64 = 10;
 /// [`OperationError::Brake`] when too much would go at once; [`OperationError::CatalogBehind`];
 /// [`OperationError::ComingBack`]; [`OperationError`].
 pub fn prune(site: &Site, options: &PruneOptions) -> Result<PruneReport, OperationError> {
+    prune_with(site, Circle::of(site)?.as_ref(), options)
+}
+
+/// The same with these other boxes, which keep what this box gives up.
+pub(crate) fn prune_with(
+    site: &Site,
+    circle: Option<&Circle>,
+    options: &PruneOptions,
+) -> Result<PruneReport, OperationError> {
     let Ok(_running) = site.pruning.try_lock() else {
         return Err(OperationError::Running { what: "collection" });
     };
     site.check_running()?;
-    run(site, options).map_err(|error| site.noted(error))
+    run(site, circle, options).map_err(|error| site.noted(error))
 }
 
-fn run(site: &Site, options: &PruneOptions) -> Result<PruneReport, OperationError> {
+fn run(site: &Site, circle: Option<&Circle>, options: &PruneOptions) -> Result<PruneReport, OperationError> {
     if let Some(at) = site.awaited.standing() {
         return Err(OperationError::ComingBack { packs: at.packs });
     }
@@ -67,13 +84,14 @@ fn run(site: &Site, options: &PruneOptions) -> Result<PruneReport, OperationErro
         site.complete_deletions()?;
     }
     let now = site.clock.now();
-    let scene = Scene::look(site, now, None)?;
+    let mut scene = Scene::look(site, now, None)?;
+    let outside = Outside::look(site, circle, &mut scene.plan)?;
     let mut marking = Marking::new(site, ChunkIndex::read(site, scene.chunks(), options.pace)?)?;
-    let mut decisions = scene.judge(site, now, options, &mut marking)?;
+    let mut decisions = scene.judge(site, &outside, (now, options), &mut marking)?;
     let orphans = Orphans::find(site, now, options)?;
     decisions.doomed_bytes += orphans.new_bytes();
 
-    let mut report = first_report(site, options, &scene, &decisions, &marking);
+    let mut report = first_report(site, options, &scene, &outside, &decisions, &marking);
     if options.dry_run {
         report.deleted_orphans = orphans.due();
         return Ok(report);
@@ -88,7 +106,8 @@ fn run(site: &Site, options: &PruneOptions) -> Result<PruneReport, OperationErro
         });
     }
     expire(site, &scene, &mut report)?;
-    let collection = Collection { site, options, packs: &scene.packs };
+    report.sent_outside = outside.note(site, &scene.plan)?.iter().map(|s| scene.named(s)).collect();
+    let collection = Collection { site, options, packs: &scene.packs, outside: &outside };
     collection.run(&mut marking, decisions, &mut report)?;
     report.deleted_orphans = orphans.delete(site)?;
     site.catalog.writer().checkpoint()?;
@@ -110,16 +129,22 @@ impl Scene {
         instead: Option<(MachineRow, &RetentionPolicy)>,
     ) -> Result<Self, OperationError> {
         let pinned = site.sessions.pinned();
+        let has_community = site.community().is_some();
         site.catalog
             .reader()
             .read(|tx| {
                 let machines = machines::all(tx)?;
-                let mut policies: BTreeMap<_, _> = machines.iter().map(|m| (m.row, m.policy.local.clone())).collect();
-                if let Some((machine, policy)) = instead {
-                    policies.insert(machine, policy.clone());
+                let both =
+                    |m: &Machine| Policies { local: m.policy.local.clone(), external: m.policy.external.clone() };
+                let mut policies: BTreeMap<_, _> = machines.iter().map(|m| (m.row, both(m))).collect();
+                if let Some((policies, policy)) =
+                    instead.and_then(|(row, policy)| Some((policies.get_mut(&row)?, policy)))
+                {
+                    policies.local = policy.clone();
                 }
+                let facts = Facts { pinned, protected: kept_outside::protected(tx)?, has_community };
                 Ok::<_, CatalogError>(Self {
-                    plan: plan(snapshots::all(tx)?, &policies, &pinned, now),
+                    plan: plan(snapshots::all(tx)?, &policies, &facts, now),
                     packs: packs::all(tx)?.into_iter().map(|pack| (pack.row, pack)).collect(),
                     names: machines.into_iter().map(|m| (m.row, m.name.to_string())).collect(),
                 })
@@ -127,12 +152,12 @@ impl Scene {
             .map_err(OperationError::from)
     }
 
-    /// Follows all snapshots that stay, and decides about all packs.
+    /// Follows all snapshots that stay here, and decides about all packs.
     fn judge(
         &self,
         site: &Site,
-        now: UnixMillis,
-        options: &PruneOptions,
+        outside: &Outside,
+        (now, options): (UnixMillis, &PruneOptions),
         marking: &mut Marking<'_>,
     ) -> Result<Decisions, OperationError> {
         for kept in &self.plan.kept {
@@ -142,7 +167,8 @@ impl Scene {
         let homes = Homes { packs: &self.packs, marking };
         let measured = measure(site, &homes, options.pace)?;
         let shelter = shelter(site, now, options);
-        let mut decisions = decide(&self.packs, &measured.usages, &|machine| marking.is_held_back(machine), shelter);
+        let facts = JudgeFacts { held_back: &|machine| marking.is_held_back(machine), outside, shelter };
+        let mut decisions = decide(&self.packs, &measured.usages, &facts);
         decisions.sizes = measured.sizes(&self.packs, now);
         Ok(decisions)
     }
@@ -153,6 +179,15 @@ impl Scene {
 
     fn name(&self, machine: MachineRow) -> String {
         self.names.get(&machine).cloned().unwrap_or_default()
+    }
+
+    fn named(&self, snapshot: &SnapshotBrief) -> ExpiredSnapshot {
+        ExpiredSnapshot {
+            snapshot: snapshot.id,
+            machine: self.name(snapshot.machine),
+            source: snapshot.source.to_string(),
+            received_at: snapshot.received_at.0,
+        }
     }
 }
 
@@ -172,25 +207,22 @@ fn first_report(
     site: &Site,
     options: &PruneOptions,
     scene: &Scene,
+    outside: &Outside,
     decisions: &Decisions,
     marking: &Marking<'_>,
 ) -> PruneReport {
     let Scene { plan, .. } = scene;
-    let expired = |s: &SnapshotBrief| ExpiredSnapshot {
-        snapshot: s.id,
-        machine: scene.name(s.machine),
-        source: s.source.to_string(),
-        received_at: s.received_at.0,
-    };
     let (doomed_bytes, stored_bytes) = (decisions.doomed_bytes, decisions.stored_bytes);
     let over_bytes = is_over(doomed_bytes, stored_bytes, site.limits.brake_floor);
-    let due = decisions.waiting.iter().filter(|pack| collect::is_due(site, pack, options));
+    let due = decisions.waiting.iter().filter(|pack| collect::is_due(site, pack, options) && !outside.needs(pack.row));
     let (deleted_packs, deleted_bytes) = due.chain(&decisions.useless).fold((0, 0), |(n, b), p| (n + 1, b + p.bytes));
     PruneReport {
         dry_run: options.dry_run,
         over_brake: over_bytes || plan.is_over_days(),
-        expired: plan.expired.iter().map(expired).collect(),
+        expired: plan.expired.iter().map(|s| scene.named(s)).collect(),
+        sent_outside: outside.leaving.iter().map(|(s, _)| scene.named(s)).collect(),
         kept_snapshots: plan.kept.len() as u64,
+        outside_snapshots: (plan.outside.len() + plan.recalled.len() + outside.leaving.len()) as u64,
         days: plan.days,
         days_lost: plan.days_lost,
         stored_bytes,
@@ -202,6 +234,8 @@ fn first_report(
         rewritten_bytes: 0,
         deleted_packs,
         deleted_bytes,
+        given_up_packs: 0,
+        given_up_bytes: 0,
         deleted_orphans: 0,
         held_back: marking
             .held_back()

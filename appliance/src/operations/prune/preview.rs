@@ -7,9 +7,11 @@ use datis_engine::retention::RetentionPolicy;
 use datis_engine::units::{Seconds, UnixMillis};
 
 use super::super::OperationError;
+use super::super::dispersal::Circle;
 use super::super::marks::{ChunkIndex, Marking, Marks, for_each_chunk};
 use super::super::site::Site;
 use super::orphans::{self, Orphans};
+use super::outside::Outside;
 use super::plan::{Kept, Why};
 use super::report::PruneOptions;
 use super::{Scene, first_report};
@@ -59,8 +61,9 @@ pub fn preview_policy(
     let now = site.clock.now();
     let plan = Scene::look(site, now, Some((machine.row, policy)))?.plan;
     let over_brake = plan.is_over_days();
+    let stay = [plan.kept, plan.leaving, plan.outside, plan.recalled].into_iter().flatten();
     let newest_first = |s: &SnapshotBrief| std::cmp::Reverse((s.received_at, s.row));
-    let mut kept: Vec<Kept> = plan.kept.into_iter().filter(|kept| kept.snapshot.machine == machine.row).collect();
+    let mut kept: Vec<Kept> = stay.filter(|kept| kept.snapshot.machine == machine.row).collect();
     kept.sort_by_key(|kept| newest_first(&kept.snapshot));
     let mut expired: Vec<SnapshotBrief> = plan.expired.into_iter().filter(|s| s.machine == machine.row).collect();
     expired.sort_by_key(newest_first);
@@ -71,7 +74,9 @@ pub fn preview_policy(
 
 fn leaves_soon(kept: &Kept, now: UnixMillis) -> Option<LeavesSoon> {
     let at = match kept.why {
-        Why::Policy(reason) => reason.until(kept.snapshot.received_at)?,
+        Why::Policy(reason) | Why::NotYetOutside(reason) | Why::OutsideOnly(reason) => {
+            reason.until(kept.snapshot.received_at)?
+        }
         Why::InUse | Why::NoPolicy => return None,
     };
     (at <= now.plus(SOON)).then(|| LeavesSoon { snapshot: kept.snapshot.clone(), at })
@@ -109,14 +114,17 @@ fn weigh(site: &Site, machine: MachineRow, policy: &RetentionPolicy) -> Result<P
     orphans::check_catalog_is_current(site)?;
     let options = PruneOptions { dry_run: true, ..PruneOptions::default() };
     let now = site.clock.now();
-    let scene = Scene::look(site, now, Some((machine, policy)))?;
+    let mut scene = Scene::look(site, now, Some((machine, policy)))?;
+    let outside = Outside::look(site, Circle::of(site)?.as_ref(), &mut scene.plan)?;
     let mut marking = Marking::new(site, ChunkIndex::read(site, scene.chunks(), options.pace)?)?;
-    let mut decisions = scene.judge(site, now, &options, &mut marking)?;
+    let mut decisions = scene.judge(site, &outside, (now, &options), &mut marking)?;
     decisions.doomed_bytes += Orphans::find(site, now, &options)?.new_bytes();
-    let report = first_report(site, &options, &scene, &decisions, &marking);
+    let report = first_report(site, &options, &scene, &outside, &decisions, &marking);
 
     marking.watch();
-    for snapshot in scene.plan.expired.iter().filter(|s| s.machine == machine) {
+    // What is kept outside only has no listing here to follow, and its packs no bytes.
+    let expired = scene.plan.expired.iter().filter(|s| s.machine == machine && !s.is_outside);
+    for snapshot in expired.chain(outside.leaving.iter().map(|(s, _)| s).filter(|s| s.machine == machine)) {
         site.breathe(options.pace)?;
         marking.mark(snapshot)?;
     }
@@ -154,7 +162,7 @@ fn stored_bytes_of(
     let mut packs: std::collections::HashMap<PackRow, (&Pack, u64, u64)> = scene
         .packs
         .values()
-        .filter(|pack| pack.state != PackState::Condemned)
+        .filter(|pack| !matches!(pack.state, PackState::Condemned | PackState::Outside))
         .map(|pack| (pack.row, (pack, 0, 0)))
         .collect();
     for_each_chunk(site, options.pace, &mut |id, places| {

@@ -35,8 +35,12 @@ pub struct PruneReport {
     pub over_brake: bool,
     /// Snapshots that no policy wants any more.
     pub expired: Vec<ExpiredSnapshot>,
-    /// Snapshots that stay.
+    /// Snapshots that only the external policy of their machine wants, and that are kept outside only from now on.
+    pub sent_outside: Vec<ExpiredSnapshot>,
+    /// Snapshots that stay here.
     pub kept_snapshots: u64,
+    /// Snapshots that are kept outside only, these included.
+    pub outside_snapshots: u64,
     /// Days (of one source each) that have a snapshot before.
     pub days: u64,
     /// Of these, days that have none afterwards.
@@ -59,13 +63,17 @@ pub struct PruneReport {
     pub deleted_packs: u64,
     /// Their bytes.
     pub deleted_bytes: u64,
+    /// Packs whose files this box has given up, since only snapshots need them that are kept outside only; 0 in a dry run.
+    pub given_up_packs: u64,
+    /// Their bytes.
+    pub given_up_bytes: u64,
     /// Packs in the store that the catalog does not know, left by crashes, that are gone now.
     pub deleted_orphans: u64,
     /// Machines of which nothing was collected, because one of their listings cannot be read to its end.
     pub held_back: Vec<HeldBack>,
 }
 
-/// A snapshot that no policy wants any more.
+/// A snapshot that goes, or goes out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ExpiredSnapshot {
     /// Which one.

@@ -9,6 +9,7 @@ use super::super::OperationError;
 use super::super::marks::{Marking, for_each_chunk};
 use super::super::pace::Pace;
 use super::super::site::Site;
+use super::outside::Outside;
 use crate::catalog::packs::{Pack, PackState};
 use crate::catalog::runs::MachineSize;
 use crate::catalog::{MachineRow, PackRow};
@@ -47,13 +48,14 @@ impl Homes<'_> {
     }
 }
 
-/// How good a place a pack is: sound before condemned before damaged, checked before unchecked, new before old (a new
+/// How good a place a pack is: sound before condemned before damaged, what is here before what is not, checked before unchecked, new before old (a new
 /// one may have been made to replace the old one).
 fn worth(pack: &Pack) -> (u8, bool, PackRow) {
     let state = match pack.state {
-        PackState::Stored => 2,
-        PackState::Condemned => 1,
-        PackState::Damaged => 0,
+        PackState::Stored => 3,
+        PackState::Condemned => 2,
+        PackState::Damaged => 1,
+        PackState::Outside => 0,
     };
     (state, pack.verified_at.is_some(), pack.row)
 }
@@ -164,7 +166,7 @@ pub(super) struct Decisions {
     pub(super) revive: Vec<Pack>,
     /// They were condemned, and still nothing refers to them.
     pub(super) waiting: Vec<Pack>,
-    /// Damaged ones that nothing refers to; nobody can do so any more, so they need not wait.
+    /// Damaged ones, and such without a file here, that nothing refers to; nobody can do so any more, so they need not wait.
     pub(super) useless: Vec<Pack>,
     /// Bytes that nothing will refer to.
     pub(super) doomed_bytes: u64,
@@ -174,12 +176,21 @@ pub(super) struct Decisions {
     pub(super) sizes: Vec<(MachineRow, MachineSize)>,
 }
 
+/// What keeps packs besides the snapshots that were followed.
+pub(super) struct JudgeFacts<'f> {
+    /// Of these machines nothing may go.
+    pub(super) held_back: &'f dyn Fn(MachineRow) -> bool,
+    /// What is kept outside only rests on packs as they are: they are not rewritten, and give up their files at most.
+    pub(super) outside: &'f Outside,
+    /// What nothing refers to yet.
+    pub(super) shelter: Shelter,
+}
+
 /// Decides about all packs.
 pub(super) fn decide(
     packs: &HashMap<PackRow, Pack>,
     usages: &HashMap<PackRow, Usage>,
-    held_back: &dyn Fn(MachineRow) -> bool,
-    shelter: Shelter,
+    facts: &JudgeFacts<'_>,
 ) -> Decisions {
     let mut decisions = Decisions::default();
     let mut in_order: Vec<&Pack> = packs.values().collect();
@@ -189,16 +200,21 @@ pub(super) fn decide(
             decisions.stored_bytes += pack.bytes;
         }
         let usage = usages.get(&pack.row).copied().unwrap_or_default();
-        if held_back(pack.machine) {
+        if (facts.held_back)(pack.machine) {
             continue;
         }
-        let dead = usage.live_chunks == 0;
-        let sheltered = pack.received_at > shelter.received_after;
+        let dead = usage.live_chunks == 0 && !facts.outside.recalls(pack.row);
+        let is_needed_outside = facts.outside.needs(pack.row);
+        let sheltered = pack.received_at > facts.shelter.received_after;
         match pack.state {
             PackState::Condemned if dead => decisions.waiting.push(pack.clone()),
             PackState::Condemned => decisions.revive.push(pack.clone()),
             // Without chunks nothing is known of it: a rebuild could not read its directory.
-            PackState::Damaged if dead && pack.chunks > 0 => {
+            PackState::Damaged if dead && pack.chunks > 0 && !is_needed_outside => {
+                decisions.doomed_bytes += pack.bytes;
+                decisions.useless.push(pack.clone());
+            }
+            PackState::Outside if dead && !is_needed_outside => {
                 decisions.doomed_bytes += pack.bytes;
                 decisions.useless.push(pack.clone());
             }
@@ -206,11 +222,13 @@ pub(super) fn decide(
                 decisions.doomed_bytes += pack.bytes;
                 decisions.condemn.push(pack.clone());
             }
-            PackState::Stored if is_mostly_dead(&usage) && !sheltered && pack.verified_at.is_some() => {
+            PackState::Stored
+                if is_mostly_dead(&usage) && !sheltered && !is_needed_outside && pack.verified_at.is_some() =>
+            {
                 decisions.doomed_bytes += usage.dead_part(pack.bytes);
                 decisions.rewrite.push(pack.clone());
             }
-            PackState::Stored | PackState::Damaged => {}
+            PackState::Stored | PackState::Damaged | PackState::Outside => {}
         }
     }
     decisions

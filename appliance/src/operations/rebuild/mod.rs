@@ -1,7 +1,7 @@
 //! A new catalog out of what is in the store, made beside the old one and put in its place at the end.
 //!
 //! Packs name their chunks, snapshots name their machines. Of the old catalog only the machines are taken over, if they
-//! can still be read: with their policies, and who was retired. Otherwise every machine that has a snapshot comes back
+//! can still be read: with their policies, and who was retired; and what is kept outside only, which is not in the store. Otherwise every machine that has a snapshot comes back
 //! with the key it signed with, so that its certificate is good as before.
 //!
 //! Nothing in the store says who sent a pack. A machine that refers to all chunks of a pack may have all of it, so the
@@ -9,6 +9,7 @@
 //! their snapshots refer to. So no machine reads more than before, whatever was lost.
 
 mod machines;
+mod outside;
 mod owners;
 mod report;
 mod steps;
@@ -32,6 +33,7 @@ use super::verify::Progress;
 use crate::catalog::audit::AuditEntry;
 use crate::catalog::bundle::SavedDefaults;
 use crate::catalog::community::SavedCommunity;
+use crate::catalog::dispersal::kept_outside::SavedOutside;
 use crate::catalog::machines::Machine;
 use crate::catalog::people::SavedPerson;
 use crate::catalog::{Catalog, CatalogError};
@@ -62,6 +64,7 @@ pub(crate) fn rebuild(
         defaults: salvaged("defaults", Catalog::salvage_defaults(&dir.catalog_file(), vault.id)),
         community: salvaged("community", Catalog::salvage_community(&dir.catalog_file(), vault.id)),
         hosted_marker: salvaged("hosted folder", Catalog::salvage_hosted_marker(&dir.catalog_file(), vault.id)),
+        outside: salvaged("snapshots outside", Catalog::salvage_outside(&dir.catalog_file(), vault.id)),
         map: salvaged("map of what is outside", Catalog::salvage_map(&dir.catalog_file(), vault.id)),
     };
     let new = dir.root().join(NEW);
@@ -90,6 +93,8 @@ struct Old {
     community: Vec<SavedCommunity>,
     /// At most one. With it, a disk that is away while the catalog is made anew is missed, and not made anew in its place.
     hosted_marker: Vec<[u8; 16]>,
+    /// At most one.
+    outside: Vec<SavedOutside>,
     /// The sealed parts.
     map: Vec<Vec<u8>>,
 }

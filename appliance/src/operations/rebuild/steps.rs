@@ -16,6 +16,7 @@ use super::super::pace::Pace;
 use super::super::site::Site;
 use super::super::verify::{DamagedPack, Progress, read_directory};
 use super::machines::{Enrolled, Seen, enrol};
+use super::outside;
 use super::owners::{Reach, assign};
 use super::{Old, RebuildReport};
 use crate::catalog::packs::NewPack;
@@ -38,6 +39,9 @@ pub(super) fn fill(site: &Site, old: Old, progress: &mut dyn FnMut(Progress)) ->
     put_back.map_err(|e: CatalogError| OperationError::from(e))?;
     report.machines = machines;
     enter_packs(site, nobody, &mut report, progress)?;
+    let saved = old.outside.into_iter().next().unwrap_or_default();
+    report.chunks += outside::enter_packs(site, &saved, nobody)?;
+    let kept_outside = outside::known_snapshots(site, &saved)?;
     enter_snapshots(site, &readable, &rows, &mut report)?;
     let (packs, all) =
         site.catalog.reader().read(|tx| Ok::<_, CatalogError>((packs::all(tx)?, snapshots::all(tx)?)))?;
@@ -46,13 +50,14 @@ pub(super) fn fill(site: &Site, old: Old, progress: &mut dyn FnMut(Progress)) ->
     let total = all.len() as u64;
     for (done, snapshot) in (0..).zip(&all) {
         progress(Progress { phase: "snapshots", done, total });
-        if !reach.follow(snapshot)? {
+        if !kept_outside.contains(&snapshot.id) && !reach.follow(snapshot)? {
             note_damaged(site, snapshot)?;
             report.snapshots_affected.push(snapshot.id);
         }
     }
     progress(Progress { phase: "snapshots", done: total, total });
     assign(site, &packs, &index, reach)?;
+    outside::put_back(site, &saved, &kept_outside)?;
     take_over_map(site, &old.map)?;
     Ok(report)
 }

@@ -255,6 +255,8 @@ mod tests {
             now: 0,
             machines: Vec::new(),
             stored: none(),
+            kept_outside: none(),
+            snapshots_outside: 0,
             condemned: none(),
             damaged: none(),
             unverified_packs: 0,

@@ -350,6 +350,7 @@ fn rows(preview: &PolicyPreview, list: List, from: usize, locale: &Locale) -> Ve
 
 fn row(snapshot: &operations::SnapshotBrief, why: String, locale: &Locale) -> Row {
     let (tone, key) = match snapshot.state {
+        SnapshotState::Complete if snapshot.is_outside => ("pass", "snapshot-outside"),
         SnapshotState::Complete => ("pass", "snapshot-complete"),
         SnapshotState::Incomplete => ("warn", "snapshot-incomplete"),
         SnapshotState::Damaged => ("fail", "snapshot-damaged"),
@@ -367,6 +368,8 @@ fn why(why: Why, locale: &Locale) -> String {
     let rule = match why {
         Why::InUse => return locale.word("keep-in-use"),
         Why::NoPolicy => return locale.word("keep-no-policy"),
+        Why::NotYetOutside(_) => return locale.word("keep-not-yet-outside"),
+        Why::OutsideOnly(_) => return locale.word("keep-outside-only"),
         Why::Policy(KeepReason::Future) => return locale.word("keep-future"),
         Why::Policy(KeepReason::Newest) => return locale.word("keep-newest"),
         Why::Policy(KeepReason::NewestComplete) => return locale.word("keep-newest-complete"),

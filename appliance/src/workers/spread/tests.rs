@@ -1,5 +1,6 @@
 //! Packs go to boxes in memory, get lost there, and come back with the kit alone.
 
+mod kept_outside;
 mod looks;
 mod outside_again;
 
@@ -12,6 +13,7 @@ use datis_engine::community::head::{HEAD_MAX, Head};
 use datis_engine::community::signed::Signed;
 use datis_engine::erasure::answer::Answer;
 use datis_engine::erasure::layout::PACK_LEN_MAX;
+use datis_engine::erasure::proof::{GROUP_LEN, prove};
 use datis_engine::erasure::restore::restore;
 use datis_engine::erasure::shard::{ShardFile, name_shard};
 use datis_engine::format::decode_all;
@@ -25,8 +27,8 @@ use datis_engine::outside::stripes::StripeRef;
 use datis_engine::store::{ObjectKind, ObjectName};
 use datis_engine::units::UnixMillis;
 use datis_engine::wire::peers::{
-    AgreeStatement, Audit, Audited, Condemn, Condemned, HeadKept, HeadPage, KeepHead, LeaseAnswer, ListHeads,
-    ListShards, OfferShard, RenewLease, ShardOffer, ShardPage, ShardReceipt, StatementAnswer, Wish,
+    AgreeStatement, Audit, AuditRange, Audited, Condemn, Condemned, HeadKept, HeadPage, KeepHead, LeaseAnswer,
+    ListHeads, ListShards, OfferShard, RenewLease, ShardOffer, ShardPage, ShardReceipt, StatementAnswer, Wish,
 };
 
 use super::super::audit::{self, OwnSide};
@@ -71,6 +73,8 @@ struct Host {
     boasts: Option<u64>,
     /// How often it was asked for a proof.
     asked: usize,
+    /// How many ranges of which it gave the bytes.
+    proved: usize,
 }
 
 struct Boxes {
@@ -100,6 +104,7 @@ impl Boxes {
                 refused: 0,
                 boasts: None,
                 asked: 0,
+                proved: 0,
             };
             (MemberId::from_bytes([number; 32]), Mutex::new(host))
         };
@@ -276,6 +281,17 @@ impl Line for InMemory {
             audit.ranges.iter().map(|range| range.shard).filter(|shard| !host.shards.contains_key(shard)).collect();
         if !missing.is_empty() {
             return Ok(Audited::NotFound(missing));
+        }
+        if audit.with_proofs {
+            let proof = |range: &AuditRange| {
+                let (start, end) = (range.start as usize, (range.start + range.len) as usize);
+                prove(&host.shards[&range.shard], &(start / GROUP_LEN..end.div_ceil(GROUP_LEN)))
+                    .expect("a range")
+                    .into()
+            };
+            let proofs = audit.ranges.iter().map(proof).collect();
+            host.proved += audit.ranges.len();
+            return Ok(Audited::Proofs(proofs));
         }
         let mut answer = Answer::new(&audit.nonce);
         for range in &audit.ranges {

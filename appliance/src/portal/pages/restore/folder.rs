@@ -126,6 +126,7 @@ fn view(
 ) -> Result<String, PageError> {
     let locale = visit.locale();
     let notice = match moment.state {
+        SnapshotState::Complete if moment.is_outside => Some(("plain", locale.word("restore-outside"))),
         SnapshotState::Complete => None,
         SnapshotState::Incomplete => Some(("warn", locale.count("restore-incomplete", moment.problems))),
         SnapshotState::Damaged => Some(("bad", locale.word("restore-damaged"))),

@@ -102,9 +102,9 @@ fn what_rots_on_the_boxs_own_disk_is_held_against_nobody_and_is_not_sent_again()
 }
 
 /// What the boxes give of the packs of `test`.
-struct Given {
-    boxes: Arc<Boxes>,
-    secret: DispersalSecret,
+pub(super) struct Given {
+    pub(super) boxes: Arc<Boxes>,
+    pub(super) secret: DispersalSecret,
 }
 
 impl Fetch for Given {

@@ -27,14 +27,14 @@ use crate::operations::testing::TestBox;
 use crate::workers::spread::{Rounded, round};
 
 /// A box that is in a community, so that a new catalog goes on with it, and whose packs go to boxes in memory.
-struct Member {
-    test: TestBox,
-    boxes: Arc<Boxes>,
-    circle: Circle,
+pub(super) struct Member {
+    pub(super) test: TestBox,
+    pub(super) boxes: Arc<Boxes>,
+    pub(super) circle: Circle,
 }
 
 impl Member {
-    fn start(others: u8) -> Self {
+    pub(super) fn start(others: u8) -> Self {
         let (founder, test) = (TestBox::start(), TestBox::start());
         join_two(founder.site(), test.site());
         let known = test.site().community().expect("a community");
@@ -50,7 +50,7 @@ impl Member {
         Self { test, boxes: Arc::new(boxes), circle }
     }
 
-    fn round(&self) -> Rounded {
+    pub(super) fn round(&self) -> Rounded {
         round(self.test.site(), &self.circle, &self.boxes, 30, &|_| ()).expect("round")
     }
 
@@ -70,7 +70,7 @@ impl Member {
     }
 
     /// Makes the catalog anew; `before` changes the old one.
-    fn rebuild(&mut self, before: fn(&Transaction<'_>) -> Result<usize, CatalogError>) {
+    pub(super) fn rebuild(&mut self, before: fn(&Transaction<'_>) -> Result<usize, CatalogError>) {
         self.test.site().catalog.writer().write(before).expect("change");
         self.test.stop();
         let report = rebuild(&self.test.dir(), self.test.vault(), None, &mut |_| {}).expect("rebuild");
@@ -91,7 +91,7 @@ impl Member {
         self.test.site().catalog.writer().write(change).expect("written")
     }
 
-    fn orders(&self) -> usize {
+    pub(super) fn orders(&self) -> usize {
         order_repairs(self.test.site(), &self.circle, 1_000).expect("orders")
     }
 

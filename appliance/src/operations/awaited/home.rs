@@ -1,0 +1,77 @@
+//! Snapshots that were kept outside only and are wanted here again: their packs come back, pack by pack.
+
+use std::time::Instant;
+
+use datis_engine::ids::PackId;
+use datis_engine::store::ObjectName;
+
+use super::Fetch;
+use super::back::{STEP_MAX, check_room};
+use super::shelf::outside_stripe;
+use crate::catalog::dispersal::kept_outside;
+use crate::catalog::{CatalogError, SnapshotRow, packs};
+use crate::operations::site::lock;
+use crate::operations::{OperationError, Site};
+
+/// What a step has brought home.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Home {
+    /// Snapshots that are kept here again.
+    pub(crate) snapshots: usize,
+    /// Packs that are on the disk again.
+    pub(crate) packs: usize,
+    /// Packs that could not be had from the others now.
+    pub(crate) left: usize,
+}
+
+/// Brings packs home for a while. A snapshot counts as kept here once all its packs are.
+///
+/// # Errors
+/// [`OperationError`]. Packs that cannot be had are none.
+pub(crate) fn bring_home(site: &Site, working: &dyn Fn(Option<String>)) -> Result<Home, OperationError> {
+    let mut home = Home::default();
+    let Some(fetch) = site.awaited.fetch.get() else { return Ok(home) };
+    let until = Instant::now() + STEP_MAX;
+    for snapshot in site.catalog.reader().read(|tx| kept_outside::recalled(tx))? {
+        working(Some("getting snapshots back that are wanted here again".to_owned()));
+        for pack in site.catalog.reader().read(|tx| kept_outside::missing_here(tx, snapshot))? {
+            site.check_running()?;
+            if Instant::now() > until {
+                return Ok(home);
+            }
+            let counted = if bring(site, fetch.as_ref(), &pack)? { &mut home.packs } else { &mut home.left };
+            *counted += 1;
+        }
+        home.snapshots += usize::from(settle(site, snapshot)?);
+    }
+    Ok(home)
+}
+
+fn settle(site: &Site, snapshot: SnapshotRow) -> Result<bool, OperationError> {
+    let settled = site.catalog.writer().write(|tx| kept_outside::come_home(tx, snapshot));
+    settled.map_err(|e: CatalogError| site.noted(e.into()))
+}
+
+/// Whether the pack is here now.
+fn bring(site: &Site, fetch: &dyn Fetch, pack: &PackId) -> Result<bool, OperationError> {
+    let Some(stripe) = site.catalog.reader().read(|tx| outside_stripe(tx, pack))? else { return Ok(false) };
+    check_room(site, stripe.layout.pack_len() as u64)?;
+    let bytes = match fetch.whole(&stripe) {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            tracing::info!(%pack, reason = %error, "A pack that is wanted here again cannot be had from the other boxes now");
+            return Ok(false);
+        }
+    };
+    let mut staged = site.store.stage()?;
+    staged.write_all(&bytes)?;
+    {
+        // Until the catalog says that it is here, the object could be taken for one that is to be deleted.
+        let _gate = lock(&site.objects);
+        site.store.put_new(ObjectName::Pack(*pack), staged)?;
+        let noted = site.catalog.writer().write(|tx| packs::set_here(tx, pack));
+        noted.map_err(|e: CatalogError| site.noted(e.into()))?;
+    }
+    site.awaited.forget_directory(pack)?;
+    Ok(true)
+}
