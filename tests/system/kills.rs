@@ -216,7 +216,7 @@ fn an_owner_that_is_killed_at_any_point_while_its_packs_spread_comes_back_out_of
     let kit = lost.command(["kit"]).run().expect_success().text();
     let stored = files_of(&lost.data().join("store"));
     let names = names.iter().filter(|name| **name != "bakery").map(|name| (*name).to_owned()).collect();
-    let mut saved = Saved { lost, others, names, stored, kit };
+    let mut saved = Saved { lost, others, names, stored, kit, sheets: Vec::new() };
     let one_holder = saved.holders()[0];
     saved.burn_these(&[one_holder]);
     let blank = blank();

@@ -37,8 +37,8 @@ pub const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0024_holder_check.sql"),
     include_str!("../../migrations/0025_bandwidth.sql"),
     include_str!("../../migrations/0026_kept_outside.sql"),
-    include_str!("../../migrations/0028_hosted_scrub.sql"),
-    include_str!("../../migrations/0029_reach.sql"),
+    include_str!("../../migrations/0027_hosted_scrub.sql"),
+    include_str!("../../migrations/0028_reach.sql"),
 ];
 
 /// The version of the present schema.

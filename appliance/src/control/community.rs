@@ -207,6 +207,7 @@ fn signs(what: &CommunityCommand) -> bool {
         | CommunityCommand::Refuse { .. }
         | CommunityCommand::Forget { .. }
         | CommunityCommand::TakeLog { .. }
+        | CommunityCommand::Ledger
         | CommunityCommand::Proposals
         | CommunityCommand::LiftBrake { .. }
         | CommunityCommand::Show => false,

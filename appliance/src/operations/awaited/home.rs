@@ -5,7 +5,7 @@ use std::time::Instant;
 use datis_engine::ids::PackId;
 use datis_engine::store::ObjectName;
 
-use super::Fetch;
+use super::{Fetch, Memory};
 use super::back::{STEP_MAX, check_room};
 use super::shelf::outside_stripe;
 use crate::catalog::dispersal::kept_outside;
@@ -56,7 +56,8 @@ fn settle(site: &Site, snapshot: SnapshotRow) -> Result<bool, OperationError> {
 fn bring(site: &Site, fetch: &dyn Fetch, pack: &PackId) -> Result<bool, OperationError> {
     let Some(stripe) = site.catalog.reader().read(|tx| outside_stripe(tx, pack))? else { return Ok(false) };
     check_room(site, stripe.layout.pack_len() as u64)?;
-    let bytes = match fetch.whole(&stripe) {
+    let mut memory = Memory::default();
+    let bytes = match fetch.whole(&stripe, &mut memory) {
         Ok(bytes) => bytes,
         Err(error) => {
             tracing::info!(%pack, reason = %error, "A pack that is wanted here again cannot be had from the other boxes now");
@@ -64,7 +65,7 @@ fn bring(site: &Site, fetch: &dyn Fetch, pack: &PackId) -> Result<bool, Operatio
         }
     };
     let mut staged = site.store.stage()?;
-    staged.write_all(&bytes)?;
+    staged.write_all(bytes)?;
     {
         // Until the catalog says that it is here, the object could be taken for one that is to be deleted.
         let _gate = lock(&site.objects);
