@@ -6,7 +6,7 @@
 //!
 //! | from | to | when |
 //! |---|---|---|
-//! | kept | condemned | the owner's signed list names it, and the brake does not hold |
+//! | kept | condemned | a list of the owner names it, and the brake does not hold |
 //! | condemned | trashed | both `received_at` + window and condemned + [`CONDEMN_DELAY`] are past |
 //! | trashed | erased | [`TRASH_DELAY`] later |
 //! | condemned, trashed | kept | the owner spares it, or stores it again |
