@@ -9,7 +9,7 @@ use datis_engine::chunk::seal::SEGMENT_PLAIN_MAX;
 use datis_engine::community::{address, entry, head, invitation, ledger, log, roster};
 use datis_engine::erasure;
 use datis_engine::format::{content, directory, encode, listing, path, snapshot};
-use datis_engine::ids::{EntryHash, InvitationId, ShardId, SourceKind};
+use datis_engine::ids::{EntryHash, InvitationId, ShardId, SourceKind, SpkiPin};
 use datis_engine::pack::{PACK_MAX, PACK_TARGET};
 use datis_engine::units::UnixMillis;
 use datis_engine::wire::{self, Message, RefusalCode, peers, reach};
@@ -410,6 +410,7 @@ fn the_largest_messages_that_are_allowed_fit_into_what_is_taken() {
         entries: vec![bytes(log::LOG_MAX / log::ENTRIES_MAX); log::ENTRIES_MAX],
         records: records.clone(),
         proposals: vec![bytes(entry::ENTRY_MAX); peers::PROPOSALS_MAX],
+        kit_shown: Some(peers::KitShown { pin: SpkiPin::from_bytes([0; SpkiPin::LEN]), at: UnixMillis(i64::MAX) }),
     };
     fits("what a member knows", encode(&told).len(), peers::Exchange::RESPONSE_MAX);
     let len = encode(&peers::JoinAnswer::Admitted { log: bytes(log::LOG_MAX), records }).len();

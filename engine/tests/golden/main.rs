@@ -19,7 +19,6 @@ use datis_engine::pack::{PackReader, name_pack};
 
 #[path = "../golden_vault/mod.rs"]
 mod golden_vault;
-mod messages;
 mod reader;
 
 use golden_vault::{Outcome, Vault, hostile, receipt_key, started_at, tree};

@@ -8,14 +8,14 @@ use datis_engine::community::head::Head;
 use datis_engine::community::invitation::JoinRequest;
 use datis_engine::community::ledger::{SignedStatement, Statement};
 use datis_engine::format::{VERSION, decode_all, encode};
-use datis_engine::ids::{CommunityId, EntryHash, HeadHash, InvitationId, MemberId, ShardId};
+use datis_engine::ids::{CommunityId, EntryHash, HeadHash, InvitationId, MemberId, ShardId, SpkiPin};
 use datis_engine::keys::{Signature, SigningKey};
 use datis_engine::units::{Seconds, UnixMillis};
 use datis_engine::wire::peers::{
     AgreeStatement, AskAgain, AskToJoin, Audit, AuditRange, Audited, BeginSpoken, BrakeLifted, ClaimOwner, Claimed,
     Condemn, Condemned, ConfirmSpoken, Exchange, Exchanged, HeadKept, HeadPage, JoinAnswer, JoinSpoken, KeepHead,
-    LeaseAnswer, LiftBrake, ListHeads, ListShards, ListedShard, OfferShard, RenewLease, ShardOffer, ShardPage,
-    ShardReceipt, SpokenBegun, SpokenConfirmed, StatementAnswer, Wish,
+    KitShown, LeaseAnswer, LiftBrake, ListHeads, ListShards, ListedShard, OfferShard, RenewLease, ShardOffer,
+    ShardPage, ShardReceipt, SpokenBegun, SpokenConfirmed, StatementAnswer, Wish,
 };
 use datis_engine::wire::reach::{
     ChannelAnswer, ChannelClosed, DialBack, DialFound, DialledBack, OpenChannel, Ping, Pong,
@@ -163,7 +163,10 @@ impl Examples {
         let (entries, records, proposals) = (some(), some(), some());
         self.add("Exchange", &Exchange { sequence: 12, last, entries, records, proposals });
         let (entries, records, proposals) = (some(), some(), some());
-        self.add("Exchanged", &Exchanged { sequence: 13, last, entries, records, proposals });
+        let shown = KitShown { pin: SpkiPin::from_bytes([0x1d; 32]), at: AT };
+        self.add("KitShown", &shown);
+        let kit_shown = Some(shown);
+        self.add("Exchanged", &Exchanged { sequence: 13, last, entries, records, proposals, kit_shown });
         let invitation = InvitationId::from_bytes([0x11; 16]);
         self.add("AskToJoin", &AskToJoin { invitation, request: record_bytes() });
         self.add("AskAgain", &AskAgain { community: community() });
@@ -275,5 +278,6 @@ impl Examples {
         self.add("Change 9 Confirm", &Change::Confirm { member });
         self.add("Change 10 SetWindow", &Change::SetWindow { days: 120 });
         self.add("Change 11 SetDomains", &Change::SetDomains { member, domains: admission().domains });
+        self.add("Change 12 Vouch", &Change::Vouch { member });
     }
 }

@@ -5,9 +5,9 @@ use std::time::Instant;
 use datis_engine::ids::PackId;
 use datis_engine::store::ObjectName;
 
-use super::{Fetch, Memory};
 use super::back::{STEP_MAX, check_room};
 use super::shelf::outside_stripe;
+use super::{Fetch, Memory};
 use crate::catalog::dispersal::kept_outside;
 use crate::catalog::{CatalogError, SnapshotRow, packs};
 use crate::operations::site::lock;

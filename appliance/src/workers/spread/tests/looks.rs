@@ -154,14 +154,14 @@ struct AllBut {
 
 impl Fetch for AllBut {
     fn range(&self, stripe: &StripeRef, range: std::ops::Range<usize>) -> Result<Vec<u8>, FetchError> {
-        self.whole(stripe).map(|bytes| bytes[range].to_vec())
+        self.whole(stripe, &mut Memory::default()).map(|bytes| bytes[range].to_vec())
     }
 
-    fn whole(&self, stripe: &StripeRef) -> Result<Vec<u8>, FetchError> {
+    fn whole<'m>(&self, stripe: &StripeRef, memory: &'m mut Memory) -> Result<&'m [u8], FetchError> {
         if stripe.pack == self.not {
             return Err(FetchError::Away { there: 0, needed: 1 });
         }
-        self.given.whole(stripe)
+        self.given.whole(stripe, memory)
     }
 }
 
