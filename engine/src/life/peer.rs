@@ -311,6 +311,23 @@ pub struct Presence {
 }
 
 impl Presence {
+    /// Of a member that leaves and answers: nobody else is well and does not count.
+    const LEAVING: Self = Self { standing: Standing::Ok, counts: false, silent: Seconds(0) };
+
+    /// The same of a member that leaves: what it holds has to be elsewhere before it is gone, and is read from it until
+    /// then (mutual-backup 4.15).
+    #[must_use]
+    pub fn leaving(self) -> Self {
+        let absent = Self { standing: Standing::Absent, counts: false, silent: self.silent.max(ABSENT_AFTER) };
+        if self.answers() { Self::LEAVING } else { absent }
+    }
+
+    /// Whether it is about to go, and still answers.
+    #[must_use]
+    pub fn leaves(&self) -> bool {
+        *self == Self::LEAVING
+    }
+
     /// Whether it may be given new shards.
     #[must_use]
     pub fn may_receive(&self) -> bool {
@@ -320,7 +337,7 @@ impl Presence {
     /// Whether it can be read from now.
     #[must_use]
     pub fn answers(&self) -> bool {
-        self.counts && self.silent == Seconds(0)
+        (self.counts || self.leaves()) && self.silent == Seconds(0)
     }
 
     /// Whether what it holds is given up.

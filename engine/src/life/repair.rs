@@ -4,7 +4,7 @@
 //! |---|---|
 //! | lost | nobody holds the shard, or it was proven lost: at once |
 //! | thin | its holder is silent for 12 h, and at most k + ⌈m/2⌉ shards are healthy |
-//! | absent | its holder does not count any more: silent for 72 h, gone, expelled |
+//! | absent | its holder does not count any more: silent for 72 h, gone, expelled, or about to leave |
 //!
 //! A plan changes nothing. Each order that is carried out begins with [`StripeMap::begin_order`], so no later plan asks for
 //! the same again, and a shard that was made again for a peer that comes back is an extra, which is kept: peers that come
@@ -177,7 +177,7 @@ fn repair(pack: PackId, stripe: &Stripe, view: &View, targets: &[Target], plan: 
     // What is on its way counts as long as whoever is to get it is not silent for too long.
     let there = |place: &Place, patience: Seconds| match (place.state, view.of(place)) {
         (ShardState::Held, peer) => peer.counts && peer.silent < patience,
-        (ShardState::Sending, peer) => !peer.is_dead() && peer.silent < patience,
+        (ShardState::Sending, peer) => !peer.is_dead() && !peer.leaves() && peer.silent < patience,
         (ShardState::Lost, _) => false,
     };
     let healthy =
@@ -341,6 +341,31 @@ mod tests {
         assert!(site.map.places(&pack(7)).all(|(holder, ..)| holder != order.to));
         site.map.begin_order(&order).expect("free");
         assert_eq!(site.plan(), Plan::default(), "what is on its way is not ordered again");
+    }
+
+    #[test]
+    fn what_a_leaver_holds_is_made_again_with_its_help_and_what_was_meant_for_it_goes_elsewhere() {
+        let mut site = Site::new(6, 1);
+        site.map.set_local(pack(0), false).expect("in the map");
+        let (leaver, gone) = (site.holder(0, 0), [site.holder(0, 1), site.holder(0, 2)]);
+        gone.into_iter().for_each(|member| site.silent(member, 1_000));
+        site.presences.insert(leaver, HERE.leaving());
+        let orders = site.plan().orders;
+        assert_eq!(orders.len(), 1, "there is one member that has nothing of it");
+        assert_eq!((orders[0].source, orders[0].to == leaver), (Source::Peers, false));
+        site.silent(leaver, 1);
+        site.presences.insert(leaver, site.presences[&leaver].leaving());
+        assert!(matches!(site.plan().stuck[..], [(_, Stuck::TooFewAnswer { answer: 2, needed: 3 })]), "it is away");
+
+        let mut site = Site::new(6, 1);
+        let holder = site.holder(0, 0);
+        assert!(site.map.lost(&pack(0), &holder));
+        let first = site.plan().orders[0];
+        site.map.begin_order(&first).expect("free");
+        assert_eq!(site.plan().orders, []);
+        site.presences.insert(first.to, HERE.leaving());
+        let orders = site.plan().orders;
+        assert_eq!((orders.len(), orders[0].index, orders[0].to == first.to), (1, 0, false));
     }
 
     #[test]
