@@ -1,5 +1,6 @@
 //! What the documents promise and say in numbers, held against the code.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -80,6 +81,21 @@ fn every_test_that_a_document_names_exists() {
     }
     assert!(wrong.is_empty(), "these links lead nowhere:\n{wrong}");
     assert!(named > 40, "only {named} tests are named");
+}
+
+#[test]
+fn the_table_of_fuzz_targets_has_each_of_them() {
+    let programs = fs::read_dir(docs().join("../tests/fuzz/src/bin")).expect("fuzz targets");
+    let name = |entry: std::io::Result<fs::DirEntry>| {
+        let path = entry.expect("a file").path();
+        path.file_stem().expect("a name").to_str().expect("UTF-8").to_owned()
+    };
+    let programs: BTreeSet<String> = programs.map(name).collect();
+    let text = document("TESTING.md");
+    let (_, table) = text.split_once("| target | input |").expect("the table");
+    let rows = table.lines().skip(1).take_while(|line| line.starts_with('|'));
+    let targets = rows.filter_map(|row| row.split('|').nth(1)).flat_map(|cell| cell.split('`').skip(1).step_by(2));
+    assert_eq!(targets.map(str::to_owned).collect::<BTreeSet<_>>(), programs);
 }
 
 #[test]

@@ -235,6 +235,10 @@ pub fn choose(given: &[(MemberId, Vec<u8>)], member: MemberId, roster: &Roster) 
     let forks = forks(&found);
     let mut sound: Vec<(VerifiedHead, Vec<MemberId>)> = found.into_values().collect();
     sound.sort_by_cached_key(|(head, holders)| (Reverse((head.rank(), holders.len())), head.hash()));
+    #[cfg(feature = "plant")]
+    if crate::life::planted("newest-head-of-one") {
+        sound.sort_by_key(|(_, holders)| !given.iter().take(1).any(|(peer, _)| holders.contains(peer)));
+    }
     let mut sound = sound.into_iter();
     let (chosen, held_by) = sound.next().map_or((None, Vec::new()), |(head, holders)| (Some(head), holders));
     let others = sound.map(|(head, _)| head).collect();

@@ -584,6 +584,12 @@ impl HeldShard {
 
     /// When it moves on.
     fn due(&self) -> Option<UnixMillis> {
+        #[cfg(feature = "plant")]
+        if let Fate::Condemned { at } = self.fate
+            && super::planted("window-ignored")
+        {
+            return Some(at.plus(CONDEMN_DELAY));
+        }
         match self.fate {
             Fate::Kept => None,
             Fate::Condemned { at } => Some(self.received_at.plus(self.window.length()).max(at.plus(CONDEMN_DELAY))),

@@ -250,7 +250,10 @@ impl StripeMap {
         }
         place.state = ShardState::Held;
         let durable = stripe.distinct(|place| place.state == ShardState::Held);
-        let first_time = !stripe.acknowledged && durable >= stripe.redundancy.off_site_safe();
+        let needed = stripe.redundancy.off_site_safe();
+        #[cfg(feature = "plant")]
+        let needed = if super::planted("safe-at-k") { stripe.redundancy.data() } else { needed };
+        let first_time = !stripe.acknowledged && durable >= needed;
         stripe.acknowledged |= first_time;
         Ok(match (durable == stripe.redundancy.width(), first_time) {
             (true, _) => Progress::FullyProtected,

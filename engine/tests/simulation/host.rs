@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use datis_engine::ids::{MemberId, ShardId};
 use datis_engine::life::audit::Answer;
 use datis_engine::life::clock::{CountedClock, Look};
-use datis_engine::life::hosting::{Condemned, Effect, Fate, Hosting, Stored, Window};
+use datis_engine::life::hosting::{Condemned, Effect, Fate, HeldShard, Hosting, Lease, Stored, Window};
 use datis_engine::units::{Seconds, UnixMillis};
+
+use crate::lies::{self, Lie};
 
 pub(crate) const HOUR: u64 = 3_600_000;
 pub(crate) const DAY: u64 = 24 * HOUR;
@@ -38,14 +40,21 @@ pub(crate) struct Shelf {
 }
 
 impl Shelf {
-    /// Whether something is missing that the host says it has, or ever was.
+    /// Whether something is missing that the host says it has, or was denied, or ever was.
     pub(crate) fn has_dropped(&self) -> bool {
         self.dropped
     }
 }
 
+/// A head as a host keeps it, and its place in the order of its owner's heads.
+#[derive(Debug, Clone)]
+pub(crate) struct KeptHead {
+    pub(crate) rank: (usize, u64),
+    pub(crate) bytes: Vec<u8>,
+}
+
 pub(crate) struct Host {
-    pub(crate) dead: bool,
+    dead: bool,
     /// Switched off until then.
     pub(crate) off_until: u64,
     pub(crate) disk: Disk,
@@ -56,6 +65,11 @@ pub(crate) struct Host {
     pub(crate) overloaded: bool,
     /// There in every second hour.
     pub(crate) flaps: bool,
+    pub(crate) lie: Option<Lie>,
+    /// The heads of each owner that it was given, the oldest first.
+    pub(crate) heads: BTreeMap<usize, Vec<KeptHead>>,
+    /// Counts changes of what is truly here.
+    pub(crate) changes: u64,
     wall_offset: i64,
     boot: u8,
     booted_at: u64,
@@ -83,6 +97,9 @@ impl Host {
             slow: false,
             overloaded: false,
             flaps: false,
+            lie: None,
+            heads: BTreeMap::new(),
+            changes: 0,
             wall_offset: 0,
             boot: 0,
             booted_at: t,
@@ -91,6 +108,15 @@ impl Host {
             shelves,
             window,
         }
+    }
+
+    pub(crate) fn dies(&mut self) {
+        self.dead = true;
+        self.changes += 1;
+    }
+
+    pub(crate) fn is_dead(&self) -> bool {
+        self.dead
     }
 
     pub(crate) fn is_up(&self, t: u64) -> bool {
@@ -135,22 +161,25 @@ impl Host {
             self.crash(t, HOUR / 6);
             return false;
         }
-        let (now, window) = (self.now(t), self.window);
+        let (now, window, intact) = (self.now(t), self.window, self.lie != Some(Lie::KeepsNothing));
         let shelf = self.shelves.get_mut(&owner).expect("a shelf for each owner");
         let stored = shelf.hosting.store(now, id, len, window);
         match stored {
             Stored::New | Stored::Spared => {
-                shelf.truth.insert(id, Truth { received: t, condemned: u64::MAX, intact: true });
+                shelf.truth.insert(id, Truth { received: t, condemned: u64::MAX, intact });
             }
             // The bytes came again, so the file is whole again.
-            Stored::Already => shelf.truth.get_mut(&id).expect("held").intact = true,
+            Stored::Already => shelf.truth.get_mut(&id).expect("held").intact = intact,
             Stored::OverQuota { .. } | Stored::Differs => return false,
         }
+        shelf.dropped |= !intact;
+        self.changes += 1;
         self.saved_clock = self.clock;
         true
     }
 
-    pub(crate) fn answer(&self, owner: usize, id: &ShardId, coin: bool) -> Answer {
+    /// What it says to an audit of a shard. `nonce`: fresh.
+    pub(crate) fn answer(&self, owner: usize, id: &ShardId, nonce: &[u8; 32]) -> Answer {
         if self.slow {
             return Answer::Silent;
         }
@@ -161,12 +190,53 @@ impl Host {
             return Answer::Overloaded;
         }
         let shelf = &self.shelves[&owner];
-        match (shelf.hosting.get(id), shelf.truth.get(id).is_some_and(|truth| truth.intact)) {
-            (Some(_), true) => Answer::Served { matches: true },
-            (Some(_), false) if coin => Answer::Served { matches: false },
-            (Some(_), false) => Answer::Corrupt,
-            (None, _) => Answer::NotFound,
+        if shelf.hosting.get(id).is_none() {
+            return Answer::NotFound;
         }
+        let is_here = shelf.truth.get(id).is_some_and(|truth| truth.intact);
+        match self.lie {
+            Some(lie) => lie.answer(id, is_here, nonce),
+            None if is_here => Answer::Served { matches: true },
+            None if nonce[0].is_multiple_of(2) => lies::with_other_bytes(id, nonce),
+            None => Answer::Corrupt,
+        }
+    }
+
+    /// Whether it says that it does not have what it has, or answers as if.
+    pub(crate) fn denies(&self) -> bool {
+        matches!(self.lie, Some(Lie::Denies | Lie::OtherBytes))
+    }
+
+    /// Notes that it failed an owner by its own doing.
+    pub(crate) fn has_failed(&mut self, owner: usize) {
+        self.shelves.get_mut(&owner).expect("a shelf for each owner").dropped = true;
+    }
+
+    /// What it answers to a lease of this hash.
+    pub(crate) fn renew_lease(&mut self, t: u64, owner: usize, hash: [u8; 32]) -> Lease {
+        let now = self.now(t);
+        let lease = self.shelves.get_mut(&owner).expect("a shelf for each owner").hosting.renew_lease(now, hash);
+        match self.lie {
+            Some(Lie::Agrees) => Lease::Agreed,
+            Some(Lie::Omits | Lie::Invents) => Lease::Differs,
+            _ => lease,
+        }
+    }
+
+    /// The list that it shows.
+    pub(crate) fn list(&self, owner: usize) -> Vec<(ShardId, HeldShard)> {
+        let all = self.shelves[&owner].hosting.inventory(None, usize::MAX);
+        let listed = all.map(|(id, held)| (*id, *held)).collect();
+        match self.lie {
+            Some(lie) => lie.list(listed),
+            None => listed,
+        }
+    }
+
+    /// How many of a list can be condemned without pulling the brake.
+    pub(crate) fn fitting(&mut self, t: u64, owner: usize, ids: &[ShardId]) -> usize {
+        let now = self.now(t);
+        self.shelves[&owner].hosting.fitting(now, ids)
     }
 
     pub(crate) fn truly_has(&self, owner: usize, id: &ShardId) -> bool {
@@ -180,6 +250,7 @@ impl Host {
         if let Some(truth) = shelf.truth.get_mut(id) {
             truth.intact = false;
             shelf.dropped = true;
+            self.changes += 1;
         }
     }
 
@@ -242,6 +313,7 @@ impl Host {
                         assert!(t >= truth.received + window, "a shard was erased before its window had passed");
                         assert!(t >= truth.condemned.saturating_add(21 * DAY), "erased without delay and trash");
                         erased.push((*owner, id));
+                        self.changes += 1;
                     }
                     Effect::Trash(_) => {}
                     Effect::AskPeople(silent) => assert!(silent >= Seconds(180 * 86_400)),
@@ -253,5 +325,5 @@ impl Host {
 }
 
 pub(crate) fn member(number: usize) -> MemberId {
-    MemberId::from_bytes([u8::try_from(number).expect("at most 48 boxes"); MemberId::LEN])
+    MemberId::from_bytes([u8::try_from(number).expect("at most 49 boxes"); MemberId::LEN])
 }

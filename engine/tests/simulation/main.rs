@@ -1,12 +1,13 @@
 //! Mutual backup of 1 to 48 boxes in one thread a run, from a seed: the machines of `engine/src/life`, driven through
-//! partitions, power cuts, disks that are not there, wrong clocks, liars, slow and flapping peers, peers that come back
-//! after 29 and 31 days, and owners that are taken over.
+//! partitions, power cuts, disks that are not there, wrong clocks, slow and flapping peers, peers that come back after 29 and
+//! 31 days, owners that are taken over, hosts that lie in audits, lists, leases and heads, and members that come and go.
 //!
 //! What must hold is looked at after each event (`world.rs`, `host.rs`). A failing run prints its seed;
 //! `DATIS_SEED=n cargo test -p datis-engine --test simulation seeds` runs it alone. `DATIS_SEEDS` sets how many are run.
 
 mod deaths;
 mod host;
+mod lies;
 mod owner;
 #[cfg(feature = "plant")]
 mod planted;
@@ -68,7 +69,22 @@ fn seeds_of_mutual_backup_hold_what_is_promised() {
         (sum.returned, "peers that came back"),
         (sum.destroyed, "boxes that died or lied"),
         (sum.refused, "shards that a full disk refused"),
+        (sum.denied, "shards that were denied"),
+        (sum.never_kept, "shards that were signed for and thrown away"),
+        (sum.contradicted, "shards that a list left out and an audit found"),
+        (sum.unknown, "shards that nobody needed and that were condemned"),
+        (sum.heads, "looks for the newest head"),
+        (sum.old_heads, "old heads that were shown for the newest"),
+        (sum.forged_heads, "forged heads"),
+        (sum.forks, "forks of heads"),
+        (sum.rebound, "members with another box"),
+        (sum.joined, "boxes that came in"),
+        (sum.left, "boxes that left"),
+        (sum.moved, "shards that were elsewhere when their holder left"),
+        (sum.epochs, "new groups"),
+        (sum.relaxed, "groups in which a rule could not be kept"),
     ] {
         assert!(count >= seeds / 50, "only {count} {what} in {seeds} seeds");
     }
+    assert!(sum.largest >= seeds / 400, "only {} worlds of 48 independent others in {seeds} seeds", sum.largest);
 }

@@ -1,9 +1,14 @@
-//! The simulator against bugs that were planted for it: it has to find each.
+//! The simulator against bugs that were planted for it: it has to find each, by what it breaks.
 
 use std::process::Command;
 
-/// Runs some seeds in a process of their own, with a bug in it.
-fn finds(bug: &str) {
+/// Whether a bug is to be planted in what the simulation itself drives.
+pub(crate) fn is_planted(bug: &str) -> bool {
+    std::env::var("DATIS_PLANT").is_ok_and(|planted| planted == bug)
+}
+
+/// Runs some seeds in a process of their own, with a bug in it; `says`: what has to be found broken.
+fn finds(bug: &str, says: &str) {
     let program = std::env::current_exe().expect("this program");
     let run = Command::new(program)
         .args(["--exact", "seeds_of_mutual_backup_hold_what_is_promised", "--nocapture"])
@@ -12,21 +17,43 @@ fn finds(bug: &str) {
         .env_remove("DATIS_SEED")
         .output()
         .expect("run");
-    let said = String::from_utf8_lossy(&run.stdout);
+    let said = [run.stdout, run.stderr].concat();
+    let said = String::from_utf8_lossy(&said);
     assert!(!run.status.success() && said.contains("again with: DATIS_SEED="), "`{bug}` was not found");
+    assert!(said.contains(says), "`{bug}` was found by something else:\n{said}");
 }
 
 #[test]
 fn a_host_that_believes_the_wall_clock_is_found() {
-    finds("wall-clock");
+    finds("wall-clock", "");
 }
 
 #[test]
 fn an_owner_that_takes_unavailable_for_lost_is_found() {
-    finds("unavailable-is-loss");
+    finds("unavailable-is-loss", "what is there was taken for lost");
 }
 
 #[test]
 fn a_host_without_a_brake_is_found() {
-    finds("no-brake");
+    finds("no-brake", "no brake");
+}
+
+#[test]
+fn a_host_that_does_not_wait_for_the_window_is_found() {
+    finds("window-ignored", "before its window had passed");
+}
+
+#[test]
+fn an_owner_that_calls_a_pack_safe_too_soon_is_found() {
+    finds("safe-at-k", "OffSiteSafe was said of");
+}
+
+#[test]
+fn an_owner_that_takes_a_list_for_a_proof_is_found() {
+    finds("list-is-proof", "was taken for a loss of what is there");
+}
+
+#[test]
+fn a_recovery_that_believes_the_first_host_s_head_is_found() {
+    finds("newest-head-of-one", "was chosen, and an honest host has");
 }

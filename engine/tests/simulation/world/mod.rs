@@ -1,5 +1,8 @@
 //! Boxes, what happens to them, and what must hold after each event.
 
+mod books;
+mod heads;
+mod members;
 mod troubles;
 mod truth;
 
@@ -11,11 +14,12 @@ use datis_engine::ids::{PackId, ShardId};
 use datis_engine::life::audit::{Answer, Finding, RANGES_A_ROUND, Range, Round};
 use datis_engine::life::hosting::{Condemned, Window};
 use datis_engine::life::peer::{self, Check, Effect, Standing};
-use datis_engine::life::placement::{Candidate, Domains};
+use datis_engine::life::placement::{AddressBlock, Candidate, Domains};
 use datis_engine::life::repair::THIN_AFTER;
 use datis_engine::life::stripe::{Progress, ShardState, StripeError};
 
 use crate::host::{DAY, Disk, HOUR, Host, member};
+use crate::lies::Lie;
 use crate::owner::{BALLAST_BYTES, Owner, Pack};
 use crate::rng::Rng;
 use crate::world::troubles::Trouble;
@@ -24,6 +28,8 @@ const START: u64 = 1_800_000_000_000;
 /// At the end nothing goes wrong any more for so long, and then everybody has to know the truth.
 const QUIET: u64 = 6 * DAY;
 const BALLAST: u64 = 12;
+/// The owner's, and 48 others: a table of 4.2 ends there.
+const BOXES_MAX: u64 = 49;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Event {
@@ -35,9 +41,18 @@ enum Event {
     Send(usize, usize, usize, usize),
     NewPack(usize),
     Fault,
+    Lie,
+    Honest(usize),
     Heal(usize, Trouble),
     Attack(usize),
     Housekeeping(usize),
+    Books(usize),
+    Head(usize),
+    LookForHead(usize),
+    Rebind(usize),
+    Join(usize),
+    Leave,
+    Left(usize),
     Quiet,
 }
 
@@ -53,6 +68,28 @@ pub(crate) struct Seen {
     pub(crate) returned: u64,
     pub(crate) destroyed: u64,
     pub(crate) refused: u64,
+    /// Shards that were denied, and taken for lost.
+    pub(crate) denied: u64,
+    /// Shards that a host signed for and threw away.
+    pub(crate) never_kept: u64,
+    /// Shards that a list left out, and an audit found.
+    pub(crate) contradicted: u64,
+    /// Shards that nobody needed and that were condemned.
+    pub(crate) unknown: u64,
+    pub(crate) heads: u64,
+    pub(crate) old_heads: u64,
+    pub(crate) forged_heads: u64,
+    pub(crate) forks: u64,
+    pub(crate) rebound: u64,
+    pub(crate) joined: u64,
+    pub(crate) left: u64,
+    /// Shards that were elsewhere when their holder left.
+    pub(crate) moved: u64,
+    pub(crate) epochs: u64,
+    /// Groups in which a rule could not be kept, and that is said.
+    pub(crate) relaxed: u64,
+    /// Worlds of 48 others.
+    pub(crate) largest: u64,
 }
 
 impl std::ops::AddAssign for Seen {
@@ -66,6 +103,21 @@ impl std::ops::AddAssign for Seen {
         self.returned += other.returned;
         self.destroyed += other.destroyed;
         self.refused += other.refused;
+        self.denied += other.denied;
+        self.never_kept += other.never_kept;
+        self.contradicted += other.contradicted;
+        self.unknown += other.unknown;
+        self.heads += other.heads;
+        self.old_heads += other.old_heads;
+        self.forged_heads += other.forged_heads;
+        self.forks += other.forks;
+        self.rebound += other.rebound;
+        self.joined += other.joined;
+        self.left += other.left;
+        self.moved += other.moved;
+        self.epochs += other.epochs;
+        self.relaxed += other.relaxed;
+        self.largest += other.largest;
     }
 }
 
@@ -75,31 +127,42 @@ pub(crate) struct World {
     rng: Rng,
     hosts: Vec<Host>,
     owners: Vec<Owner>,
+    /// What each box shares with others.
+    domains: Vec<Domains>,
     queue: BinaryHeap<Reverse<(u64, u64, Event)>>,
     queued: u64,
     round_every: u64,
     /// Boxes that may still die or lie: never more than the stripes of anybody bear.
     may_destroy: usize,
-    /// Whether what has to hold for packs must be looked at again.
-    dirty: bool,
+    /// Until when something is wrong, as far as it can be said.
+    troubled_until: u64,
+    /// The sum of all changes when it was last looked at what has to hold.
+    looked_at: u64,
     seen: Seen,
 }
 
 impl World {
     pub(crate) fn new(seed: u64) -> Self {
         let mut rng = Rng::new(seed);
-        let boxes = match rng.range(0, 20) {
-            0..12 => rng.range(1, 11),
-            12..18 => rng.range(8, 20),
-            _ => rng.range(20, 49),
+        let boxes = match rng.range(0, 40) {
+            0..24 => rng.range(1, 11),
+            24..35 => rng.range(8, 20),
+            35..39 => rng.range(20, 50),
+            _ => BOXES_MAX,
         };
-        let boxes = usize::try_from(boxes).expect("small");
-        let days = rng.range(6, 14 + 300 / (boxes as u64 + 3));
+        let days = rng.range(6, 14 + 300 / (boxes + 3));
+        // Who comes in later is a box that nobody knows yet.
+        let later = if boxes > 1 { rng.range(0, 3).min(BOXES_MAX - boxes) } else { 0 };
+        let (boxes, later) = (usize::try_from(boxes).expect("small"), usize::try_from(later).expect("small"));
         let window = Window::of_days(rng.pick(&[30, 30, 90]));
         let owner_count = if boxes > 1 && boxes < 12 && rng.percent(30) { 2 } else { 1 };
         let members: Vec<_> = (0..owner_count).map(member).collect();
-        let mut hosts: Vec<Host> = (0..boxes).map(|number| Host::new(number, &members, window, START)).collect();
-        let candidates: Vec<Candidate> = (0..boxes).map(|number| candidate(number, &mut rng)).collect();
+        let mut hosts: Vec<Host> =
+            (0..boxes + later).map(|number| Host::new(number, &members, window, START)).collect();
+        // In some worlds nobody shares anything, or a table of 48 sites would never have as many.
+        let shares = rng.percent(70);
+        let domains: Vec<Domains> = (0..boxes + later).map(|_| domains(shares, &mut rng)).collect();
+        let candidates: Vec<Candidate> = (0..boxes).map(|number| candidate(number, &domains[number])).collect();
         let owners: Vec<Owner> = (0..owner_count)
             .map(|number| {
                 let others: Vec<_> = candidates.iter().filter(|one| one.member != member(number)).cloned().collect();
@@ -111,28 +174,32 @@ impl World {
         let mut world = Self {
             t: START,
             end: START + days * DAY + QUIET,
-            round_every: if days > 30 || boxes > 16 { 2 * HOUR } else { HOUR / 2 },
+            round_every: if days > 30 || boxes > 12 { 2 * HOUR } else { HOUR / 2 },
             rng,
             hosts,
             owners,
+            domains,
             queue: BinaryHeap::new(),
             queued: 0,
             may_destroy,
-            dirty: true,
+            troubled_until: START,
+            looked_at: 0,
             seen: Seen::default(),
         };
-        world.lay_out();
+        world.seen.largest += u64::from(world.owners.iter().any(|owner| owner.width() == Some(45)));
+        world.lay_out(boxes, days);
         world
     }
 
     /// The first events, and the ballast that is there from the start.
-    fn lay_out(&mut self) {
+    fn lay_out(&mut self, boxes: usize, days: u64) {
         for number in 0..self.hosts.len() {
             let at = self.rng.range(0, HOUR);
             self.after(at, Event::Tick(number));
         }
         for owner in 0..self.owners.len() {
-            for peer in 0..self.hosts.len() {
+            self.rules_are_kept(owner);
+            for peer in 0..boxes {
                 let ids: Vec<ShardId> = (0..BALLAST).map(|number| ballast(owner, peer, number)).collect();
                 if peer != owner {
                     let stored = ids.iter().all(|id| self.hosts[peer].store(self.t, owner, *id, BALLAST_BYTES, false));
@@ -140,9 +207,18 @@ impl World {
                     self.owners[owner].ballast.insert(peer, ids);
                 }
             }
-            for event in [Event::Round(owner), Event::Plan(owner), Event::Housekeeping(owner)] {
+            let often = [Event::Round(owner), Event::Plan(owner), Event::Housekeeping(owner), Event::Head(owner)];
+            for event in often {
                 let at = self.rng.range(0, HOUR);
                 self.after(at, event);
+            }
+            let at = self.rng.range(0, DAY);
+            self.after(at, Event::Books(owner));
+            let at = self.rng.range(DAY, 8 * DAY);
+            self.after(at, Event::LookForHead(owner));
+            if self.rng.percent(30) {
+                let at = self.rng.range(DAY, days * DAY);
+                self.after(at, Event::Rebind(owner));
             }
             for _ in 0..self.rng.range(1, 6) {
                 let at = self.rng.range(0, (self.end - QUIET - START) / 2);
@@ -152,6 +228,19 @@ impl World {
         for _ in 0..self.rng.range(0, 12) {
             let at = self.rng.range(HOUR, self.end - QUIET - START);
             self.after(at, Event::Fault);
+        }
+        for _ in 0..self.rng.range(0, 5) {
+            let at = self.rng.range(0, self.end - QUIET - START);
+            self.after(at, Event::Lie);
+        }
+        for number in boxes..self.hosts.len() {
+            let at = self.rng.range(HOUR, days * DAY);
+            self.after(at, Event::Join(number));
+        }
+        if self.rng.percent(40) {
+            let last = if days > 32 { days - 31 } else { days };
+            let at = self.rng.range(HOUR, last * DAY);
+            self.after(at, Event::Leave);
         }
         self.after(self.end - QUIET - START, Event::Quiet);
     }
@@ -169,10 +258,7 @@ impl World {
             self.t = t;
             self.seen.events += 1;
             self.handle(event);
-            if self.dirty {
-                self.dirty = false;
-                self.packs_are_still_there();
-            }
+            self.look();
         }
         self.everybody_knows_the_truth();
         self.seen
@@ -182,14 +268,23 @@ impl World {
         match event {
             Event::Tick(number) => self.tick(number),
             Event::Round(owner) => self.round(owner),
-            Event::Check(owner, peer, check) => self.check(owner, peer, CHECKS[usize::from(check)]),
+            Event::Check(owner, peer, check) => self.check(owner, peer, check),
             Event::Plan(owner) => self.plan(owner),
             Event::Send(owner, pack, index, peer) => self.send(owner, pack, index, peer),
             Event::NewPack(owner) => self.new_pack(owner),
             Event::Fault => self.fault(),
+            Event::Lie => self.begin_to_lie(),
+            Event::Honest(number) => self.hosts[number].lie = None,
             Event::Heal(number, trouble) => self.heal(number, trouble),
             Event::Attack(owner) => self.attack(owner),
             Event::Housekeeping(owner) => self.housekeeping(owner),
+            Event::Books(owner) => self.books(owner),
+            Event::Head(owner) => self.make_head(owner),
+            Event::LookForHead(owner) => self.look_for_head(owner),
+            Event::Rebind(owner) => self.rebind(owner),
+            Event::Join(number) => self.join(number),
+            Event::Leave => self.leave(),
+            Event::Left(number) => self.left(number),
             Event::Quiet => self.quiet(),
         }
     }
@@ -209,7 +304,6 @@ impl World {
             self.seen.erased += 1;
             if let Some(pack) = self.owners[owner].pack_of(&shard) {
                 self.owners[owner].pack(&pack).destroyed |= 1 << number;
-                self.dirty = true;
             }
         }
     }
@@ -246,8 +340,14 @@ impl World {
             let finding = match asked.get(&range.shard) {
                 Some(finding) => *finding,
                 None => {
-                    let answer = self.hosts[peer].answer(owner, &id, self.rng.percent(50));
+                    let mut nonce = [0; 32];
+                    nonce[..8].copy_from_slice(&self.rng.next().to_le_bytes());
+                    let answer = self.hosts[peer].answer(owner, &id, &nonce);
                     let finding = answer.judge();
+                    // An honest host that says that a shard is there has just looked.
+                    if finding != Finding::Good || self.hosts[peer].lie.is_some() {
+                        self.is_true(owner, peer, &id, finding);
+                    }
                     if finding == Finding::Loss {
                         self.proven_lost(owner, peer, id, pack, answer);
                     }
@@ -260,19 +360,29 @@ impl World {
         round
     }
 
-    /// Only what is truly not there may be taken for lost.
+    /// Only what is truly not there, or is denied, may be taken for lost.
     fn proven_lost(&mut self, owner: usize, peer: usize, id: ShardId, pack: Option<PackId>, answer: Answer) {
-        assert!(!self.hosts[peer].truly_has(owner, &id), "{answer:?} was taken for a loss of what is there");
+        let (is_there, is_denied) = (self.hosts[peer].truly_has(owner, &id), self.hosts[peer].denies());
+        assert!(!is_there || is_denied, "{answer:?} was taken for a loss of what is there");
         self.seen.losses += 1;
+        self.seen.denied += u64::from(is_there);
+        if is_denied {
+            self.hosts[peer].has_failed(owner);
+        }
         let owner = &mut self.owners[owner];
-        owner.version += 1;
         match pack {
             Some(pack) => {
-                if owner.map.lost(&pack, &member(peer)) {
+                if owner.map_mut().lost(&pack, &member(peer)) {
                     owner.pack(&pack).losses += 1;
                 }
+                owner.pack(&pack).destroyed |= 1 << peer;
+                let still_counts = |(holder, _, state)| holder == member(peer) && state == ShardState::Held;
+                assert!(!owner.map().places(&pack).any(still_counts), "what is proven lost still counts");
             }
-            None => owner.ballast.get_mut(&peer).expect("ballast").retain(|one| *one != id),
+            None => {
+                owner.version += 1;
+                owner.ballast.get_mut(&peer).expect("ballast").retain(|one| *one != id);
+            }
         }
     }
 
@@ -302,10 +412,16 @@ impl World {
         }
     }
 
-    fn check(&mut self, owner: usize, peer: usize, check: Check) {
-        if !self.hosts[owner].is_up(self.t) {
+    fn check(&mut self, owner: usize, peer: usize, number: u8) {
+        if !self.owners[owner].peers.contains_key(&peer) {
             return;
         }
+        if !self.hosts[owner].is_up(self.t) {
+            // What was under way is begun again.
+            let back = self.hosts[owner].off_until.saturating_sub(self.t);
+            return self.after(back + HOUR / 6, Event::Check(owner, peer, number));
+        }
+        let check = CHECKS[usize::from(number)];
         let round = if self.reach(owner, peer) {
             let seed = self.rng.next().to_le_bytes();
             let shelf = &self.owners[owner].audited(peer).shelf;
@@ -328,10 +444,11 @@ impl World {
         let (id, shard_bytes) = (PackId::from_bytes(bytes), u32::try_from(self.rng.range(1, 80_000)).expect("small"));
         let Some(group) = self.owners[owner].group.clone() else { return };
         let one = &mut self.owners[owner];
-        one.map.place(id, &group).expect("a new pack");
+        one.map_mut().place(id, &group).expect("a new pack");
         let (safe, fully, local) = (false, false, true);
         one.packs.push(Pack {
             id,
+            redundancy: group.redundancy,
             shard_bytes,
             safe,
             fully,
@@ -352,7 +469,7 @@ impl World {
 
     fn send(&mut self, owner: usize, pack: usize, index: usize, peer: usize) {
         let (id, len) = (self.owners[owner].packs[pack].id, self.owners[owner].packs[pack].shard_bytes);
-        let place = self.owners[owner].map.places(&id).find(|(to, at, _)| *to == member(peer) && *at == index);
+        let place = self.owners[owner].map().places(&id).find(|(to, at, _)| *to == member(peer) && *at == index);
         if place.is_none_or(|(.., state)| state != ShardState::Sending) {
             return;
         }
@@ -365,17 +482,22 @@ impl World {
         if refuses && self.rng.percent(30) {
             let one = &mut self.owners[owner];
             one.full.insert(peer, self.t + DAY);
-            one.packs[pack].withdrawn += u32::from(one.map.withdraw(&id, &member(peer)));
+            let withdrawn = one.map_mut().withdraw(&id, &member(peer));
+            one.packs[pack].withdrawn += u32::from(withdrawn);
             self.seen.refused += 1;
             return;
+        }
+        if is_stored && self.hosts[peer].lie == Some(Lie::KeepsNothing) {
+            self.owners[owner].packs[pack].destroyed |= 1 << peer;
+            self.seen.never_kept += 1;
         }
         // The receipt is lost on the way, or with the owner's power before it was saved.
         if !is_stored || self.rng.percent(3) {
             let again = self.rng.range(HOUR / 2, 3 * HOUR);
             return self.after(again, Event::Send(owner, pack, index, peer));
         }
-        let progress = self.owners[owner].map.receipt(id, index, member(peer)).expect("it was sent there");
-        self.owners[owner].version += 1;
+        let progress = self.owners[owner].map_mut().receipt(id, index, member(peer)).expect("it was sent there");
+        self.is_as_safe_as_said(owner, pack, progress);
         let one = &mut self.owners[owner].packs[pack];
         match progress {
             Progress::OffSiteSafe => {
@@ -385,7 +507,6 @@ impl World {
             Progress::FullyProtected => (one.safe, one.fully) = (true, true),
             Progress::Known | Progress::Counted => {}
         }
-        self.dirty = true;
     }
 
     /// Repairs: those that are planned are begun, and none is planned twice.
@@ -396,23 +517,22 @@ impl World {
         }
         let now = self.hosts[owner].now(self.t);
         let presences = self.owners[owner].presences(now);
-        let missed = self.owners[owner].peers.iter().fold(0_u64, |bits, (peer, view)| {
-            let presence = view.presence(now);
-            bits | u64::from(!presence.counts || presence.silent >= THIN_AFTER) << peer
+        let missed = presences.iter().fold(0_u64, |bits, (peer, presence)| {
+            bits | u64::from(!presence.counts || presence.silent >= THIN_AFTER) << peer.as_bytes()[0]
         });
         let one = &self.owners[owner];
-        let has_room = |peer: &&usize| one.full.get(*peer).is_none_or(|until| *until <= self.t);
+        let has_room =
+            |peer: &&usize| !one.leaving.contains(*peer) && one.full.get(*peer).is_none_or(|until| *until <= self.t);
         let targets: Vec<_> = one.peers.keys().filter(has_room).map(|peer| member(*peer)).collect();
         self.owners[owner].packs.iter_mut().for_each(|pack| pack.missed |= missed);
-        let plan = self.owners[owner].map.plan_repairs(&presences, &targets, 1_000);
+        let plan = self.owners[owner].map().plan_repairs(&presences, &targets, 1_000);
         for order in plan.orders {
             let one = &mut self.owners[owner];
-            one.map.begin_order(&order).expect("a plan orders what can be begun");
+            one.map_mut().begin_order(&order).expect("a plan orders what can be begun");
             let at = one.packs.iter().position(|pack| pack.id == order.pack).expect("known");
             let pack = &mut one.packs[at];
             pack.repairs += 1;
             pack.swaps += u32::from(order.replaces.is_some());
-            one.version += 1;
             let causes = pack.missed.count_ones() + pack.losses + pack.swaps + pack.withdrawn;
             assert!(pack.repairs <= causes, "{} repairs of a pack for {causes} causes: {order:?}", pack.repairs);
             self.seen.repairs += 1;
@@ -431,14 +551,20 @@ impl World {
         let presences = self.owners[owner].presences(now);
         let goes = self.rng.percent(10);
         let one = &mut self.owners[owner];
-        let view = one.map.view(&presences);
-        for pack in one.packs.iter_mut().filter(|pack| pack.local && pack.safe && goes) {
-            match one.map.forget_local(pack.id, &view) {
-                Ok(()) => pack.local = false,
+        let view = one.map().view(&presences);
+        for at in 0..one.packs.len() {
+            let pack = &one.packs[at];
+            if !(goes && pack.local && pack.safe) {
+                continue;
+            }
+            let id = pack.id;
+            match one.map_mut().forget_local(id, &view) {
+                Ok(()) => one.packs[at].local = false,
                 Err(StripeError::NotSafe { .. }) => {}
                 Err(other) => panic!("{other}"),
             }
         }
+        self.regroup_if_members_changed(owner);
         let peers: Vec<usize> = self.owners[owner].peers.keys().copied().collect();
         for peer in peers {
             if !self.reach(owner, peer) || self.hosts[peer].condemnable(self.t, owner) < u64::from(BALLAST_BYTES) {
@@ -466,14 +592,21 @@ fn ballast(owner: usize, peer: usize, number: u64) -> ShardId {
     ShardId::from_bytes(bytes)
 }
 
-fn candidate(number: usize, rng: &mut Rng) -> Candidate {
+fn candidate(number: usize, domains: &Domains) -> Candidate {
+    Candidate { member: member(number), domains: domains.clone(), room_bytes: 1 << 40 }
+}
+
+fn domains(shares: bool, rng: &mut Rng) -> Domains {
+    if !shares {
+        return Domains::default();
+    }
     let shared = |rng: &mut Rng, chance, of| rng.percent(chance).then(|| rng.range(0, of).to_string());
-    let domains = Domains {
+    let block = rng.percent(20).then(|| rng.range(0, 8) as u8);
+    Domains {
         customer: shared(rng, 20, 6),
         site: shared(rng, 20, 8),
-        blocks: Vec::new(),
+        blocks: block.map(|block| AddressBlock::of_v4([192, 0, block, 1])).into_iter().collect(),
         reseller: shared(rng, 50, 4),
         ring: shared(rng, 50, 3),
-    };
-    Candidate { member: member(number), domains, room_bytes: 1 << 40 }
+    }
 }

@@ -5,6 +5,7 @@ use datis_engine::life::peer::Check;
 
 use super::{CHECKS, Event, QUIET, World};
 use crate::host::{DAY, Disk, HOUR};
+use crate::lies::{LIES, Lie};
 
 /// What goes wrong with a box for a while.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,7 +22,7 @@ pub(super) enum Trouble {
     WallClock,
     /// These destroy.
     Dies,
-    Liar,
+    DropsSilently,
     OwnerTakenOver,
 }
 
@@ -37,9 +38,12 @@ const TROUBLES: [Trouble; 13] = [
     Trouble::Away,
     Trouble::WallClock,
     Trouble::Dies,
-    Trouble::Liar,
+    Trouble::DropsSilently,
     Trouble::OwnerTakenOver,
 ];
+
+/// A death or a loss is known and repaired in so long at the latest, but for the days that nothing else goes wrong.
+const KNOWN_AFTER: u64 = 4 * DAY;
 
 impl World {
     pub(super) fn fault(&mut self) {
@@ -49,6 +53,7 @@ impl World {
         let hours = [1, 2, 6, 13, 20, 50, 80, 29 * 24, 31 * 24];
         let lasts = self.rng.pick(&hours) * HOUR;
         let t = self.t;
+        self.troubled_until = self.troubled_until.max(t + lasts.max(KNOWN_AFTER));
         match trouble {
             Trouble::Island => self.hosts[number].island = 1 + self.rng.range(0, 2),
             Trouble::Unmounted => self.hosts[number].disk = Disk::Unmounted,
@@ -64,7 +69,7 @@ impl World {
                 let offset = self.rng.pick(&[ten_years, -ten_years, HOUR.cast_signed()]);
                 self.hosts[number].set_wall(offset);
             }
-            Trouble::Dies | Trouble::Liar => self.destroy(number, trouble),
+            Trouble::Dies | Trouble::DropsSilently => self.destroy(number, trouble == Trouble::Dies),
             Trouble::OwnerTakenOver => {
                 let owner = number % self.owners.len();
                 if !self.owners[owner].taken_over {
@@ -98,13 +103,10 @@ impl World {
     }
 
     /// A box dies for good, or drops a part of what it holds and says nothing. Never more boxes than the stripes bear.
-    fn destroy(&mut self, number: usize, trouble: Trouble) {
-        if number < self.owners.len() || self.may_destroy == 0 {
+    fn destroy(&mut self, number: usize, all: bool) {
+        if !self.may_fail(number) {
             return;
         }
-        self.may_destroy -= 1;
-        self.seen.destroyed += 1;
-        let all = trouble == Trouble::Dies;
         let share = self.rng.pick(&[1, 10, 50, 100]);
         for owner in 0..self.owners.len() {
             for shard in self.hosts[number].inventory(owner) {
@@ -121,8 +123,32 @@ impl World {
                 self.owners[owner].packs.iter_mut().for_each(|pack| pack.destroyed |= 1 << number);
             }
         }
-        self.hosts[number].dead |= all;
-        self.dirty = true;
+        if all {
+            self.hosts[number].dies();
+        }
+    }
+
+    /// Whether one more box may cost its owners what it holds.
+    fn may_fail(&mut self, number: usize) -> bool {
+        let may = number >= self.owners.len() && self.may_destroy > 0;
+        self.may_destroy -= usize::from(may);
+        self.seen.destroyed += u64::from(may);
+        may
+    }
+
+    /// From now on a box says what is not so; whose lies cost shards counts among the boxes that failed.
+    pub(super) fn begin_to_lie(&mut self) {
+        let number = usize::try_from(self.rng.range(0, self.hosts.len() as u64)).expect("small");
+        let (lie, days) = (self.rng.pick(&LIES), self.rng.range(1, 30));
+        if lie == Lie::Replays {
+            self.destroy(number, false);
+        } else if lie.costs_shards() && !self.may_fail(number) {
+            return;
+        }
+        self.hosts[number].lie = Some(lie);
+        // Until people have put it right; in the end they have.
+        self.troubled_until = self.troubled_until.max(self.t + days * DAY);
+        self.after(days * DAY, Event::Honest(number));
     }
 
     pub(super) fn heal(&mut self, number: usize, trouble: Trouble) {
@@ -135,7 +161,7 @@ impl World {
             Trouble::Flaps => host.flaps = false,
             Trouble::WallClock => host.set_wall(0),
             Trouble::OwnerTakenOver => self.rescue(number),
-            Trouble::Crash | Trouble::Away | Trouble::Dies | Trouble::Liar => {}
+            Trouble::Crash | Trouble::Away | Trouble::Dies | Trouble::DropsSilently => {}
         }
     }
 
@@ -178,6 +204,7 @@ impl World {
                 }
             }
             self.hosts[number].wake(self.t);
+            self.hosts[number].lie = None;
         }
         (0..self.owners.len())
             .filter(|owner| self.owners[*owner].taken_over)
