@@ -7,7 +7,7 @@ use datis_engine::erasure::answer::{Answer, AnswerError};
 use datis_engine::erasure::shard::ShardHeader;
 use datis_engine::ids::MemberId;
 use datis_engine::life::audit::{Range, Shelf};
-use datis_engine::life::peer::{ABSENT_AFTER, Check, Event, Peer, Presence, Standing};
+use datis_engine::life::peer::{Check, Event, Peer, Presence, Standing};
 use datis_engine::store::{ObjectName, PackStore, StoreError};
 use datis_engine::units::UnixMillis;
 
@@ -44,9 +44,10 @@ pub fn presences(site: &Site, circle: &Circle) -> Result<BTreeMap<MemberId, Pres
             *presence = replay(holder.met_at.unwrap_or(now), events).presence(now);
         }
     }
-    // Whoever goes is there, but does not count: what it holds has to be elsewhere before it is gone (mutual-backup 4.15).
     for fellow in circle.fellows.iter().filter(|fellow| fellow.leaves) {
-        presences.insert(fellow.member, Presence { standing: Standing::Absent, counts: false, silent: ABSENT_AFTER });
+        if let Some(presence) = presences.get_mut(&fellow.member) {
+            *presence = presence.leaving();
+        }
     }
     Ok(presences)
 }
