@@ -404,8 +404,8 @@ fn shown(desk: &Desk) -> Result<Answer, Failed> {
         "read_over": read_over.map(|at| at.0),
     });
     if let Some(peers) = desk.peers.as_deref() {
-        let refusing: Vec<&str> =
-            peers.refusing().iter().filter_map(|id| roster.member(*id)).map(|member| member.name.as_str()).collect();
+        let refusing = peers.refusing();
+        let refusing: Vec<&str> = refusing.iter().map(MemberName::as_str).collect();
         text.push_str(&refusing_text(&refusing));
         json["refused_by"] = json!(refusing);
         let standing = peers.standing();

@@ -289,12 +289,17 @@ impl Peers {
 
     /// Members that say that this box is of no member, where none takes it for one: it was put out, or another box is in its place.
     /// Somebody who has just come in is not known to all at once.
-    pub(crate) fn refusing(&self) -> Vec<MemberId> {
+    pub(crate) fn refusing(&self) -> Vec<MemberName> {
+        let Some(community) = self.site.community() else { return Vec::new() };
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if known.values().any(|known| known.sequence.is_some()) {
             return Vec::new();
         }
-        known.iter().filter(|(_, known)| known.is_refused).map(|(member, _)| *member).collect()
+        let refusing = known.iter().filter(|(_, known)| known.is_refused);
+        let members = refusing.filter_map(|(member, _)| community.roster().member(*member));
+        let mut names: Vec<MemberName> = members.map(|member| member.name.clone()).collect();
+        names.sort_unstable();
+        names
     }
 
     /// Hears what those members have to say that answered when they were asked last. To be called before this box signs something: of

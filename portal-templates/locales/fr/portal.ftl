@@ -711,3 +711,5 @@ peer-err-only-outside = { $n ->
     [one] { $n } sauvegarde est gardée à l’extérieur seulement et serait perdue. Gardez-la plus longtemps ici et attendez son retour, ou raccourcissez la rétention externe ; quittez ensuite.
    *[other] { $n } sauvegardes sont gardées à l’extérieur seulement et seraient perdues. Gardez-les plus longtemps ici et attendez leur retour, ou raccourcissez la rétention externe ; quittez ensuite.
 }
+peer-refused-by = Les autres boîtiers refusent celui-ci
+peer-refused-by-text = Refusé par { $what } : ce boîtier a été exclu de la communauté, ou un autre boîtier a été rétabli à sa place avec son kit de secours. Plus rien de ce boîtier ne part chez les autres, et ce qu’ils gardent est en sûreté. Si personne n’a fait cela exprès, appelez un administrateur de la communauté ; sinon, éteignez ce boîtier ou réinstallez-le.

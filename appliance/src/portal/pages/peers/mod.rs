@@ -70,6 +70,8 @@ struct Shown {
     proposals: Vec<ProposalRow>,
     /// Members whose log is another one, a sentence each.
     partings: Vec<String>,
+    /// What it means that no other box takes this one for a member.
+    refused: Option<String>,
     invitations: Vec<Open>,
     /// How packs are coded, as `6+4`.
     scheme: Option<String>,
@@ -193,6 +195,7 @@ fn shown(visit: &Visit, known: &Overview, outside: &DispersalStatus, may_manage:
         name: known.name.clone(),
         is_admin: known.is_admin,
         partings: community::partings(visit.site()).iter().map(|one| parting_text(one, locale)).collect(),
+        refused: refused_text(&visit.portal.ways.peers.refusing(), locale),
         members: known.members.iter().map(|member| row(visit, member, now)).collect(),
         applicants: applicants
             .into_iter()
@@ -273,6 +276,11 @@ fn parting_text(parted: &Parted, locale: &Locale) -> String {
     locale.say("peer-parted-text", &args)
 }
 
+fn refused_text(by: &[MemberName], locale: &Locale) -> Option<String> {
+    let names: Vec<&str> = by.iter().map(MemberName::as_str).collect();
+    (!names.is_empty()).then(|| locale.naming("peer-refused-by-text", &names.join(", ")))
+}
+
 fn row(visit: &Visit, member: &MemberView, now: UnixMillis) -> Row {
     let locale = visit.locale();
     let class = match member.state {
@@ -316,5 +324,25 @@ fn way_of(visit: &Visit, member: &MemberView) -> String {
             let via = reached.via.and_then(|via| Some(known.as_ref()?.roster().member(via)?.name.to_string()));
             via.map_or_else(|| locale.word("peer-way-relay"), |name| locale.naming("peer-way-relay-by", &name))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::locale::Language;
+
+    #[test]
+    fn a_box_that_others_refuse_says_who_does_and_what_to_do() {
+        let names = ["bakery", "mill"].map(|name| name.parse().expect("a name"));
+        for language in Language::ALL {
+            let locale = Locale::open(language).expect("locale");
+            assert_eq!(refused_text(&[], &locale), None);
+            let said = refused_text(&names, &locale).expect("it is said");
+            assert!(said.contains("bakery, mill"), "{said}");
+        }
+        let english = Locale::open(Language::English).expect("locale");
+        let said = refused_text(&names, &english).expect("it is said");
+        assert!(said.contains("another box was brought back in its place") && said.contains("call an admin"), "{said}");
     }
 }
