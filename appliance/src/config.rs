@@ -493,8 +493,9 @@ impl Config {
         if self.commissioning.coordinators.len() > COORDINATORS_MAX {
             return refuse("commissioning.coordinators", "must name no more than 8 boxes");
         }
-        if self.machine_port.outside_port.is_some_and(|port| port < 1024) {
-            return refuse("machine_port.outside_port", "must be 1024 or higher");
+        // Some providers leave a line only some ports: any may be forwarded.
+        if self.machine_port.outside_port == Some(0) {
+            return refuse("machine_port.outside_port", "must be from 1 to 65535");
         }
         if !(5..=600).contains(&self.network.trial_seconds) {
             return refuse("network.trial_seconds", "must be from 5 to 600");
@@ -541,6 +542,8 @@ mod tests {
         assert_eq!(config.box_name.as_deref(), Some("cellar"));
         assert_eq!(config.machine_port.port, 30000);
         assert_eq!(config.portal, PortalConfig::default());
+        let config = read("[machine_port]\noutside_port = 443\n").expect("any port may be forwarded");
+        assert_eq!(config.machine_port.outside_port, Some(443));
         let config = read("[commissioning]\ntime_servers = [\"10.0.0.1:1123\", \"ntp.lan\"]\n").expect("config");
         let servers: Vec<_> = config.commissioning.time_servers.iter().map(ToString::to_string).collect();
         assert_eq!(servers, ["10.0.0.1:1123", "ntp.lan"]);
@@ -565,7 +568,7 @@ mod tests {
             ("[commissioning]\ntime_servers = [\"a b\"]", "a b"),
             ("[commissioning]\ntime_servers = [\"ntp.lan:0\"]", "ntp.lan:0"),
             ("[commissioning]\ncoordinators = [\"box.lan\"]", "box.lan"),
-            ("[machine_port]\noutside_port = 443", "machine_port.outside_port"),
+            ("[machine_port]\noutside_port = 0", "machine_port.outside_port"),
             ("[coordinator]\nenabled = true\nport = 20600", "coordinator.port"),
             ("[coordinator]\nmore_ports = [0]", "coordinator.more_ports"),
             ("[network]\ntrial_seconds = 4", "network.trial_seconds"),

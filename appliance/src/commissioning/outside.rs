@@ -83,6 +83,7 @@ pub(super) fn absence(why: &Unanswered) -> String {
         Unanswered::Foreign(what) | Unanswered::Broken(what) => what.clone(),
         Unanswered::Refused(Refusal::TooOften) => "asked too often".to_owned(),
         Unanswered::Refused(Refusal::Busy) => "busy".to_owned(),
+        Unanswered::Refused(Refusal::Port) => "tries no port below 1024".to_owned(),
         Unanswered::Refused(refusal) => format!("{refusal:?}"),
     }
 }
