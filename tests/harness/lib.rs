@@ -17,6 +17,7 @@ mod random;
 pub mod raw;
 mod test_box;
 pub mod tree;
+pub mod wire;
 
 use std::time::{Duration, Instant};
 
