@@ -20,6 +20,7 @@ use crate::files;
 use crate::operations::{self, Limits, OpenError, Site};
 use crate::partner::{Arrivals, Door, server_config};
 use crate::peers::AllowPrivate;
+pub(crate) use crate::recovery::Consent;
 use crate::recovery::{Recovery, RecoveryError};
 use crate::vault::{Vault, VaultError};
 
@@ -226,18 +227,18 @@ pub(crate) fn rebuild(dir: &DataDir, progress: &mut dyn FnMut(&str)) -> Result<A
 }
 
 /// Brings a lost box back into an empty folder, with its kit and what other boxes keep of it. `more`: other boxes to
-/// begin with. `without_lost`: packs that cannot be put together are named and left out.
+/// begin with.
 pub(crate) fn recover(
     dir: &DataDir,
     kit: RecoveryKit,
     more: &[KitHint],
-    (private, without_lost): (AllowPrivate, bool),
+    (private, consent): (AllowPrivate, Consent),
     progress: &mut dyn FnMut(&str),
 ) -> Result<Answer, Failed> {
     files::make_private_dir(dir.root()).map_err(|e| AppError::from(LockError::from(e)))?;
     let lock = Lock::take(dir).map_err(AppError::from)?;
     let recovery = Recovery::begin(dir, kit, more, private)?;
-    let (recovered, fetch) = recovery.fill(without_lost, &mut |line| progress(&line))?;
+    let (recovered, fetch) = recovery.fill(consent, &mut |line| progress(&line))?;
     let config = Config::read(dir).map_err(AppError::from)?;
     let vault = Vault::open_or_make(dir, config.box_name.as_deref(), &mut |_| ()).map_err(AppError::from)?;
     let mut paced = Paced::new(progress);

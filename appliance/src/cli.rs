@@ -18,7 +18,7 @@ use datis_engine::retention::RetentionPolicy;
 use datis_engine::units::Seconds;
 use tracing_subscriber::EnvFilter;
 
-use crate::app::{self, RunOptions};
+use crate::app::{self, Consent, RunOptions};
 use crate::commissioning::Check;
 use crate::config::DataDir;
 use crate::control::{
@@ -224,6 +224,9 @@ enum Verb {
         /// Go on without packs that cannot be put together, once it is certain that they are lost; they are named.
         #[arg(long)]
         without_lost: bool,
+        /// Believe one box that tells what there was last, where all others are lost: if it is behind, what came later is given up.
+        #[arg(long)]
+        one_peer: bool,
         #[command(flatten)]
         form: Form,
     },
@@ -451,8 +454,9 @@ pub fn main() -> ExitCode {
             Ok(command) => (command, form),
             Err(refused) => return fail(&refused),
         },
-        Verb::Recover { kit, peer, near, without_lost, form } => {
-            return community::recover(&dir, &kit, &peer, (near, without_lost), form);
+        Verb::Recover { kit, peer, near, without_lost, one_peer, form } => {
+            let consent = Consent { without_lost, one_peer };
+            return community::recover(&dir, &kit, &peer, (near, consent), form);
         }
     };
     let answered = app::command(&dir, &command, &mut |line| eprintln!("{line}"));

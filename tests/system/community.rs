@@ -1,5 +1,7 @@
 //! Boxes that belong together: one comes in, packs spread over the others, and a lost box comes back out of its kit.
 
+use std::path::Path;
+
 use datis_engine::format::{decode_all, encode};
 use datis_engine::ids::{EntryHash, ShardId};
 use datis_engine::wire::peers::{
@@ -7,13 +9,14 @@ use datis_engine::wire::peers::{
 };
 use datis_engine::wire::reach::Ping;
 use datis_engine::wire::{Message, RefusalCode};
-use harness::community::{community, members, neighbour, wait_until_outside};
+use harness::community::{community, members, neighbour, neighbour_with, unite, wait_until_outside};
 use harness::people::admin;
-use harness::{Random, TestBox, wait_for};
+use harness::wire::Recorder;
+use harness::{Invocation, Random, TestBox, wait_for};
 use minicbor::bytes::ByteVec;
 use serde_json::Value;
 
-use crate::saved::{CANARIES, SPREAD, Saved, as_the_box, blank, boxes, files_of, wait_until_whole};
+use crate::saved::{CANARIES, SPREAD, Saved, as_the_box, blank, boxes, files_of, newest_file, wait_until_whole};
 
 #[test]
 fn a_lost_box_comes_back_out_of_its_kit_when_as_many_others_are_lost_as_may_be() {
@@ -39,7 +42,11 @@ fn a_lost_box_comes_back_out_of_its_kit_when_as_many_others_are_lost_as_may_be()
     assert_eq!((again["packs"].as_u64(), mark.exists()), (recovered["packs"].as_u64(), false));
 
     let back = neighbour().data(blank.data()).start();
-    assert_eq!(letter_on(&back), format!("{}, once more", CANARIES[0]), "whether its pack is here or not");
+    assert_eq!(
+        newest_file(&back, CANARIES[2]),
+        format!("{}, once more", CANARIES[0]),
+        "whether its pack is here or not"
+    );
     wait_until_whole(&back);
     let missing = saved.missing_in(&back);
     assert!(missing.is_empty(), "byte for byte: {missing:?}");
@@ -133,6 +140,40 @@ fn who_has_taken_a_box_over_with_all_its_keys_removes_nothing_of_what_others_kee
 }
 
 #[test]
+fn a_box_that_answers_alone_is_believed_only_where_somebody_says_so() {
+    let mut saved = Saved::among(2);
+    // One host is set back to what it was before the newest backup.
+    let (host, earlier) = (saved.others[0].data().to_owned(), saved.lost.beside().join("earlier"));
+    let copy = |from: &Path, to: &Path| Invocation::new("cp").arg("-a").arg(from).arg(to).run().expect_success();
+    saved.others[0].stop();
+    let _copied = copy(&host, &earlier);
+    saved.others[0].start_again();
+    let papers = saved.lost.beside().join("papers");
+    std::fs::write(papers.join("the newest"), Random::new(9).bytes(50_000)).expect("a file");
+    let _saved = saved.lost.machine(CANARIES[1]).backup(&papers);
+    let _outside = wait_until_outside(&saved.lost, SPREAD);
+    saved.burn(1);
+    saved.others[0].kill();
+    std::fs::remove_dir_all(&host).expect("it is gone");
+    let _copied = copy(&earlier, &host);
+    saved.others[0].start_again();
+
+    let blank = blank();
+    let silent = &saved.names[1];
+    let told = saved.recover(&blank).expect_code(1);
+    let alone_is = format!("rests on the word of {} alone", saved.names[0]);
+    for said in ["only one box that answers", silent, "--one-peer", &alone_is] {
+        assert!(told.error_text().contains(said), "{said}\n{told}");
+    }
+    let alone = crate::saved::blank();
+    let agreed = saved.recover_with(&alone, &["--one-peer"]).expect_success().json();
+    assert_eq!(agreed["snapshots"], 2, "what that one knows");
+    saved.others[1].start_again();
+    let recovered = saved.recover(&blank).expect_success().json();
+    assert_eq!((&recovered["answering"], &recovered["snapshots"]), (&2.into(), &3.into()), "{recovered}");
+}
+
+#[test]
 fn what_is_lost_for_good_is_named_and_the_rest_comes_back_without_it() {
     let mut saved = Saved::new();
     saved.burn(2);
@@ -173,7 +214,7 @@ fn a_file_is_restored_while_its_pack_is_elsewhere_and_the_rest_comes_when_boxes_
     let told = back.command(["status"]).run().expect_success().text();
     assert!(told.contains("cannot be had until more of the other boxes answer"), "{told}");
     saved.others[2].start_again();
-    assert_eq!(letter_on(&back), format!("{}, once more", CANARIES[0]));
+    assert_eq!(newest_file(&back, CANARIES[2]), format!("{}, once more", CANARIES[0]));
     back.kill();
     back.start_again();
     wait_until_whole(&back);
@@ -200,42 +241,73 @@ fn in_a_pause_backups_stay_here_and_afterwards_they_go_out_by_themselves() {
     let _outside = wait_until_outside(&all[0], SPREAD);
 }
 
+/// What nobody but the owner is to see: words out of its files and names, and what packs, snapshots and machines are called,
+/// in letters and as bytes.
+fn secrets_of(saved: &Saved) -> Vec<(String, Vec<u8>)> {
+    let status = saved.lost.status();
+    let machines = status["machines"].as_array().expect("machines").iter();
+    let mut ids: Vec<String> = machines.filter_map(|machine| machine["id"].as_str().map(str::to_owned)).collect();
+    let stored = saved.stored.keys().filter_map(|name| name.strip_suffix(".pack").or(name.strip_suffix(".age")));
+    ids.extend(stored.filter(|name| name.len() == 64).map(str::to_owned));
+    assert!(ids.len() > 4, "a machine, packs and two snapshots: {ids:?}");
+    let raw = |id: &String| {
+        let digits = id.as_bytes().chunks(2).map(|two| u8::from_str_radix(std::str::from_utf8(two).expect("hex"), 16));
+        (format!("{id}, as bytes"), digits.collect::<Result<Vec<u8>, _>>().expect("hex"))
+    };
+    let canaries = CANARIES.iter().map(|canary| ((*canary).to_owned(), canary.as_bytes().to_vec()));
+    let shown = ids.iter().map(|id| (id.clone(), id.as_bytes().to_vec()));
+    canaries.chain(shown).chain(ids.iter().map(raw)).collect()
+}
+
+/// Which of them are in these bytes.
+fn found_in<'s>(bytes: &[u8], secrets: &'s [(String, Vec<u8>)]) -> Vec<&'s str> {
+    let found = secrets
+        .iter()
+        .filter(|(_, secret)| bytes.windows(secret.len()).any(|window| window[0] == secret[0] && window == secret));
+    found.map(|(name, _)| name.as_str()).collect()
+}
+
 #[test]
 fn others_learn_nothing_of_what_they_keep() {
-    let saved = Saved::new();
+    // All that goes to one of the hosts passes somebody who listens.
+    let recorder = Recorder::start();
+    let names = ["harbour master", "bakery", "smithy", "inn", "mill"];
+    let at_the_recorder = format!("[machine_port]\naddress = \"127.0.0.1\"\noutside_port = {}\n", recorder.port());
+    let all: Vec<TestBox> = (0..names.len())
+        .map(|at| if at == 3 { neighbour_with(&at_the_recorder) } else { neighbour() }.start())
+        .collect();
+    recorder.lead_to(all[3].machine_port());
+    unite(&all.iter().collect::<Vec<_>>(), &names);
+    let saved = Saved::in_community(all, names.map(str::to_owned).to_vec());
+    let secrets = secrets_of(&saved);
+
     for other in &saved.others {
         let files = files_of(other.data());
         assert!(files.keys().any(|name| name.ends_with(".shard")), "it keeps something");
         for (name, bytes) in &files {
-            for canary in CANARIES {
-                let found = bytes.windows(canary.len()).any(|window| window == canary.as_bytes());
-                assert!(!found, "`{canary}` is in {name} of another box");
-            }
+            assert_eq!(found_in(bytes, &secrets), [""; 0], "in {name} of another box");
+            assert_eq!(found_in(name.as_bytes(), &secrets), [""; 0], "in what a file of another box is called");
         }
-        assert!(CANARIES.iter().all(|canary| !other.log().contains(canary)), "nor in its log");
+        assert_eq!(found_in(other.log().as_bytes(), &secrets), [""; 0], "nor in its log");
     }
-    let packs = files_of(&saved.lost.data().join("store"));
-    assert!(packs.keys().any(|name| name.ends_with(".pack")));
-}
+    let recorded = recorder.recorded();
+    let all_of = |of: fn(&(Vec<u8>, Vec<u8>)) -> usize| recorded.iter().map(of).sum::<usize>();
+    let (there, back) = (all_of(|(there, _)| there.len()), all_of(|(_, back)| back.len()));
+    assert!(there > 1_000_000 && back > 1_000, "shards went over the wire: {there} and {back} bytes");
+    for (there, back) in &recorded {
+        assert_eq!((found_in(there, &secrets), found_in(back, &secrets)), (vec![], vec![]), "on the wire");
+    }
 
-/// The newest `letter`, as an admin of the box downloads it: from the list of machines through the folders to the file.
-fn letter_on(of: &TestBox) -> String {
-    let mut admin = admin(of, "claire");
-    let after = |page: &str, mark: &str| {
-        let at = page.find(mark).unwrap_or_else(|| panic!("no {mark} in {page}"));
-        page[at + mark.len()..].split('"').next().expect("a link").replace("&amp;", "&")
-    };
-    let sources = admin.get("/restore").body;
-    let newest = format!("/restore/{}", after(&sources, "<a href=\"/restore/"));
-    let first = admin.get(&newest).location;
-    let mut page = admin.get(&first).body;
-    while !page.contains(CANARIES[2]) {
-        let folder = page.split("<tbody>").nth(1).expect("a list").to_owned();
-        page = admin.get(&after(&folder, "<span><a href=\"")).body;
-    }
-    // The last one of the list.
-    let link = page.rsplit("class=\"take\" href=\"").next().expect("a link").to_owned();
-    admin.get(&after(&format!("\"{link}"), "\"")).body
+    // Whoever looks in the same way at the owner finds each of them.
+    let own = files_of(saved.lost.data());
+    let papers = files_of(&saved.lost.beside().join("papers"));
+    let places = own.iter().chain(&papers);
+    let everything: Vec<u8> = places.flat_map(|(name, bytes)| [name.as_bytes(), bytes].concat()).collect();
+    let found = found_in(&everything, &secrets);
+    let missed: Vec<&str> =
+        secrets.iter().map(|(name, _)| name.as_str()).filter(|name| !found.contains(name)).collect();
+    // The machine's number is in letters nowhere.
+    assert!(missed.len() <= 1, "the scan is blind for {missed:?}");
 }
 
 /// How `one` sees the standing of the member `name`; `None`: nobody of that name.

@@ -9,10 +9,12 @@
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use harness::{BoxOptions, Invocation, Lab, Machine, Random, TestBox, wait_for};
 use serde_json::Value;
+
+use crate::saved::newest_file;
 
 /// Until something has spread, over whatever it takes.
 const SPREAD: Duration = Duration::from_secs(240);
@@ -37,6 +39,14 @@ fn start(lab: &Lab, space: &str, address: &str) -> TestBox {
     let address: IpAddr = address.parse().expect("an address");
     let config = "[storage]\nreserve_bytes = 1048576\n";
     lab.within(space, || BoxOptions::new().config(config).listen(address).start())
+}
+
+/// A box in a namespace that others find at another address and port.
+fn start_behind(lab: &Lab, space: &str, own: &str, (address, port): (&str, u16)) -> TestBox {
+    let own: IpAddr = own.parse().expect("an address");
+    let config =
+        format!("[storage]\nreserve_bytes = 1048576\n[machine_port]\naddress = \"{address}\"\noutside_port = {port}\n");
+    lab.within(space, || BoxOptions::new().config(config).listen(own).start())
 }
 
 /// One box lets another in.
@@ -218,6 +228,31 @@ fn where_connections_get_through_in_one_direction_only_the_other_side_opens_them
     assert_eq!(way(&far, "host").as_deref(), Some("direct"));
 }
 
+#[test]
+fn a_box_is_found_at_whatever_port_its_router_forwards() {
+    let mut lab = internet();
+    hidden(&mut lab, ("shop", "192.168.77"), ("nat", "11.22.33.2", "11.22.33.1"));
+    let host = start(&lab, "host", "44.128.1.1");
+    let shop = start_behind(&lab, "shop", "192.168.77.60", ("11.22.33.2", 443));
+    lab.nft(
+        "nat",
+        &format!(
+            "table ip forwarded {{ chain pre {{ type nat hook prerouting priority dstnat; \
+             iifname \"net\" tcp dport 443 dnat to 192.168.77.60:{}; }}\n}}",
+            shop.machine_port()
+        ),
+    );
+    let _founded = community(&host, &["found", "harbour", "--as", "host"]).run().expect_success();
+    let_in(&host, &shop, "shop");
+    wait_for_members(&shop, 2);
+    let counter = Desk::at(&lab, "host", &host);
+    counter.save(&lab, "host", 1);
+    wait_until_everywhere(&host);
+    assert_eq!(way(&host, "shop").as_deref(), Some("direct"));
+    let kit = host.command(["kit"]).run().expect_success().text();
+    assert!(kit.contains("# Peer: 11.22.33.2:443"), "{kit}");
+}
+
 /// A place with an IPv6 address only, which ends in `::1`.
 fn only_ipv6(lab: &mut Lab, space: &str, network: &str) {
     lab.space(space);
@@ -256,4 +291,58 @@ fn boxes_with_ipv6_only_keep_packs_for_each_other_and_one_comes_back() {
     let recovering = blank.command(["recover", "--json", "--kit"]).arg(&paper);
     let recovered = lab.within("six", || recovering.run()).expect_success().json();
     assert_eq!((&recovered["snapshots"], &recovered["answering"]), (&1.into(), &1.into()), "{recovered}");
+}
+
+/// Somebody who has typed the kit has the first file within a minute (mutual-backup, of a community of which half is lost).
+const FIRST_FILE: Duration = Duration::from_secs(60);
+
+#[test]
+fn places_that_swallow_what_is_sent_to_them_hold_a_recovery_up_for_seconds() {
+    // Unlike a program that has ended, a site that has burnt down does not even say that nobody is there.
+    const OTHERS: usize = 4;
+    let mut lab = internet();
+    public(&mut lab, "far", "55.66.77");
+    // Each in a network of its own: boxes in one network would count as one place.
+    let address = |at: usize| format!("{}.128.1.1", 44 + at);
+    for at in 1..OTHERS {
+        lab.ip("net", &format!("addr add {}.128.1.254/24 dev host", 44 + at));
+        lab.ip("host", &format!("addr add {}/24 dev net", address(at)));
+    }
+    let mut others: Vec<TestBox> = (0..OTHERS).map(|at| start(&lab, "host", &address(at))).collect();
+    let mut far = start(&lab, "far", "55.66.77.1");
+    let _founded = community(&others[0], &["found", "harbour", "--as", "host 0"]).run().expect_success();
+    (1..OTHERS).for_each(|at| let_in(&others[0], &others[at], &format!("host {at}")));
+    let_in(&others[0], &far, "far");
+    wait_for_members(&far, OTHERS + 1);
+    let desk = Desk::at(&lab, "far", &far);
+    std::fs::write(desk.papers.join("letter"), "Dear all").expect("a file");
+    desk.save(&lab, "far", 1);
+    wait_until_everywhere(&far);
+    let kit = wait_for("where the others are", SPREAD, || {
+        let kit = far.command(["kit"]).run().expect_success().text();
+        (kit.matches("# Peer: ").count() == OTHERS).then_some(kit)
+    });
+
+    far.kill();
+    std::fs::remove_dir_all(far.data()).expect("it is gone");
+    let dead: Vec<String> = (0..OTHERS / 2).map(address).collect();
+    others.drain(..OTHERS / 2).for_each(drop);
+    let rule = format!(
+        "table ip fire {{ chain gone {{ type filter hook input priority filter; ip daddr {{ {} }} drop; }}\n}}",
+        dead.join(", ")
+    );
+    lab.nft("host", &rule);
+    let blank = BoxOptions::new().prepare();
+    std::fs::remove_dir_all(blank.data()).expect("a blank place");
+    let paper = blank.beside().join("kit.txt");
+    std::fs::write(&paper, &kit).expect("the kit is typed");
+    let (began, recovering) = (Instant::now(), blank.command(["recover", "--json", "--kit"]).arg(&paper));
+    let done = lab.within("far", || recovering.run()).expect_success();
+    let here: IpAddr = "55.66.77.1".parse().expect("an address");
+    let file = lab.within("far", || newest_file(&BoxOptions::new().data(blank.data()).listen(here).start(), "letter"));
+    let took = began.elapsed();
+    assert_eq!(file, "Dear all");
+    let recovered = done.json();
+    assert_eq!((&recovered["answering"], &recovered["members"]), (&2.into(), &4.into()), "{recovered}");
+    assert!(took < FIRST_FILE, "{took:?}\n{done}");
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use harness::community::{neighbour, unite, wait_until_outside};
+use harness::people::admin;
 use harness::raw::{Identity, Raw};
 use harness::{Finished, Random, TestBox, wait_for};
 
@@ -76,8 +77,12 @@ impl Saved {
     /// With so many others.
     pub(crate) fn among(others: usize) -> Self {
         let name = |at: usize| NAMES.get(at).map_or_else(|| format!("house {at}"), |name| (*name).to_owned());
-        let mut names: Vec<String> = (0..=others).map(name).collect();
-        let mut others = boxes(&names);
+        let names: Vec<String> = (0..=others).map(name).collect();
+        Self::in_community(boxes(&names), names)
+    }
+
+    /// The second of these boxes, which are in one community under these names.
+    pub(crate) fn in_community(mut others: Vec<TestBox>, mut names: Vec<String>) -> Self {
         let _founded_by_another = names.remove(1);
         let lost = others.remove(1);
         let desk = lost.enrol(CANARIES[1]);
@@ -124,12 +129,17 @@ impl Saved {
 
     /// A blank box, and what happens when the kit is typed into it.
     pub(crate) fn recover(&self, blank: &TestBox) -> Finished {
+        self.recover_with(blank, &[])
+    }
+
+    /// The same with more said.
+    pub(crate) fn recover_with(&self, blank: &TestBox, words: &[&str]) -> Finished {
         let paper = blank.beside().join("kit.txt");
         // In words, without the line of letters.
         let is_typed = |line: &&str| !line.starts_with("AGE-SECRET-KEY-");
         let typed: Vec<&str> = self.kit.lines().filter(is_typed).collect();
         std::fs::write(&paper, typed.join("\n")).expect("the kit is typed");
-        blank.command(["recover", "--near", "--json", "--kit"]).arg(&paper).run()
+        blank.command(["recover", "--near", "--json"]).args(words).arg("--kit").arg(&paper).run()
     }
 
     /// The same with some of the three sheets, each in a file of its own.
@@ -147,6 +157,26 @@ impl Saved {
 /// Waits until nothing is with the others only.
 pub(crate) fn wait_until_whole(of: &TestBox) {
     wait_for("the box is whole", SPREAD, || of.status()["coming_back"].is_null().then_some(()));
+}
+
+/// The file of this name in the newest backup, which is the last one of its folder, as an admin of the box downloads it: from the list
+/// of machines through the folders to the file.
+pub(crate) fn newest_file(of: &TestBox, name: &str) -> String {
+    let mut admin = admin(of, "claire");
+    let after = |page: &str, mark: &str| {
+        let at = page.find(mark).unwrap_or_else(|| panic!("no {mark} in {page}"));
+        page[at + mark.len()..].split('"').next().expect("a link").replace("&amp;", "&")
+    };
+    let sources = admin.get("/restore").body;
+    let newest = format!("/restore/{}", after(&sources, "<a href=\"/restore/"));
+    let first = admin.get(&newest).location;
+    let mut page = admin.get(&first).body;
+    while !page.contains(name) {
+        let folder = page.split("<tbody>").nth(1).expect("a list").to_owned();
+        page = admin.get(&after(&folder, "<span><a href=\"")).body;
+    }
+    let link = page.rsplit("class=\"take\" href=\"").next().expect("a link").to_owned();
+    admin.get(&after(&format!("\"{link}"), "\"")).body
 }
 
 /// A place for a box that is to come back.

@@ -19,7 +19,7 @@ use crate::operations::accounts::{self, AccountError, Actor};
 use crate::operations::{self, OperationError, Site};
 use crate::peers::AllowPrivate;
 use crate::portal::{BackProblem, BackStage, BackStanding, BringBack};
-use crate::recovery::{Recovery, RecoveryError};
+use crate::recovery::{Consent, Recovery, RecoveryError};
 use crate::vault;
 
 /// So long an answer that is under way has before the box starts again.
@@ -64,13 +64,13 @@ impl Back {
     }
 
     /// Makes the lost box; where its first admin comes in.
-    fn bring(&self, kit: RecoveryKit) -> Result<String, BackError> {
+    fn bring(&self, kit: RecoveryKit, one_peer: bool) -> Result<String, BackError> {
         let side = DataDir::new(self.dir.root().join(MADE_IN));
         self.prepare(&side, &kit)?;
         let lock = Lock::take(&side).map_err(AppError::from)?;
         let recovery = Recovery::begin(&side, kit, &[], self.private)?;
         let mut say = |line: String| tracing::info!(line, "A lost box is brought back");
-        let (recovered, fetch) = recovery.fill(false, &mut say)?;
+        let (recovered, fetch) = recovery.fill(Consent { one_peer, ..Consent::default() }, &mut say)?;
         tracing::info!(packs = recovered.packs.0, snapshots = recovered.snapshots, "What a catalog is made of is here");
         self.note(BackStage::Catalog);
         let config = Config::read(&self.dir).map_err(AppError::from)?;
@@ -156,6 +156,7 @@ fn problem(error: &BackError) -> BackProblem {
     match error {
         RecoveryError::NoCommunity => BackProblem::NoCommunity,
         RecoveryError::Nobody(_) => BackProblem::Nobody,
+        RecoveryError::OneWord { silent } => BackProblem::OneWord { silent: silent.clone() },
         RecoveryError::NoHead { .. } => BackProblem::NothingKept,
         RecoveryError::Packs { .. } | RecoveryError::Map { .. } => BackProblem::TooFew,
         other => BackProblem::Other(control::with_causes(other)),
@@ -168,7 +169,7 @@ impl BringBack for Arc<Back> {
         if operations::is_blank(&self.site)? { Ok(self.lock().clone()) } else { Ok(BackStanding::NotBlank) }
     }
 
-    fn begin(&self, kit: RecoveryKit) {
+    fn begin(&self, kit: RecoveryKit, one_peer: bool) {
         {
             let mut standing = self.lock();
             match *standing {
@@ -179,7 +180,7 @@ impl BringBack for Arc<Back> {
         }
         let back = Arc::clone(self);
         let begun = std::thread::Builder::new().name("back".into()).spawn(move || {
-            let came = back.bring(kit);
+            let came = back.bring(kit, one_peer);
             *back.lock() = match came {
                 Ok(link) => BackStanding::Ready { link },
                 Err(error) => {

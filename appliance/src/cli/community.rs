@@ -10,7 +10,7 @@ use datis_engine::ids::{CommunityName, MemberName};
 use zeroize::Zeroizing;
 
 use super::{Form, end, fail};
-use crate::app;
+use crate::app::{self, Consent};
 use crate::config::DataDir;
 use crate::control::{Command, CommunityCommand, Failed, FailedKind};
 use crate::files;
@@ -258,13 +258,13 @@ pub(super) fn recover(
     dir: &DataDir,
     kit: &[PathBuf],
     peers: &[KitHint],
-    (near, without_lost): (bool, bool),
+    (near, consent): (bool, Consent),
     form: Form,
 ) -> ExitCode {
     let private = if near { AllowPrivate::Yes } else { AllowPrivate::No };
     let recovered = kit_text(kit)
         .and_then(|text| RecoveryKit::parse(&text).map_err(|e| failed(e.to_string())))
-        .and_then(|kit| app::recover(dir, kit, peers, (private, without_lost), &mut |line| eprintln!("{line}")));
+        .and_then(|kit| app::recover(dir, kit, peers, (private, consent), &mut |line| eprintln!("{line}")));
     end(recovered, form)
 }
 

@@ -87,6 +87,8 @@ enum Answer {
     /// It does not have it, or has something else.
     Without,
     Silent,
+    /// Others were faster, and nothing is said of it.
+    Passed,
 }
 
 /// What came of asking several.
@@ -100,6 +102,14 @@ impl<R: Reach> Fetcher<R> {
     /// `secret`: what the owner's shards are sealed with.
     pub(crate) fn new(reach: R, secret: DispersalSecret) -> Self {
         Self(Arc::new(Lines { reach, secret, members: Mutex::default(), freed: Condvar::new() }))
+    }
+
+    /// These did not answer just now, so they are asked last for a while.
+    pub(crate) fn leave_alone(&self, silent: impl IntoIterator<Item = MemberId>) {
+        let mut members = self.0.members();
+        for member in silent {
+            members.entry(member).or_default().silent_since = Some(Instant::now());
+        }
     }
 
     /// What it costs now to ask each of those that hold a shard of the stripe.
@@ -372,8 +382,7 @@ impl<R: Reach> Lines<R> {
                 line.seconds_per_mib = Some(before + LAST_COUNTS * (now - before));
                 line.silent_since = None;
             }
-            Answer::Without => {}
-            Answer::Silent if is_over.load(Ordering::Acquire) => {}
+            Answer::Without | Answer::Passed => {}
             Answer::Silent => line.silent_since = Some(Instant::now()),
         }
         if let Some(link) = link {
@@ -389,7 +398,10 @@ impl<R: Reach> Lines<R> {
 
     /// One more connection to a member. Where there can be no more, which is so of those that others relay, one that is busy is waited
     /// for.
-    fn connect(&self, member: MemberId, is_over: &AtomicBool) -> Result<PeerLink, NoLine> {
+    ///
+    /// # Errors
+    /// What to say instead.
+    fn connect(&self, member: MemberId, is_over: &AtomicBool) -> Result<PeerLink, Answer> {
         let reached = self.reach.reach(member);
         let began = Instant::now();
         let mut members = self.members();
@@ -403,8 +415,14 @@ impl<R: Reach> Lines<R> {
                 line.busy += 1;
                 return Ok(idle);
             }
-            if line.busy == 0 || is_over.load(Ordering::Acquire) || began.elapsed() > BUSY_MAX {
-                return reached;
+            if line.busy == 0 || began.elapsed() > BUSY_MAX {
+                return reached.map_err(|none| match none {
+                    NoLine::Silent => Answer::Silent,
+                    NoLine::Gone => Answer::Without,
+                });
+            }
+            if is_over.load(Ordering::Acquire) {
+                return Err(Answer::Passed);
             }
             members = self.freed.wait_timeout(members, LOOK).unwrap_or_else(PoisonError::into_inner).0;
         }
@@ -437,14 +455,14 @@ impl<R: Reach> Lines<R> {
                 return Answer::Bytes(bytes);
             }
             if is_over.load(Ordering::Acquire) {
-                return Answer::Silent;
+                // Whoever broke off, or kept this waiting until it did, is not asked first the next time.
+                return if tries == 0 { Answer::Passed } else { Answer::Silent };
             }
             let open = match link {
                 Some(open) => open,
                 None => match self.connect(member, is_over) {
                     Ok(new) => link.insert(new),
-                    Err(NoLine::Silent) => return Answer::Silent,
-                    Err(NoLine::Gone) => return Answer::Without,
+                    Err(answer) => return answer,
                 },
             };
             let (len, began) = (u32::try_from(portion.bytes()).unwrap_or(u32::MAX), Instant::now());

@@ -93,8 +93,8 @@ pub(crate) trait BringBack: Send + Sync {
     /// [`OperationError`].
     fn standing(&self) -> Result<BackStanding, OperationError>;
 
-    /// Begins with a kit; does nothing while it is under way.
-    fn begin(&self, kit: RecoveryKit);
+    /// Begins with a kit; does nothing while it is under way. `one_peer`: one box that tells what there was last is believed.
+    fn begin(&self, kit: RecoveryKit, one_peer: bool);
 
     /// Starts this box again as the one that came back, if that is ready.
     fn start_again(&self);
@@ -135,6 +135,8 @@ pub(crate) enum BackProblem {
     Nobody,
     /// They keep nothing of it.
     NothingKept,
+    /// One box's word, where these are silent.
+    OneWord { silent: Vec<String> },
     /// Too few of those that keep it answer.
     TooFew,
     /// Something else, as the log has it.

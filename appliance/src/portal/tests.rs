@@ -87,7 +87,7 @@ impl BringBack for StillBlank {
         })
     }
 
-    fn begin(&self, kit: RecoveryKit) {
+    fn begin(&self, kit: RecoveryKit, _one_peer: bool) {
         self.0.lock().expect("told").push(kit.box_name);
     }
 

@@ -7,7 +7,7 @@ use std::time::Instant;
 use datis_engine::format::kit::RecoveryKit;
 use datis_engine::keys::random_bytes;
 
-use super::{Recovery, RecoveryError};
+use super::{Consent, Recovery, RecoveryError};
 use crate::config::{Config, ConfigError, DataDir};
 use crate::links::peers::AllowPrivate;
 use crate::operations::accounts::{Action, Actor, Right, log_use};
@@ -121,7 +121,8 @@ fn attempt(
     }
     // Before anybody sees it, and tells this box that its kit was shown.
     note_own_drill(site, &recovery.pin())?;
-    let (recovered, fetch) = recovery.fill(false, progress)?;
+    // Nothing rests on it, so one box is enough.
+    let (recovered, fetch) = recovery.fill(Consent { one_peer: true, ..Consent::default() }, progress)?;
     let vault = || Vault::open_or_make(side, None, &mut |_| ());
     operations::rebuild(side, vault()?, Some(Arc::clone(&fetch)), &mut |_| ())?;
     progress("the catalog is made; files are restored to nowhere".to_owned());

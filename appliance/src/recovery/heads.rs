@@ -43,6 +43,15 @@ impl Keepers for Community {
     }
 }
 
+/// The head that a recovery goes on from.
+pub(super) struct Newest<T> {
+    pub(super) head: VerifiedHead,
+    /// What it leads to.
+    pub(super) read: T,
+    /// How many members gave heads: one alone may be behind, or say so.
+    pub(super) witnesses: usize,
+}
+
 /// The newest head of `of` that `read` makes something of, and what that is. Heads that cannot lead to anything are passed over, and
 /// that is said; where boxes that do not answer may help, the recovery waits for them, unless it is to go `without_lost`.
 ///
@@ -54,14 +63,15 @@ pub(super) fn newest_readable<T>(
     without_lost: bool,
     progress: &mut dyn FnMut(String),
     mut read: impl FnMut(&VerifiedHead) -> Result<T, RecoveryError>,
-) -> Result<(VerifiedHead, T), RecoveryError> {
+) -> Result<Newest<T>, RecoveryError> {
     let mut asked: Vec<Asked> = keepers.all().into_iter().map(Asked::of).collect();
-    let (mut pool, mut tried, mut newest) = (Vec::new(), HashSet::new(), None);
+    let (mut pool, mut tried, mut newest, mut witnesses) = (Vec::new(), HashSet::new(), None, 0);
     for page in 0..PAGES_MAX {
         let given = ask_next(keepers, &mut asked, roster, if page == 0 { FIRST } else { NEXT }, progress);
         let choice = choose(&given, of, roster);
         if page == 0 {
             tell(&asked, &choice, progress);
+            witnesses = choice.held_by.len() + choice.behind.len();
         }
         pool.extend(choice.chosen.into_iter().chain(choice.others).filter(|head| tried.insert(head.hash())));
         pool.sort_by_key(|head: &VerifiedHead| Reverse(head.rank()));
@@ -78,7 +88,7 @@ pub(super) fn newest_readable<T>(
                              ones lead nowhere, as when somebody else had the lost box's key"
                         ));
                     }
-                    return Ok((head, read));
+                    return Ok(Newest { head, read, witnesses });
                 }
                 Err(error) if leads_nowhere(&error, without_lost) => {
                     progress(format!("head number {sequence} is passed over: {}", chain(&error)));
@@ -184,8 +194,13 @@ fn tell(asked: &[Asked], choice: &Choice, progress: &mut dyn FnMut(String)) {
     if !choice.forks.is_empty() {
         progress("two heads of one number were signed: a copy of the lost box ran somewhere".to_owned());
     }
-    if choice.chosen.is_some() && choice.held_by.len() < 2 {
-        progress("only one box has the newest head; a newer one may be with those that do not answer".to_owned());
+    match (&choice.held_by[..], &choice.behind[..]) {
+        ([one], []) => progress(format!(
+            "what there was last rests on the word of {} alone; something newer may be with those that do not answer",
+            name(one)
+        )),
+        ([one], _) => progress(format!("only {} has the newest head", name(one))),
+        _ => {}
     }
 }
 
@@ -255,12 +270,13 @@ mod tests {
             }
         };
         let found = newest_readable(&kept, (of, roster), false, &mut |line| said.push(line), good_until(30));
-        assert_eq!(found.expect("found").1, 30, "not the newest of whoever was away, which came first");
+        let found = found.map(|newest| (newest.read, newest.witnesses));
+        assert_eq!(found.expect("found"), (30, 2), "not the newest of whoever was away, which came first");
         assert!(said.iter().any(|line| line.contains("number 30, which is not the newest")), "{said:?}");
         assert!(said.iter().any(|line| line.ends_with("is behind: its newest head is number 19")), "{said:?}");
         said.clear();
         let found = newest_readable(&kept, (of, roster), false, &mut |line| said.push(line), good_until(59));
-        assert_eq!(found.expect("found").1, 59);
+        assert_eq!(found.map(|newest| newest.read).expect("found"), 59);
         assert!(!said.iter().any(|line| line.contains("not the newest")), "{said:?}");
     }
 
@@ -279,7 +295,9 @@ mod tests {
         let waits = newest_readable(&kept, (of, roster), false, &mut |line| said.push(line), away);
         assert!(matches!(waits, Err(RecoveryError::Map { source: FetchError::Away { .. }, .. })));
         let goes_on = newest_readable(&kept, (of, roster), true, &mut |line| said.push(line), away);
-        assert_eq!(goes_on.expect("found").1, 6);
+        let goes_on = goes_on.map(|newest| (newest.read, newest.witnesses));
+        assert_eq!(goes_on.expect("found"), (6, 1));
+        assert!(said.iter().any(|line| line.contains(&format!("the word of {} alone", circle.other.id()))), "{said:?}");
         assert!(said.iter().any(|line| line.contains("number 6, which is not the newest")), "{said:?}");
         // Nobody has a good one, and a box of before does not go on for ever.
         for is_old in [false, true] {

@@ -7,6 +7,7 @@
 //! shards and packs by their names.
 
 mod drill;
+mod gathering;
 mod heads;
 mod packs;
 mod peers;
@@ -30,7 +31,8 @@ use datis_engine::store::{ObjectName, PackStore, StoreError};
 use datis_engine::units::UnixMillis;
 
 pub(crate) use self::drill::{DrillError, Drilled, drill};
-use self::heads::newest_readable;
+use self::gathering::gather;
+use self::heads::{Newest, newest_readable};
 use self::packs::fetch_directories;
 use self::peers::{Community, Proof};
 use crate::certs::{CertError, Certs};
@@ -46,6 +48,8 @@ use crate::vault::{self, VaultError};
 
 /// Where the entry is kept that gives the member this box, until it is told.
 const REBINDING: &str = "rebinding";
+/// So many boxes tell what there was last before it is believed (mutual-backup 4.9).
+const WITNESSES: usize = 2;
 
 /// Why a box does not come back.
 #[derive(Debug, thiserror::Error)]
@@ -68,6 +72,13 @@ pub(crate) enum RecoveryError {
     /// Nobody has taken the entry that gives the member this box.
     #[error("no other box has taken note of this one yet; try again, what was fetched is kept")]
     NotTold,
+    /// One box's word, where others are silent.
+    #[error(
+        "only one box that answers has told what there was last; if that is old, all that came later is given up. Start one of \
+         those that do not answer, then try again: {}. If all of them are lost, say that one box is enough: --one-peer",
+        silent.join(", ")
+    )]
+    OneWord { silent: Vec<String> },
     /// Nobody has a head.
     #[error("none of {asked} boxes that answer keeps anything for this box")]
     NoHead { asked: usize },
@@ -135,6 +146,15 @@ fn who_is_silent(silent: &[String]) -> String {
     if silent.is_empty() { String::new() } else { format!("; these boxes do not answer: {}", silent.join(", ")) }
 }
 
+/// What somebody has agreed to, so that a recovery goes on where it would wait.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Consent {
+    /// Packs that cannot be put together are named and left out.
+    pub(crate) without_lost: bool,
+    /// One box that tells what there was last is believed, though others are silent.
+    pub(crate) one_peer: bool,
+}
+
 /// What came back.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Recovered {
@@ -199,24 +219,23 @@ impl<'r> Recovery<'r> {
     }
 
     fn find(&self, progress: &mut dyn FnMut(String)) -> Result<Community, RecoveryError> {
-        Community::find(&self.proof, &self.hints, progress)
+        gather(&self.proof, &self.hints, progress)
     }
 
     /// Fetches what a catalog is made of (`operations::rebuild`): the vault file, snapshots, the map and the directories of packs.
-    /// The packs stay where they are. `without_lost`: those of which not even the directory can be had are named and left out.
-    /// Gives what there is, and the way to the packs.
+    /// The packs stay where they are. Gives what there is, and the way to the packs.
     ///
     /// # Errors
     /// [`RecoveryError`]; done again, it goes on from what is there.
     pub(crate) fn fill(
         &self,
-        without_lost: bool,
+        consent: Consent,
         progress: &mut dyn FnMut(String),
     ) -> Result<(Recovered, Arc<dyn Fetch>), RecoveryError> {
         let community = self.find(progress)?;
-        let asked = community.links.len();
-        progress(format!("{asked} of {} boxes of the community answer", community.others));
-        let (_, Outside { content, fetch, map, sealed_map }) = self.newest(&community, without_lost, progress)?;
+        let (asked, others) = (community.links.len(), community.others().count());
+        progress(format!("{asked} of {others} boxes of the community answer"));
+        let (_, Outside { content, fetch, map, sealed_map }) = self.newest(&community, consent, progress)?;
         awaited::write_down(self.dir, &sealed_map)?;
         let (all, bytes) = (map.stripes.len(), map.stripes.values().map(|one| one.layout.pack_len() as u64).sum());
         progress(format!("{all} packs and {} snapshots are to come back", map.snapshots.len()));
@@ -230,10 +249,10 @@ impl<'r> Recovery<'r> {
             store.put_new(ObjectName::Snapshot(*id), staged)?;
         }
         let lost = fetch_directories(self.dir, fetch.as_ref(), &self.kit.identity, &map, progress)?;
-        let (members, packs) = ((asked, community.others), (all, lost.len()));
+        let (members, packs) = ((asked, others), (all, lost.len()));
         match lost {
             lost if lost.is_empty() => {}
-            lost if without_lost => {
+            lost if consent.without_lost => {
                 progress(format!("Goes on without {} of {all} packs: {}", lost.len(), first_names(&lost)));
             }
             packs => {
@@ -249,19 +268,29 @@ impl<'r> Recovery<'r> {
     fn newest(
         &self,
         community: &Community,
-        without_lost: bool,
+        consent: Consent,
         progress: &mut dyn FnMut(String),
     ) -> Result<(VerifiedHead, Outside), RecoveryError> {
         let of = (self.me(), community.log().roster());
         let read = |head: &VerifiedHead| self.follow(community, head);
-        let (head, outside) = newest_readable(community, of, without_lost, progress, read)?;
+        let Newest { head, read: outside, witnesses } =
+            newest_readable(community, of, consent.without_lost, progress, read)?;
+        if witnesses < WITNESSES && !consent.one_peer {
+            let silent = community.silent_among(community.others().map(|member| member.id));
+            // When all have answered, nobody is left who could know better.
+            if !silent.is_empty() {
+                return Err(RecoveryError::OneWord { silent });
+            }
+        }
         *self.head.lock().unwrap_or_else(PoisonError::into_inner) = Some(head.clone());
         Ok((head, outside))
     }
 
     fn follow(&self, community: &Community, head: &VerifiedHead) -> Result<Outside, RecoveryError> {
         let content = HeadContent::open(&head.head().catalog, &self.kit.identity)?;
-        let fetch: Arc<dyn Fetch> = Arc::new(Fetcher::new(community.reach(), content.dispersal.clone()));
+        let fetcher = Fetcher::new(community.reach(), content.dispersal.clone());
+        fetcher.leave_alone(community.silent());
+        let fetch: Arc<dyn Fetch> = Arc::new(fetcher);
         let whole = |part: &StripeRef| {
             let read = fetch.whole(part, &mut Memory::default()).map(<[u8]>::to_vec);
             read.map_err(|source| {
@@ -288,7 +317,7 @@ impl<'r> Recovery<'r> {
         let known = self.head.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let head = match known {
             Some(head) => head,
-            None => self.newest(&community, false, progress)?.0,
+            None => self.newest(&community, Consent::default(), progress)?.0,
         };
         let mut log = community.log().clone();
         let is_ours = |member: &Member| member.device == self.device.public_key();

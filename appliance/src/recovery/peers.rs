@@ -1,4 +1,4 @@
-//! Finding the community from one box that answers, and showing the kit to every member.
+//! The community as the boxes tell it that the kit was shown to, and the ways to them.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,7 +22,7 @@ use crate::links::peers::{DialError, Dialler, PeerLink};
 /// For connecting, and for each answer.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Members that are tried in turn as a way to another one.
-const RELAYS_MAX: usize = 3;
+pub(super) const RELAYS_MAX: usize = 3;
 
 /// The kit as it is shown: to each box on its own connection.
 pub(super) struct Proof {
@@ -37,16 +37,13 @@ pub(super) struct Proof {
 pub(super) struct Community {
     logs: Logs,
     pub(super) links: Vec<(MemberId, Mutex<PeerLink>)>,
-    /// How many others are in it.
-    pub(super) others: usize,
     /// Where members said that they are, as they signed it.
     pub(super) records: Vec<ByteVec>,
     hints: Vec<KitHint>,
     proof: Arc<Proof>,
 }
 
-/// The logs that members gave, each with how many gave just it. The first one stands for the box that told where the others are,
-/// which is asked once more like all of them.
+/// The logs that boxes gave, each with how many members gave just it.
 struct Logs(Vec<(Log, usize)>);
 
 impl Logs {
@@ -54,10 +51,15 @@ impl Logs {
         Self(vec![(first, 0)])
     }
 
-    fn add(&mut self, log: Log) {
-        match self.0.iter_mut().find(|(known, _)| known.last_hash() == log.last_hash()) {
-            Some((_, count)) => *count += 1,
-            None => self.0.push((log, 1)),
+    /// Whoever is not in the community that counts by then has no say.
+    fn add(&mut self, log: Log, of: &SpkiPin) {
+        let last = log.last_hash();
+        if self.0.iter().all(|(known, _)| known.last_hash() != last) {
+            self.0.push((log, 0));
+        }
+        let is_in = active(self.chosen(), of).is_some();
+        if let Some((_, count)) = self.0.iter_mut().find(|(known, _)| known.last_hash() == last) {
+            *count += usize::from(is_in);
         }
     }
 
@@ -77,11 +79,18 @@ impl Logs {
     }
 }
 
+/// The member that has the box with this key now.
+pub(super) fn active<'l>(log: &'l Log, pin: &SpkiPin) -> Option<&'l Member> {
+    log.roster().active().find(|member| member.device.spki_pin() == *pin)
+}
+
 /// The way to the members of a community, with the kit.
 pub(super) struct WithTheKit {
     proof: Arc<Proof>,
     /// The key of each, and where it says that it is.
     places: HashMap<MemberId, (SpkiPin, Vec<KitHint>)>,
+    /// Those that answered, through which others may be reached.
+    relays: Vec<MemberId>,
 }
 
 impl Reach for WithTheKit {
@@ -90,90 +99,48 @@ impl Reach for WithTheKit {
         if let Ok((link, _)) = self.proof.show_to_one_of(hints) {
             return Ok(link);
         }
-        // Those that answer may reach it.
-        let others = self.places.iter().filter(|(other, _)| **other != member).take(RELAYS_MAX);
-        let through =
-            |(_, (_, between)): (_, &(_, Vec<KitHint>))| self.proof.show_through(between, (member, *pin)).ok();
-        others.into_iter().find_map(through).map(|(link, _)| link).ok_or(NoLine::Silent)
+        let relays = self.relays.iter().filter(|relay| **relay != member).take(RELAYS_MAX);
+        let between = relays.filter_map(|relay| self.places.get(relay)).map(|(_, between)| between);
+        let through = |between: &Vec<KitHint>| self.proof.show_through(between, (member, *pin)).ok();
+        between.into_iter().find_map(through).map(|(link, _)| link).ok_or(NoLine::Silent)
     }
 }
 
 impl Community {
-    /// Asks the boxes that the kit names, one after the other, until one tells the community; then shows the kit to all of it.
-    ///
-    /// # Errors
-    /// [`RecoveryError::Nobody`].
-    pub(super) fn find(
-        proof: &Arc<Proof>,
-        hints: &[KitHint],
-        progress: &mut dyn FnMut(String),
-    ) -> Result<Self, RecoveryError> {
-        let mut last = RecoveryError::from(DialError::Nowhere);
-        for hint in hints {
-            match proof
-                .show_to(hint)
-                .and_then(|(_, claimed)| Ok((Log::decode(&claimed.log, proof.community)?, claimed.records)))
-            {
-                Ok((log, records)) => {
-                    let hints = hints.to_vec();
-                    let proof = Arc::clone(proof);
-                    let (logs, links) = (Logs::begin(log), Vec::new());
-                    let mut found = Self { logs, links, others: 0, records, hints, proof };
-                    found.show_to_all(progress);
-                    if !found.links.is_empty() {
-                        return Ok(found);
-                    }
-                    progress(format!("of the community that {} names nobody answers", hint.place));
-                }
-                Err(error) => {
-                    progress(format!("{} is not to be had: {error}", hint.place));
-                    last = error;
-                }
-            }
-        }
-        Err(RecoveryError::Nobody(Box::new(last)))
+    /// What the first box tells that answers.
+    pub(super) fn begin(log: Log, proof: &Arc<Proof>, hints: Vec<KitHint>) -> Self {
+        let (logs, proof) = (Logs::begin(log), Arc::clone(proof));
+        Self { logs, links: Vec::new(), records: Vec::new(), hints, proof }
     }
 
-    /// Shows the kit to every member once, also to those that only a longer log names, which the first box did not have. One that
-    /// answers what is no log is as one that is silent.
-    fn show_to_all(&mut self, progress: &mut dyn FnMut(String)) {
-        let mut silent = Vec::new();
-        let mut asked = BTreeSet::from([self.proof.member]);
-        loop {
-            let next = self.log().roster().active().find(|member| !asked.contains(&member.id)).cloned();
-            let Some(member) = next else { break };
-            asked.insert(member.id);
-            match self.dial(&member) {
-                Ok(shown) => self.keep(&member, shown, progress),
-                Err(error) => silent.push((member, error)),
+    /// What the box with this key tells; whether anything of it is new.
+    pub(super) fn hear(&mut self, pin: &SpkiPin, log: Log, records: Vec<ByteVec>) -> bool {
+        let before = (self.log().last_hash(), self.records.len());
+        self.logs.add(log, pin);
+        for record in records {
+            if !self.records.contains(&record) {
+                self.records.push(record);
             }
         }
-        // Those that answer may reach those that did not.
-        for (member, dialled) in silent {
-            match self.go_through(&member) {
-                Ok(shown) => self.keep(&member, shown, progress),
-                Err(_) => progress(format!("{} does not answer: {dialled}", member.name)),
+        before != (self.log().last_hash(), self.records.len())
+    }
+
+    /// The members that are in, but for the one that comes back.
+    pub(super) fn others(&self) -> impl Iterator<Item = &Member> {
+        self.log().roster().active().filter(|member| member.id != self.proof.member)
+    }
+
+    /// Keeps these connections, and says what else came out.
+    pub(super) fn settle(&mut self, links: Vec<(SpkiPin, PeerLink)>, progress: &mut dyn FnMut(String)) {
+        for (pin, link) in links {
+            if let Some(member) = active(self.log(), &pin).map(|member| member.id) {
+                self.links.push((member, Mutex::new(link)));
             }
         }
         if self.logs.have_parted() {
             progress(
                 "the boxes have logs of the community that part; the one that most of them have counts".to_owned(),
             );
-        }
-        let roster = self.log().roster();
-        self.others = roster.active().filter(|member| member.id != self.proof.member).count();
-    }
-
-    fn keep(&mut self, member: &Member, (link, claimed): (PeerLink, Claimed), progress: &mut dyn FnMut(String)) {
-        match Log::decode(&claimed.log, self.proof.community) {
-            Ok(theirs) => {
-                self.logs.add(theirs);
-                self.records.extend(claimed.records);
-                self.links.push((member.id, Mutex::new(link)));
-            }
-            Err(error) => {
-                progress(format!("{} is left out: it answers with no log of the community: {error}", member.name))
-            }
         }
     }
 
@@ -202,41 +169,42 @@ impl Community {
 
     /// The way to all members that are in.
     pub(super) fn reach(&self) -> WithTheKit {
-        let others = self.log().roster().active().filter(|member| member.id != self.proof.member);
-        let place = |member: &Member| (member.id, (member.device.spki_pin(), self.places_of(member)));
-        let places = others.map(place).collect();
-        WithTheKit { proof: Arc::clone(&self.proof), places }
+        let mut told = self.places();
+        let place =
+            |member: &Member| (member.id, (member.device.spki_pin(), told.remove(&member.id).unwrap_or_default()));
+        let places = self.others().map(place).collect();
+        let relays = self.links.iter().map(|(member, _)| *member).collect();
+        WithTheKit { proof: Arc::clone(&self.proof), places, relays }
     }
 
-    /// Where it says that it is, or the kit does.
-    fn dial(&self, member: &Member) -> Result<(PeerLink, Claimed), RecoveryError> {
-        self.proof.show_to_one_of(&self.places_of(member))
-    }
-
-    /// Through a member that has seen the kit.
-    fn go_through(&self, member: &Member) -> Result<(PeerLink, Claimed), RecoveryError> {
-        let to = (member.id, member.device.spki_pin());
-        let seen = self.links.iter().filter(|(via, _)| *via != member.id).take(RELAYS_MAX);
-        let mut last = RecoveryError::from(DialError::Nowhere);
-        for via in seen.filter_map(|(via, _)| self.log().roster().member(*via)) {
-            match self.proof.show_through(&self.places_of(via), to) {
-                Ok(shown) => return Ok(shown),
-                Err(error) => last = error,
+    /// Where the others say that each member is, then where the kit does; those of whom nobody knows are not in it.
+    pub(super) fn places(&self) -> HashMap<MemberId, Vec<KitHint>> {
+        let mut places: HashMap<MemberId, Vec<KitHint>> = HashMap::new();
+        let mut add = |member: &Member, place: String| {
+            let hint = KitHint { place, pin: member.device.spki_pin() };
+            let known = places.entry(member.id).or_default();
+            if !known.contains(&hint) {
+                known.push(hint);
+            }
+        };
+        let roster = self.log().roster();
+        for record in self.records.iter().filter_map(|bytes| AddressRecord::verify(bytes, roster).ok()) {
+            if let Some(member) = roster.member(record.member) {
+                record.addresses.iter().for_each(|place| add(member, place.to_string()));
             }
         }
-        Err(last)
+        for hint in &self.hints {
+            if let Some(member) = active(self.log(), &hint.pin) {
+                add(member, hint.place.clone());
+            }
+        }
+        places
     }
 
-    /// Where the others say that it is, then where the kit does.
-    fn places_of(&self, member: &Member) -> Vec<KitHint> {
-        let pin = member.device.spki_pin();
-        let records = self.records.iter().filter_map(|bytes| AddressRecord::verify(bytes, self.log().roster()).ok());
-        let told = records.filter(|record| record.member == member.id).flat_map(|record| record.addresses);
-        let printed = self.hints.iter().filter(|hint| hint.pin == pin);
-        let mut places: Vec<String> = told.map(|place| place.to_string()).collect();
-        places.extend(printed.map(|hint| hint.place.clone()));
-        places.dedup();
-        places.into_iter().map(|place| KitHint { place, pin }).collect()
+    /// The members that did not answer.
+    pub(super) fn silent(&self) -> impl Iterator<Item = MemberId> {
+        let silent = self.others().filter(|member| self.links.iter().all(|(link, _)| *link != member.id));
+        silent.map(|member| member.id)
     }
 
     /// What those of these members are called that did not answer, by name.
@@ -258,13 +226,17 @@ impl Community {
 }
 
 impl Proof {
-    fn show_to(&self, hint: &KitHint) -> Result<(PeerLink, Claimed), RecoveryError> {
+    pub(super) fn show_to(&self, hint: &KitHint) -> Result<(PeerLink, Claimed), RecoveryError> {
         let place: Address = hint.place.parse().map_err(|_| DialError::Name(hint.place.clone()))?;
         self.show_on(self.dialler.dial(&place, hint.pin, PATIENCE)?)
     }
 
     /// Shows it to `to` through the box that is at one of the places of `between`, which sees nothing of what goes through it.
-    fn show_through(&self, between: &[KitHint], to: (MemberId, SpkiPin)) -> Result<(PeerLink, Claimed), RecoveryError> {
+    pub(super) fn show_through(
+        &self,
+        between: &[KitHint],
+        to: (MemberId, SpkiPin),
+    ) -> Result<(PeerLink, Claimed), RecoveryError> {
         let (member, pin) = to;
         let via = between.first().ok_or(DialError::Nowhere)?.pin;
         let places: Vec<Address> = between.iter().filter_map(|hint| hint.place.parse().ok()).collect();
@@ -330,23 +302,27 @@ mod tests {
     #[test]
     fn the_longest_log_counts_and_of_those_that_part_the_one_that_most_have() {
         let (base, key) = founded();
+        let pin = key.public_key().spki_pin();
         let (ours, odd) = (with(&base, &key, 100), with(&with(&base, &key, 200), &key, 300));
         let mut logs = Logs::begin(base.clone());
         assert_eq!(logs.chosen().last_hash(), base.last_hash());
-        logs.add(odd.clone());
+        logs.add(odd.clone(), &pin);
         assert_eq!(
             logs.chosen().last_hash(),
             odd.last_hash(),
             "what only one box has counts as long as nobody says otherwise"
         );
         assert!(!logs.have_parted());
-        logs.add(ours.clone());
-        logs.add(ours.clone());
-        logs.add(base);
+        logs.add(ours.clone(), &pin);
+        logs.add(ours.clone(), &pin);
+        logs.add(base, &pin);
         assert_eq!(logs.chosen().last_hash(), ours.last_hash());
         assert!(logs.have_parted());
         let longer = with(&ours, &key, 110);
-        logs.add(longer.clone());
+        logs.add(longer.clone(), &pin);
         assert_eq!(logs.chosen().last_hash(), longer.last_hash());
+        let stranger = SigningKey::from_seed(&[9; 32]).public_key().spki_pin();
+        (0..9).for_each(|_| logs.add(odd.clone(), &stranger));
+        assert_eq!(logs.chosen().last_hash(), longer.last_hash(), "who is not in it has no say");
     }
 }

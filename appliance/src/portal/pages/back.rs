@@ -26,6 +26,8 @@ struct BackPage<'p> {
     /// What is shown of the way there; empty before it has begun.
     steps: Vec<Step>,
     problem: Option<Problem>,
+    /// Whether it is asked if one box is enough.
+    is_one_word: bool,
     /// What was typed and cannot be taken yet: so that nobody types a whole page again for one word.
     typed: Zeroizing<String>,
     /// Where the first admin of the box that came back comes in.
@@ -57,6 +59,8 @@ impl Problem {
 pub(in crate::portal) struct Kit {
     /// The text of the recovery kit, or of two of its sheets one after the other.
     kit: String,
+    /// There when one box that tells what there was last is to be believed, though others are silent.
+    one_peer: Option<String>,
 }
 
 pub(in crate::portal) async fn show(visit: Visit, link: web::Path<String>) -> HttpResponse {
@@ -74,10 +78,11 @@ pub(in crate::portal) async fn begin(visit: Visit, link: web::Path<String>, form
     visit
         .answer(move |visit| {
             let standing = standing(visit, &link)?;
-            let text = Zeroizing::new(form.into_inner().kit);
+            let Kit { kit, one_peer } = form.into_inner();
+            let text = Zeroizing::new(kit);
             match RecoveryKit::parse(&text) {
                 Ok(kit) => {
-                    visit.portal.ways.back.begin(kit);
+                    visit.portal.ways.back.begin(kit, one_peer.is_some());
                     Ok(Reply::Go(format!("/welcome/{link}/back")))
                 }
                 Err(error) => {
@@ -124,6 +129,7 @@ fn page(
     is_asked: bool,
 ) -> Result<String, PageError> {
     let locale = visit.locale();
+    let is_one_word = matches!(standing, BackStanding::Failed(BackProblem::OneWord { .. }));
     let (steps, problem, next) = match standing {
         _ if typed.problem.is_some() => (Vec::new(), typed.problem, None),
         BackStanding::NotBlank | BackStanding::NotBegun => (Vec::new(), None, None),
@@ -133,7 +139,7 @@ fn page(
     };
     let is_starting = is_asked && next.is_some();
     let frame = Frame::new(visit, &locale.word("back-title"));
-    Ok(BackPage { frame, link, steps, problem, typed: typed.text, next, is_starting }.render()?)
+    Ok(BackPage { frame, link, steps, problem, is_one_word, typed: typed.text, next, is_starting }.render()?)
 }
 
 /// `at`: what is being done; `None`: all is done.
@@ -158,6 +164,7 @@ fn problem(why: BackProblem, locale: &Locale) -> Problem {
         BackProblem::NoCommunity => ("err-back-no-community", None),
         BackProblem::Nobody => ("err-back-nobody", None),
         BackProblem::NothingKept => ("err-back-nothing", None),
+        BackProblem::OneWord { silent } => ("err-back-one", Some(silent.join(", "))),
         BackProblem::TooFew => ("err-back-few", None),
         BackProblem::Other(words) => ("err-back-other", Some(words)),
     };

@@ -1,0 +1,265 @@
+//! Finding the community: the kit is shown to all boxes side by side. A site that has burnt down does not say that nobody is there,
+//! it says nothing; so whoever is silent must hold up neither the others nor, for long, the recovery.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::{Duration, Instant};
+
+use datis_engine::community::log::Log;
+use datis_engine::format::kit::KitHint;
+use datis_engine::ids::{MemberId, SpkiPin};
+use datis_engine::wire::peers::Claimed;
+
+use super::RecoveryError;
+use super::peers::{Community, Proof, RELAYS_MAX, active};
+use crate::links::peers::{DialError, PeerLink, PipeError};
+
+/// Boxes that are dialled at a time: each costs a thread and a connection.
+const AT_A_TIME: usize = 64;
+/// So long after the first answer the others are waited for: a dead place has shown by then, and a way round it.
+const WAIT: Duration = Duration::from_secs(12);
+/// Where fewer have answered, all are waited for: the newest head is the word of two boxes, where there are two.
+const ENOUGH: usize = 2;
+
+/// One way to a box.
+struct Attempt {
+    pin: SpkiPin,
+    way: Way,
+}
+
+enum Way {
+    Place(KitHint),
+    /// Through the box at one of these places, which has seen the kit.
+    Through(Vec<KitHint>, MemberId),
+}
+
+/// What came of it.
+type Shown = Result<(PeerLink, Claimed), RecoveryError>;
+
+struct Gathering<'g> {
+    proof: &'g Arc<Proof>,
+    hints: &'g [KitHint],
+    progress: &'g mut dyn FnMut(String),
+    community: Option<Community>,
+    links: Vec<(SpkiPin, PeerLink)>,
+    waiting: VecDeque<Attempt>,
+    /// Attempts that were begun and have not ended.
+    begun: usize,
+    /// Of each box those that have not ended, begun or not.
+    open: HashMap<SpkiPin, usize>,
+    dialled: HashSet<(SpkiPin, String)>,
+    relays: HashMap<MemberId, Vec<MemberId>>,
+    /// Why a box is not there, as it came out first.
+    failed: HashMap<SpkiPin, RecoveryError>,
+    tell: Sender<(Attempt, Shown)>,
+    told: Receiver<(Attempt, Shown)>,
+}
+
+/// Shows the kit to the boxes that it names, and to all others of the community that those name; goes on as soon as all have
+/// answered, or enough of them and the others had their time.
+///
+/// # Errors
+/// [`RecoveryError::Nobody`].
+pub(super) fn gather(
+    proof: &Arc<Proof>,
+    hints: &[KitHint],
+    progress: &mut dyn FnMut(String),
+) -> Result<Community, RecoveryError> {
+    let (tell, told) = channel();
+    let mut gathering = Gathering {
+        proof,
+        hints,
+        progress,
+        community: None,
+        links: Vec::new(),
+        waiting: VecDeque::new(),
+        begun: 0,
+        open: HashMap::new(),
+        dialled: HashSet::new(),
+        relays: HashMap::new(),
+        failed: HashMap::new(),
+        tell,
+        told,
+    };
+    hints.iter().for_each(|hint| gathering.dial(hint));
+    gathering.listen();
+    gathering.end()
+}
+
+impl Gathering<'_> {
+    fn listen(&mut self) {
+        let mut until: Option<Instant> = None;
+        loop {
+            self.begin_some();
+            if self.begun == 0 {
+                return;
+            }
+            // Each attempt ends by itself.
+            let is_enough = self.links.len() >= ENOUGH;
+            let came = match until.filter(|_| is_enough) {
+                Some(until) => self.told.recv_timeout(until.saturating_duration_since(Instant::now())),
+                None => self.told.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            };
+            let Ok((attempt, shown)) = came else { return };
+            self.take(&attempt, shown);
+            if !self.links.is_empty() {
+                until.get_or_insert_with(|| Instant::now() + WAIT);
+            }
+        }
+    }
+
+    /// Once at each place.
+    fn dial(&mut self, hint: &KitHint) {
+        if self.dialled.insert((hint.pin, hint.place.clone())) {
+            self.add(Attempt { pin: hint.pin, way: Way::Place(hint.clone()) });
+        }
+    }
+
+    fn add(&mut self, attempt: Attempt) {
+        *self.open.entry(attempt.pin).or_default() += 1;
+        self.waiting.push_back(attempt);
+    }
+
+    /// On threads of their own, which end by themselves: those that are still at it when enough have answered are left to it.
+    fn begin_some(&mut self) {
+        while self.begun < AT_A_TIME {
+            let Some(attempt) = self.waiting.pop_front() else { return };
+            self.begun += 1;
+            let (proof, tell) = (Arc::clone(self.proof), self.tell.clone());
+            let pin = attempt.pin;
+            let run = move || {
+                let shown = match &attempt.way {
+                    Way::Place(hint) => proof.show_to(hint),
+                    Way::Through(between, to) => proof.show_through(between, (*to, attempt.pin)),
+                };
+                // Nobody listens any more when enough have answered.
+                let _ = tell.send((attempt, shown));
+            };
+            if let Err(error) = std::thread::Builder::new().name("gather".into()).spawn(run) {
+                self.has_ended(&pin);
+                self.failed.entry(pin).or_insert_with(|| DialError::from(PipeError::Broken(error)).into());
+            }
+        }
+    }
+
+    fn has_ended(&mut self, pin: &SpkiPin) {
+        self.begun -= 1;
+        if let Some(open) = self.open.get_mut(pin) {
+            *open -= 1;
+        }
+    }
+
+    fn take(&mut self, attempt: &Attempt, shown: Shown) {
+        let pin = attempt.pin;
+        self.has_ended(&pin);
+        let mut is_news = false;
+        match shown {
+            // Another of its places was faster.
+            Ok(_) if self.has_answered(&pin) => {}
+            Ok((link, claimed)) => match Log::decode(&claimed.log, self.proof.community) {
+                Ok(log) => {
+                    let begin = || Community::begin(log.clone(), self.proof, self.hints.to_vec());
+                    is_news = self.community.is_none();
+                    is_news |= self.community.get_or_insert_with(begin).hear(&pin, log, claimed.records);
+                    self.links.push((pin, link));
+                }
+                Err(error) => {
+                    let error = RecoveryError::from(error);
+                    let name = self.name(attempt);
+                    (self.progress)(format!("{name} is left out: it answers with no log of the community: {error}"));
+                    self.failed.insert(pin, error);
+                }
+            },
+            Err(error) => {
+                if let Way::Place(hint) = &attempt.way
+                    && self.hints.contains(hint)
+                {
+                    (self.progress)(format!("{} is not to be had: {error}", hint.place));
+                }
+                self.failed.entry(pin).or_insert(error);
+            }
+        }
+        if is_news {
+            self.dial_all();
+        }
+        self.go_round();
+    }
+
+    fn has_answered(&self, pin: &SpkiPin) -> bool {
+        self.links.iter().any(|(answered, _)| answered == pin)
+    }
+
+    /// By its name in the community, where that is known.
+    fn name(&self, attempt: &Attempt) -> String {
+        let member = self.community.as_ref().and_then(|community| active(community.log(), &attempt.pin));
+        match (member, &attempt.way) {
+            (Some(member), _) => member.name.to_string(),
+            (None, Way::Place(hint)) => hint.place.clone(),
+            (None, Way::Through(_, member)) => member.to_string(),
+        }
+    }
+
+    /// Whoever is in the community and has not answered, where the others say that it is.
+    fn dial_all(&mut self) {
+        let Some(community) = &self.community else { return };
+        let mut places = community.places();
+        places.remove(&self.proof.member);
+        for hint in places.into_values().flatten() {
+            if !self.has_answered(&hint.pin) {
+                self.dial(&hint);
+            }
+        }
+    }
+
+    /// Those that answer may reach those that do not: the next one is asked for each of whom nothing else is left to try.
+    fn go_round(&mut self) {
+        let Some(community) = &self.community else { return };
+        let is_open = |pin: &SpkiPin| self.open.get(pin).is_some_and(|open| *open > 0);
+        let given_up: Vec<(MemberId, SpkiPin)> = community
+            .others()
+            .map(|member| (member.id, member.device.spki_pin()))
+            .filter(|(_, pin)| !self.has_answered(pin) && !is_open(pin))
+            .collect();
+        if given_up.is_empty() {
+            return;
+        }
+        let places = community.places();
+        let answered: Vec<MemberId> =
+            self.links.iter().filter_map(|(pin, _)| active(community.log(), pin)).map(|member| member.id).collect();
+        for (to, pin) in given_up {
+            let tried = self.relays.entry(to).or_default();
+            let next = answered.iter().find(|via| !tried.contains(via)).filter(|_| tried.len() < RELAYS_MAX);
+            let Some(via) = next else { continue };
+            tried.push(*via);
+            let between = places.get(via).cloned().unwrap_or_default();
+            self.add(Attempt { pin, way: Way::Through(between, to) });
+        }
+    }
+
+    /// What came out, and whoever is not there by name.
+    fn end(mut self) -> Result<Community, RecoveryError> {
+        let Some(mut community) = self.community else {
+            let last = self.hints.iter().rev().find_map(|hint| self.failed.remove(&hint.pin));
+            return Err(RecoveryError::Nobody(Box::new(last.unwrap_or_else(|| DialError::Nowhere.into()))));
+        };
+        community.settle(self.links, self.progress);
+        let mut last = RecoveryError::from(DialError::Nowhere);
+        for member in community.silent().collect::<Vec<_>>() {
+            let name = community.name(member);
+            let pin = community.log().roster().member(member).map(|member| member.device.spki_pin());
+            match pin.and_then(|pin| self.failed.remove(&pin)) {
+                Some(error) => {
+                    (self.progress)(format!("{name} does not answer: {error}"));
+                    last = error;
+                }
+                None => (self.progress)(format!("{name} has not answered yet; it is asked again when it is needed")),
+            }
+        }
+        if community.links.is_empty() {
+            (self.progress)("of the community that the kit names nobody answers".to_owned());
+            return Err(RecoveryError::Nobody(Box::new(last)));
+        }
+        Ok(community)
+    }
+}
