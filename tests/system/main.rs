@@ -21,6 +21,7 @@ mod reaching;
 mod readers;
 mod refusals;
 mod restoring;
+mod retention;
 mod round_trip;
 mod saved;
 mod service;
