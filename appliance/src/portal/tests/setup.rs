@@ -270,7 +270,7 @@ async fn two_sheets_are_taken_where_the_kit_is_and_every_mistake_has_its_sentenc
     }
     let mistakes = [
         (format!("{0}{0}", sheets[0]), "is there twice"),
-        (sheets[0].clone() + &fixture.kit().to_sheets("2026-11-23").expect("sheets")[1].text(), "sheets of two sets"),
+        (sheets[0].clone() + fixture.kit().to_sheets("2026-11-23").expect("sheets")[1].text(), "sheets of two sets"),
         (sheets[0].clone() + &sheets[1].replace("SHEET-1", "SHEET-1A"), "in the second sheet: the line that begins"),
     ];
     for (text, sentence) in mistakes {
