@@ -320,10 +320,10 @@ impl Worker {
 }
 
 /// A little of what is with other boxes only. What cannot be had now is asked for again.
-fn bring_back(site: &Site, working: &dyn Fn(Option<String>)) -> Result<Done, OperationError> {
+pub(super) fn bring_back(site: &Site, working: &dyn Fn(Option<String>)) -> Result<Done, OperationError> {
     let brought = operations::awaited::bring_back(site, working)?;
     Ok(match brought {
-        Brought { is_over: true, .. } => return mend(site, working),
+        Brought { is_over: true, .. } => return mend_and_bring_home(site, working),
         Brought { packs: 0, lost: 0, unanswered, .. } if unanswered > 0 => {
             Done::Failed(format!("{unanswered} packs cannot be had until more of the other boxes answer"))
         }
@@ -331,21 +331,23 @@ fn bring_back(site: &Site, working: &dyn Fn(Option<String>)) -> Result<Done, Ope
     })
 }
 
-/// Gets packs that are damaged here from the other boxes.
-fn mend(site: &Site, working: &dyn Fn(Option<String>)) -> Result<Done, OperationError> {
-    Ok(match operations::awaited::mend(site, working)? {
-        Mended { packs: 0, left: 0, untried: 0 } => return bring_home(site, working),
+/// Gets packs that are damaged here from the other boxes, and then those of snapshots that are wanted here again: neither waits for
+/// what cannot be had of the other.
+fn mend_and_bring_home(site: &Site, working: &dyn Fn(Option<String>)) -> Result<Done, OperationError> {
+    let mended = match operations::awaited::mend(site, working)? {
+        Mended { packs: 0, left: 0, untried: 0 } => Done::Everything,
         Mended { packs: 0, untried: 0, .. } => Done::For(MEND_AGAIN),
         Mended { .. } => Done::Part,
-    })
-}
-
-/// Gets packs of snapshots that were kept outside only and are wanted here again.
-fn bring_home(site: &Site, working: &dyn Fn(Option<String>)) -> Result<Done, OperationError> {
-    Ok(match operations::awaited::bring_home(site, working)? {
-        Home { snapshots: 0, packs: 0, left: 0 } => Done::Everything,
-        Home { snapshots: 0, packs: 0, .. } => Done::For(MEND_AGAIN),
+    };
+    let home = match operations::awaited::bring_home(site, working)? {
+        Home { snapshots: 0, packs: 0, left: 0, untried: 0 } => Done::Everything,
+        Home { snapshots: 0, packs: 0, untried: 0, .. } => Done::For(MEND_AGAIN),
         Home { .. } => Done::Part,
+    };
+    Ok(match (mended, home) {
+        (Done::Part, _) | (_, Done::Part) => Done::Part,
+        (Done::Everything, home) => home,
+        (mended, _) => mended,
     })
 }
 

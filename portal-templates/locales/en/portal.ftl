@@ -708,8 +708,8 @@ ledger-hint = Who gives room may have as much of its own kept. A box that is new
 
 restore-outside = This backup is kept outside only: what you open comes from the other boxes, and takes longer.
 peer-err-only-outside = { $n ->
-    [one] One backup is kept outside only and would be lost. Keep it longer here and wait until it is back, or shorten the external retention; then leave.
-   *[other] { $n } backups are kept outside only and would be lost. Keep them longer here and wait until they are back, or shorten the external retention; then leave.
+    [one] One backup is kept outside only and would be lost. Keep it longer here and wait until it is back, or shorten the external retention; then try again.
+   *[other] { $n } backups are kept outside only and would be lost. Keep them longer here and wait until they are back, or shorten the external retention; then try again.
 }
 peer-refused-by = The other boxes refuse this one
 peer-refused-by-text = Refused by { $what }: this box was put out of the community, or another box was brought back in its place with its recovery kit. Nothing of it goes to the others any more, and what they keep is safe. If nobody has done that on purpose, call an admin of the community; else switch this box off, or set it up anew.

@@ -708,8 +708,8 @@ ledger-hint = Qui donne de la place peut en faire garder autant. Un boîtier nou
 
 restore-outside = Cette sauvegarde est gardée à l’extérieur seulement : ce que vous ouvrez vient des autres boîtiers, et prend plus de temps.
 peer-err-only-outside = { $n ->
-    [one] { $n } sauvegarde est gardée à l’extérieur seulement et serait perdue. Gardez-la plus longtemps ici et attendez son retour, ou raccourcissez la rétention externe ; quittez ensuite.
-   *[other] { $n } sauvegardes sont gardées à l’extérieur seulement et seraient perdues. Gardez-les plus longtemps ici et attendez leur retour, ou raccourcissez la rétention externe ; quittez ensuite.
+    [one] { $n } sauvegarde est gardée à l’extérieur seulement et serait perdue. Gardez-la plus longtemps ici et attendez son retour, ou raccourcissez la rétention externe ; réessayez ensuite.
+   *[other] { $n } sauvegardes sont gardées à l’extérieur seulement et seraient perdues. Gardez-les plus longtemps ici et attendez leur retour, ou raccourcissez la rétention externe ; réessayez ensuite.
 }
 peer-refused-by = Les autres boîtiers refusent celui-ci
 peer-refused-by-text = Refusé par { $what } : ce boîtier a été exclu de la communauté, ou un autre boîtier a été rétabli à sa place avec son kit de secours. Plus rien de ce boîtier ne part chez les autres, et ce qu’ils gardent est en sûreté. Si personne n’a fait cela exprès, appelez un administrateur de la communauté ; sinon, éteignez ce boîtier ou réinstallez-le.

@@ -110,7 +110,8 @@ pub fn missing_here(c: &Connection, snapshot: SnapshotRow) -> Result<Vec<PackId>
     Ok(found)
 }
 
-/// A recalled snapshot is here again, unless one of its packs is not. Whether it is.
+/// A recalled snapshot is here again, unless one of its packs is not. Whether it is. One that needs a damaged pack comes back as a
+/// damaged one, so that people hear of it before it is read.
 ///
 /// # Errors
 /// [`CatalogError`].
@@ -118,7 +119,10 @@ pub fn come_home(tx: &Transaction<'_>, snapshot: SnapshotRow) -> Result<bool, Ca
     if !missing_here(tx, snapshot)?.is_empty() {
         return Ok(false);
     }
-    let sql = "UPDATE snapshot SET outside_at = NULL, recalled_at = NULL WHERE id = ?1 AND recalled_at IS NOT NULL";
+    let sql = "UPDATE snapshot SET outside_at = NULL, recalled_at = NULL,
+                   state = iif(EXISTS (SELECT 1 FROM outside_need JOIN pack ON pack.id = outside_need.pack
+                                       WHERE snapshot = ?1 AND pack.state = 'damaged'), 'damaged', state)
+               WHERE id = ?1 AND recalled_at IS NOT NULL";
     let is_home = tx.prepare_cached(sql)?.execute([snapshot])? > 0;
     if is_home {
         tx.prepare_cached("DELETE FROM outside_need WHERE snapshot = ?1")?.execute([snapshot])?;

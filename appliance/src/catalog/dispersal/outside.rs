@@ -152,8 +152,9 @@ pub struct ReadySnapshot {
 
 /// Live snapshots that the map does not have, and all of whose packs are safe outside. That no snapshot rests on a pack that
 /// came after it, unless the box copied that from older ones, and that other machines' packs may hold chunks of it, is all that
-/// is known here: so all packs that came before it and all copies have to be safe, except damaged ones of other machines. A former
-/// stripe counts only where the map has it already: it does not come into it any more.
+/// is known here: so all packs that came before it and all copies have to be safe, except damaged ones of other machines. Of packs
+/// that are kept outside only those count that the snapshot is known to need: nothing else rests on them. A former stripe counts
+/// only where the map has it already: it does not come into it any more.
 ///
 /// # Errors
 /// [`CatalogError`].
@@ -162,12 +163,18 @@ pub fn ready_snapshots(c: &Connection) -> Result<Vec<ReadySnapshot>, CatalogErro
                  AND NOT EXISTS (SELECT 1 FROM snapshot_outside WHERE snapshot_outside.snapshot_id = s.snapshot_id)
                  AND received_at < coalesce(
                      (SELECT min(iif(copied, -9223372036854775807, received_at)) FROM pack WHERE state = 'stored'
+                        AND outside_at IS NULL
                         AND NOT EXISTS (SELECT 1 FROM stripe WHERE stripe.pack_id = pack.pack_id
                                           AND stripe.gone_at IS NULL AND stripe.safe_at IS NOT NULL
                                           AND (stripe.former = 0 OR stripe.mapped = 1))),
                      9223372036854775807)
                  AND NOT EXISTS (SELECT 1 FROM pack AS p WHERE p.state = 'damaged' AND p.machine = s.machine
                                    AND (p.copied OR p.received_at <= s.received_at)
+                                   AND NOT EXISTS (SELECT 1 FROM stripe WHERE stripe.pack_id = p.pack_id
+                                                     AND stripe.gone_at IS NULL AND stripe.safe_at IS NOT NULL
+                                                     AND (stripe.former = 0 OR stripe.mapped = 1)))
+                 AND NOT EXISTS (SELECT 1 FROM outside_need JOIN pack AS p ON p.id = outside_need.pack
+                                 WHERE outside_need.snapshot = s.id
                                    AND NOT EXISTS (SELECT 1 FROM stripe WHERE stripe.pack_id = p.pack_id
                                                      AND stripe.gone_at IS NULL AND stripe.safe_at IS NOT NULL
                                                      AND (stripe.former = 0 OR stripe.mapped = 1)))
@@ -308,7 +315,8 @@ pub fn forget_safety(tx: &Transaction<'_>) -> Result<(), CatalogError> {
 }
 
 /// Notes that the snapshots that came into the map before `before` are off-site safe; as far as nothing that they may rest on
-/// is less than fully protected and `is_full`, also that. How many are new.
+/// is less than fully protected and `is_full`, also that. Of packs that are kept
+/// outside only those count that a snapshot is known to need. How many are new.
 ///
 /// # Errors
 /// [`CatalogError`].
@@ -327,9 +335,15 @@ pub fn note_safe(
             "UPDATE snapshot_outside SET full_at = ?2 WHERE full_at IS NULL AND safe_at IS NOT NULL
                  AND received_at < coalesce(
                      (SELECT min(iif(copied, -9223372036854775807, received_at)) FROM pack WHERE state = 'stored'
+                        AND outside_at IS NULL
                         AND NOT EXISTS (SELECT 1 FROM stripe WHERE stripe.pack_id = pack.pack_id
                                           AND stripe.gone_at IS NULL AND stripe.full_at IS NOT NULL)),
-                     9223372036854775807)",
+                     9223372036854775807)
+                 AND NOT EXISTS (SELECT 1 FROM outside_need JOIN pack ON pack.id = outside_need.pack
+                                     JOIN snapshot ON snapshot.id = outside_need.snapshot
+                                 WHERE snapshot.snapshot_id = snapshot_outside.snapshot_id
+                                   AND NOT EXISTS (SELECT 1 FROM stripe WHERE stripe.pack_id = pack.pack_id
+                                                     AND stripe.gone_at IS NULL AND stripe.full_at IS NOT NULL))",
             params![before.0, at.0],
         )?;
     }

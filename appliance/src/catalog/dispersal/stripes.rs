@@ -127,6 +127,22 @@ pub fn safe_of(c: &Connection, pack: &PackId) -> Result<Option<Stripe>, CatalogE
     Ok(c.prepare_cached(&sql)?.query_row([pack.as_bytes()], stripe_from).optional()?)
 }
 
+/// The stripe of a pack that gives it back most likely, off-site safe or not: one of whose shards enough are there, of several of
+/// these the one that was placed last; else the one that has most of them.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn best_of(c: &Connection, pack: &PackId) -> Result<Option<Stripe>, CatalogError> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM
+             (SELECT *, (SELECT count(DISTINCT shard_index) FROM shard
+                         WHERE shard.stripe = stripe.id AND state = 'durable') AS there FROM stripe)
+         WHERE pack_id = ?1 AND kind = 'pack' AND gone_at IS NULL
+         ORDER BY there >= data DESC, iif(there >= data, former, 0), there DESC, id DESC LIMIT 1"
+    );
+    Ok(c.prepare_cached(&sql)?.query_row([pack.as_bytes()], stripe_from).optional()?)
+}
+
 /// All stripes that are needed and whose shards can be made here, without former ones, in the order in which they were placed.
 ///
 /// # Errors

@@ -1,12 +1,12 @@
 //! Snapshots that were kept outside only and are wanted here again: their packs come back, pack by pack.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use datis_engine::ids::PackId;
 use datis_engine::store::ObjectName;
 
 use super::back::{STEP_MAX, check_room};
-use super::shelf::outside_stripe;
+use super::shelf::{OutsidePlace, outside_place};
 use super::{Fetch, Memory};
 use crate::catalog::dispersal::kept_outside;
 use crate::catalog::{CatalogError, SnapshotRow, packs};
@@ -22,27 +22,51 @@ pub(crate) struct Home {
     pub(crate) packs: usize,
     /// Packs that could not be had from the others now.
     pub(crate) left: usize,
+    /// Packs for which there was no time.
+    pub(crate) untried: usize,
 }
 
-/// Brings packs home for a while. A snapshot counts as kept here once all its packs are.
+/// Brings packs home for a while, and goes on with those that were not tried since all had been: those that cannot be had hold up no
+/// others. A snapshot counts as kept here once all its packs are.
 ///
 /// # Errors
 /// [`OperationError`]. Packs that cannot be had are none.
 pub(crate) fn bring_home(site: &Site, working: &dyn Fn(Option<String>)) -> Result<Home, OperationError> {
+    bring_home_for(site, STEP_MAX, working)
+}
+
+/// The same for so long.
+pub(crate) fn bring_home_for(
+    site: &Site,
+    patience: Duration,
+    working: &dyn Fn(Option<String>),
+) -> Result<Home, OperationError> {
     let mut home = Home::default();
     let Some(fetch) = site.awaited.fetch.get() else { return Ok(home) };
-    let until = Instant::now() + STEP_MAX;
+    let until = Instant::now() + patience;
+    let asked = &site.awaited.brought_home;
+    let mut has_tried = false;
     for snapshot in site.catalog.reader().read(|tx| kept_outside::recalled(tx))? {
-        working(Some("getting snapshots back that are wanted here again".to_owned()));
         for pack in site.catalog.reader().read(|tx| kept_outside::missing_here(tx, snapshot))? {
             site.check_running()?;
-            if Instant::now() > until {
-                return Ok(home);
+            if asked.has(&pack) {
+                continue;
             }
+            // One is tried in each step, however slow it is.
+            if has_tried && Instant::now() >= until {
+                home.untried += 1;
+                continue;
+            }
+            working(Some("getting snapshots back that are wanted here again".to_owned()));
+            has_tried = true;
+            asked.add(pack);
             let counted = if bring(site, fetch.as_ref(), &pack)? { &mut home.packs } else { &mut home.left };
             *counted += 1;
         }
         home.snapshots += usize::from(settle(site, snapshot)?);
+    }
+    if home.untried == 0 {
+        asked.forget_all();
     }
     Ok(home)
 }
@@ -54,7 +78,7 @@ fn settle(site: &Site, snapshot: SnapshotRow) -> Result<bool, OperationError> {
 
 /// Whether the pack is here now.
 fn bring(site: &Site, fetch: &dyn Fetch, pack: &PackId) -> Result<bool, OperationError> {
-    let Some(stripe) = site.catalog.reader().read(|tx| outside_stripe(tx, pack))? else { return Ok(false) };
+    let OutsidePlace::At(stripe) = site.catalog.reader().read(|tx| outside_place(tx, pack))? else { return Ok(false) };
     check_room(site, stripe.layout.pack_len() as u64)?;
     let mut memory = Memory::default();
     let bytes = match fetch.whole(&stripe, &mut memory) {

@@ -1,6 +1,5 @@
 //! Packs that have rotted on the box's own disk: they come from the other boxes too, as long as these have enough of them.
 
-use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use datis_engine::erasure::layout::PACK_LEN_MAX;
@@ -26,7 +25,7 @@ pub(crate) struct Mended {
     pub(crate) untried: usize,
 }
 
-/// Mends damaged packs for a while, and begins with the one after that which was tried last: those that cannot be had hold up no
+/// Mends damaged packs for a while, and goes on with those that were not tried since all had been: those that cannot be had hold up no
 /// others. A pack that is broken off is damaged still, and is tried again.
 ///
 /// # Errors
@@ -50,10 +49,9 @@ pub(crate) fn mend_for(
         }
         Ok::<_, CatalogError>(found)
     })?;
-    let last = || site.awaited.mended_last.lock().unwrap_or_else(PoisonError::into_inner);
+    let asked = &site.awaited.mended;
+    damaged.retain(|stripe| !asked.has(&stripe.pack));
     damaged.sort_by_key(|stripe| stripe.pack);
-    let before = last().map_or(0, |last| damaged.partition_point(|stripe| stripe.pack <= last));
-    damaged.rotate_left(before);
     let until = Instant::now() + patience;
     for (tried, stripe) in damaged.iter().enumerate() {
         site.check_running()?;
@@ -62,7 +60,7 @@ pub(crate) fn mend_for(
             mended.untried = damaged.len() - tried;
             break;
         }
-        *last() = Some(stripe.pack);
+        asked.add(stripe.pack);
         if is_what_its_name_says(site, &stripe.pack) {
             // A stop came before it was said to be sound, or something else is wrong with it, which the others have as well.
             mended.packs += usize::from(is_sound(site, &stripe.pack)?);
@@ -75,6 +73,9 @@ pub(crate) fn mend_for(
         } else {
             mended.left += 1;
         }
+    }
+    if mended.untried == 0 {
+        asked.forget_all();
     }
     Ok(mended)
 }

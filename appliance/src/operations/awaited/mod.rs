@@ -15,7 +15,7 @@ mod shelf;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
@@ -32,6 +32,8 @@ use datis_engine::store::{ObjectKind, ObjectName, PackStore, StoreError};
 use serde::Serialize;
 
 pub(crate) use back::{Brought, bring_back};
+#[cfg(test)]
+pub(crate) use home::bring_home_for;
 pub(crate) use home::{Home, bring_home};
 #[cfg(test)]
 pub(crate) use mend::mend_for;
@@ -144,8 +146,29 @@ pub(crate) struct Awaited {
     order: Mutex<Option<Vec<PackId>>>,
     /// What could not be had when it was asked for last, the latest at the end.
     unanswered: Mutex<Vec<PackId>>,
-    /// The damaged pack that was asked for last: the next step begins after it.
-    mended_last: Mutex<Option<PackId>>,
+    /// Damaged packs that were asked for.
+    mended: Asked,
+    /// Packs that were asked for, of snapshots that are wanted here again.
+    brought_home: Asked,
+}
+
+/// Packs that were asked for since the last rest. Those that cannot be had hold up no others: each is asked for once, and when all
+/// were, it is time to rest.
+#[derive(Default)]
+struct Asked(Mutex<BTreeSet<PackId>>);
+
+impl Asked {
+    fn has(&self, pack: &PackId) -> bool {
+        lock(&self.0).contains(pack)
+    }
+
+    fn add(&self, pack: PackId) {
+        lock(&self.0).insert(pack);
+    }
+
+    fn forget_all(&self) {
+        lock(&self.0).clear();
+    }
 }
 
 /// The sealed parts of the map of packs that are to come back, in their order; written down before the first of them is read.
@@ -231,7 +254,8 @@ impl Awaited {
             asked_for: Mutex::default(),
             order: Mutex::default(),
             unanswered: Mutex::default(),
-            mended_last: Mutex::default(),
+            mended: Asked::default(),
+            brought_home: Asked::default(),
         })
     }
 

@@ -30,9 +30,13 @@ impl Shelf {
         if let Some(stripe) = self.awaited.stripe(pack) {
             return Ok(Some(stripe));
         }
-        let found = self.catalog.reader().read(|tx| outside_stripe(tx, pack));
-        let unknown = |e: CatalogError| StoreError::Away { name: ObjectName::Pack(*pack), reason: chain(&e) };
-        Ok(found.map_err(unknown)?.map(Arc::new))
+        let away = |reason| StoreError::Away { name: ObjectName::Pack(*pack), reason };
+        match self.catalog.reader().read(|tx| outside_place(tx, pack)).map_err(|e: CatalogError| away(chain(&e)))? {
+            OutsidePlace::Not => Ok(None),
+            OutsidePlace::At(stripe) => Ok(Some(Arc::new(stripe))),
+            // That nobody knows where it is says nothing of its bytes.
+            OutsidePlace::Unknown => Err(away("it is not known which of the other boxes have it".to_owned())),
+        }
     }
 
     /// What `here` gives; of an object that is not here, what `there` gives.
@@ -53,13 +57,23 @@ impl Shelf {
     }
 }
 
+/// Where a pack is that is kept outside only.
+pub(super) enum OutsidePlace {
+    /// It is not one of these.
+    Not,
+    /// With these boxes, as far as is known: whether enough of them have their shards they say when they are asked.
+    At(StripeRef),
+    /// The catalog names no box.
+    Unknown,
+}
+
 /// Where a pack is now that is kept outside only.
-pub(super) fn outside_stripe(tx: &rusqlite::Transaction<'_>, pack: &PackId) -> Result<Option<StripeRef>, CatalogError> {
+pub(super) fn outside_place(tx: &rusqlite::Transaction<'_>, pack: &PackId) -> Result<OutsidePlace, CatalogError> {
     if !kept_outside::is_outside(tx, pack)? {
-        return Ok(None);
+        return Ok(OutsidePlace::Not);
     }
-    let Some(stripe) = stripes::safe_of(tx, pack)? else { return Ok(None) };
-    Ok(place_of(&stripe, &stripes::places(tx, stripe.row)?))
+    let Some(stripe) = stripes::best_of(tx, pack)? else { return Ok(OutsidePlace::Unknown) };
+    Ok(place_of(&stripe, &stripes::places(tx, stripe.row)?).map_or(OutsidePlace::Unknown, OutsidePlace::At))
 }
 
 impl PackStore for Shelf {

@@ -142,12 +142,17 @@ pub fn label(site: &Site, by: &Actor, name: &MemberName, domains: Domains) -> Re
 pub fn leave(site: &Site, by: &Actor) -> Result<Decided, CommunityError> {
     by.may(Right::ManageCommunity)?;
     let known = site.in_community()?;
-    let only_outside = site.catalog.reader().read(|tx| kept_outside::count(tx)).map_err(OperationError::from)?;
-    if only_outside > 0 {
-        return Err(CommunityError::OnlyOutside(only_outside));
-    }
+    check_nothing_is_lost(site)?;
     let name = known.roster().name().to_string();
     decide(site, by, (Action::CommunityLeft, &name), Change::Leave { member: known.me })
+}
+
+/// What is kept outside only goes with the community that keeps it.
+fn check_nothing_is_lost(site: &Site) -> Result<(), CommunityError> {
+    match site.catalog.reader().read(|tx| kept_outside::count(tx)).map_err(OperationError::from)? {
+        0 => Ok(()),
+        snapshots => Err(CommunityError::OnlyOutside(snapshots)),
+    }
 }
 
 /// The box knows nothing of its community any more, so that it can found or join another one: for one that was put out, or has
@@ -155,7 +160,8 @@ pub fn leave(site: &Site, by: &Actor) -> Result<Decided, CommunityError> {
 /// what it keeps for them.
 ///
 /// # Errors
-/// [`CommunityError::OtherCommunity`] when another name was typed.
+/// [`CommunityError::OtherCommunity`] when another name was typed; [`CommunityError::OnlyOutside`]: the box would not know any more
+/// where those snapshots are.
 pub fn forget(site: &Site, by: &Actor, name: &CommunityName) -> Result<(), CommunityError> {
     by.may(Right::ManageCommunity)?;
     let _gate = lock(&site.joining);
@@ -163,6 +169,7 @@ pub fn forget(site: &Site, by: &Actor, name: &CommunityName) -> Result<(), Commu
     if known.roster().name() != name {
         return Err(CommunityError::OtherCommunity);
     }
+    check_nothing_is_lost(site)?;
     let now = site.clock.now();
     let written = site.catalog.writer().write(|tx| {
         community::forget(tx)?;

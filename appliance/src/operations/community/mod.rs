@@ -120,7 +120,7 @@ pub enum CommunityError {
     /// Snapshots would be lost with the community.
     #[error(
         "{0} snapshots are kept outside only and would be lost; keep them longer here (`datisd policy --local`) and wait until \
-         they are back, or let go of them (`datisd policy --external`) and collect (`datisd prune`), then leave"
+         they are back, or let go of them (`datisd policy --external`) and collect (`datisd prune`), then try again"
     )]
     OnlyOutside(u64),
     /// Another name than that of the community was typed.

@@ -48,14 +48,14 @@ impl Homes<'_> {
     }
 }
 
-/// How good a place a pack is: sound before condemned before damaged, what is here before what is not, checked before unchecked, new before old (a new
-/// one may have been made to replace the old one).
+/// How good a place a pack is, in the order in which a restore reads: sound before condemned before one kept outside only, and all
+/// of them before damaged; checked before unchecked, new before old (a new one may have been made to replace the old one).
 fn worth(pack: &Pack) -> (u8, bool, PackRow) {
     let state = match pack.state {
         PackState::Stored => 3,
         PackState::Condemned => 2,
-        PackState::Damaged => 1,
-        PackState::Outside => 0,
+        PackState::Outside => 1,
+        PackState::Damaged => 0,
     };
     (state, pack.verified_at.is_some(), pack.row)
 }

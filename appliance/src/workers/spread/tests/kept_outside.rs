@@ -10,12 +10,13 @@ use super::outside_again::Member;
 use super::*;
 use crate::catalog::testing::age;
 use crate::operations::accounts::Actor;
-use crate::operations::awaited::{Home, bring_home};
-use crate::operations::community::{CommunityError, leave};
+use crate::operations::awaited::{Home, bring_home, bring_home_for};
+use crate::operations::community::{CommunityError, Decided, forget, leave};
 use crate::operations::testing::owned;
 use crate::operations::{
     OperationError, PolicyChange, PruneOptions, PruneReport, Site, abandon, list_snapshots, prune_with, set_policy,
 };
+use crate::workers::steps::{self, Done};
 
 const DAY: Seconds = Seconds::DAY;
 
@@ -27,7 +28,12 @@ struct Owner {
 
 impl Owner {
     fn start() -> Self {
-        let member = Member::start(4);
+        Self::start_among(4)
+    }
+
+    /// With so many other boxes.
+    fn start_among(others: u8) -> Self {
+        let member = Member::start(others);
         let client = Client::enrol(member.test.site(), "alice");
         let owner = Self { member, client };
         owner.keep("2d/1d", "90d/1d");
@@ -91,6 +97,11 @@ impl Owner {
         assert_eq!(self.prune().given_up_packs, 1);
     }
 
+    fn newest_pack(&self) -> PackId {
+        let packs = self.site().catalog.reader().read(|tx| pack_rows::all(tx)).expect("read");
+        packs.iter().max_by_key(|pack| pack.row).expect("a pack").id
+    }
+
     fn listed(&self) -> Vec<(SnapshotId, bool)> {
         let all = ListSnapshots { source: None, after: None };
         let page = list_snapshots(self.site(), &self.client.machine, &all).expect("list");
@@ -102,14 +113,38 @@ impl Owner {
         folder.list(ObjectKind::Pack).expect("list").len()
     }
 
-    /// Where the one pack is that is outside only.
-    fn places_outside(&self) -> Vec<dispersal::Place> {
+    /// The stripe of the one pack that is outside only.
+    fn stripe_outside(&self) -> dispersal::PlacedStripe {
         let found = self.site().catalog.reader().read(|tx| {
             let outside = pack_rows::all(tx)?.into_iter().find(|pack| pack.state == pack_rows::PackState::Outside);
-            let stripe = stripe_rows::by_pack(tx, &outside.expect("one is outside").id)?.expect("a stripe");
-            stripe_rows::places(tx, stripe.row)
+            stripe_rows::by_pack(tx, &outside.expect("one is outside").id)
         });
-        found.expect("read")
+        found.expect("read").expect("a stripe")
+    }
+
+    /// Where it is.
+    fn places_outside(&self) -> Vec<dispersal::Place> {
+        let stripe = self.stripe_outside().row;
+        self.site().catalog.reader().read(|tx| stripe_rows::places(tx, stripe)).expect("read")
+    }
+
+    /// What these boxes have of the pack that is outside only is gone, and they have said so.
+    fn lose_outside(&self, members: usize) {
+        for place in self.places_outside().iter().take(members) {
+            super::lock(&self.member.boxes.hosts[&place.member]).shards.remove(&place.shard);
+            dispersal::note_lost(self.site(), &place.member, &[place.shard]).expect("noted");
+        }
+    }
+
+    fn write<T>(&self, change: impl FnOnce(&rusqlite::Transaction<'_>) -> Result<T, CatalogError>) -> T {
+        self.site().catalog.writer().write(change).expect("written")
+    }
+
+    /// No pack is taken for damaged, and this one is outside only.
+    fn assert_outside(&self) {
+        let all = self.site().catalog.reader().read(|tx| pack_rows::all(tx)).expect("read");
+        let count = |state| all.iter().filter(|pack| pack.state == state).count();
+        assert_eq!((count(pack_rows::PackState::Outside), count(pack_rows::PackState::Damaged)), (1, 0), "{all:?}");
     }
 
     fn set_away(&self, are_away: bool) {
@@ -255,7 +290,7 @@ fn a_longer_local_retention_brings_it_home() {
     owner.set_away(false);
     owner.restart();
     let home = bring_home(owner.site(), &|_| ()).expect("home");
-    assert_eq!(home, Home { snapshots: 1, packs: 1, left: 0 });
+    assert_eq!(home, Home { snapshots: 1, packs: 1, ..Home::default() });
     assert_eq!(owner.files_here(), before + 1);
     assert!(owner.listed().iter().all(|(_, outside_only)| !outside_only));
     owner.set_away(true);
@@ -343,12 +378,159 @@ fn a_catalog_that_knows_nothing_of_it_says_so_and_takes_nothing_away_from_the_ot
 #[test]
 fn a_box_does_not_leave_what_is_kept_outside_only_behind() {
     let owner = Owner::start();
-    owner.back_up(1);
+    let old = owner.back_up(1);
     owner.let_go();
     let refused = leave(owner.site(), &Actor::console()).expect_err("it would be lost");
     assert!(matches!(refused, CommunityError::OnlyOutside(1)), "{refused}");
+    let name = owner.site().community().expect("in").roster().name().clone();
+    let refused = forget(owner.site(), &Actor::console(), &name).expect_err("nobody would know where it is");
+    assert!(matches!(refused, CommunityError::OnlyOutside(1)), "{refused}");
+    assert_eq!(owner.client.restore(owner.site(), &old).expect("restore"), owned(&files(6, 1)), "all is as it was");
     owner.keep("2d/1d", "2d/1d");
     owner.prune();
-    let left = leave(owner.site(), &Actor::console());
-    assert!(!matches!(left, Err(CommunityError::OnlyOutside(_))), "nothing of it is left: {left:?}");
+    forget(owner.site(), &Actor::console(), &name).expect("nothing is lost with it");
+    assert!(owner.site().community().is_none());
+}
+
+#[test]
+fn a_box_that_keeps_nothing_outside_only_leaves() {
+    let owner = Owner::start();
+    owner.back_up(1);
+    owner.let_go();
+    leave(owner.site(), &Actor::console()).expect_err("it would be lost");
+    owner.keep("2d/1d", "2d/1d");
+    owner.prune();
+    assert_eq!(leave(owner.site(), &Actor::console()).expect("left"), Decided::Done);
+}
+
+#[test]
+fn one_that_lost_all_that_it_can_spare_is_restored_made_again_and_brought_home() {
+    for (others, spare) in [(4, 2), (2, 1)] {
+        let mut owner = Owner::start_among(others);
+        let old = owner.back_up(1);
+        owner.let_go();
+        owner.lose_outside(spare);
+        owner.restart();
+        assert_eq!(owner.client.restore(owner.site(), &old).expect("restore"), owned(&files(6, 1)), "{spare} lost");
+        let verified = verify(owner.site(), None, &mut |_| {}).expect("verify");
+        assert!(verified.is_sound() && verified.outside_packs == 1, "{verified:?}");
+        owner.assert_outside();
+        owner.keep("90d/1d", "90d/1d");
+        owner.prune();
+        assert_eq!(bring_home(owner.site(), &|_| ()).expect("home"), Home { snapshots: 1, packs: 1, ..Home::default() });
+
+        let mut owner = Owner::start_among(others);
+        let old = owner.back_up(1);
+        owner.let_go();
+        owner.lose_outside(spare);
+        owner.restart();
+        owner.member.orders();
+        owner.bring_out();
+        owner.assert_outside();
+        let durable = |place: &dispersal::Place| place.state == dispersal::ShardState::Durable;
+        let indexes: std::collections::BTreeSet<u8> =
+            owner.places_outside().iter().filter(|place| durable(place)).map(|place| place.index).collect();
+        let width = usize::from(owner.stripe_outside().layout.scheme().width());
+        assert_eq!(indexes.len(), width, "made again, of {others}");
+        assert_eq!(owner.client.restore(owner.site(), &old).expect("restore"), owned(&files(6, 1)));
+    }
+}
+
+#[test]
+fn where_one_is_that_no_box_is_known_for_is_no_damage() {
+    let owner = Owner::start();
+    let old = owner.back_up(1);
+    owner.let_go();
+    let stripe = owner.stripe_outside().row;
+    owner.write(|tx| {
+        tx.execute("DELETE FROM shard WHERE stripe = ?1", [stripe])?;
+        Ok(tx.execute("DELETE FROM stripe WHERE id = ?1", [stripe])?)
+    });
+    let refused = owner.client.restore(owner.site(), &old).map(drop).expect_err("nobody knows where it is");
+    assert!(refused.code == RefusalCode::Fault && refused.sentence.contains("other boxes"), "{refused:?}");
+    owner.bring_out();
+    owner.assert_outside();
+}
+
+#[test]
+fn what_is_sent_again_and_rots_is_had_from_outside_as_long_as_a_snapshot_needs_it() {
+    let mut owner = Owner::start();
+    let old = owner.back_up(1);
+    owner.let_go();
+    let again = owner.back_up(1);
+    let sent_again = owner.newest_pack();
+    super::rot_one(&owner.member.test, &sent_again);
+    owner.write(|tx| pack_rows::mark_damaged(tx, &sent_again));
+    owner.keep("2d/1d", "3d/1d");
+    assert_eq!(owner.prune().expired.iter().filter(|gone| gone.snapshot == old).count(), 1);
+    assert_eq!(owner.prune().deleted_packs, 0, "it is the only sound place");
+    owner.restart();
+    assert_eq!(owner.client.restore(owner.site(), &again).expect("restore"), owned(&files(6, 1)));
+}
+
+#[test]
+fn a_thin_pack_outside_holds_up_no_snapshot_that_is_here() {
+    let owner = Owner::start();
+    let old = owner.back_up(1);
+    owner.let_go();
+    let stripe = owner.stripe_outside().row;
+    owner.write(|tx| {
+        tx.execute("UPDATE stripe SET safe_at = NULL, full_at = NULL WHERE id = ?1", [stripe])?;
+        Ok(tx.execute("DELETE FROM snapshot_outside", [])?)
+    });
+    let read = |tx: &rusqlite::Transaction<'_>| outside::ready_snapshots(tx);
+    let ready: Vec<SnapshotId> =
+        owner.site().catalog.reader().read(read).expect("ready").iter().map(|ready| ready.id).collect();
+    let here: Vec<SnapshotId> =
+        owner.listed().iter().rev().filter(|(_, outside_only)| !outside_only).map(|(id, _)| *id).collect();
+    assert_eq!(ready, here, "they do not rest on it");
+    let now = owner.site().clock.now();
+    owner.write(|tx| {
+        outside::ready_snapshots(tx)?.iter().try_for_each(|ready| outside::add_snapshot(tx, ready, now))?;
+        outside::adopt_snapshot(tx, &old, now)?;
+        outside::note_safe(tx, now, true, now)
+    });
+    let sql = "SELECT count(full_at), count(*) FROM snapshot_outside";
+    let full: (i64, i64) = owner.write(|tx| Ok(tx.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?));
+    let count = i64::try_from(here.len()).expect("few");
+    assert_eq!(full, (count, count + 1), "all are fully protected but the one that needs it");
+}
+
+#[test]
+fn packs_that_cannot_be_had_hold_up_no_others_that_come_home() {
+    let mut owner = Owner::start();
+    let old = owner.back_up(1);
+    owner.let_go();
+    // Another one goes a day later.
+    owner.pass(Seconds(3 * DAY.0));
+    owner.back_up(102);
+    owner.bring_out();
+    assert!(!owner.prune().sent_outside.is_empty());
+    owner.pass(Seconds(DAY.0 + 3_600));
+    owner.back_up(103);
+    owner.bring_out();
+    assert!(owner.prune().given_up_packs > 0);
+    owner.keep("90d/1d", "90d/1d");
+    owner.prune();
+    owner.set_away(true);
+    let step = || bring_home_for(owner.site(), Duration::ZERO, &|_| ()).expect("home");
+    let first = step();
+    assert!(first.left == 1 && first.untried > 0, "{first:?}");
+    let all = 1 + first.untried;
+    for untried in (0..first.untried).rev() {
+        assert_eq!(step(), Home { left: 1, untried, ..Home::default() });
+    }
+    owner.set_away(false);
+    // Nor does a damaged one.
+    owner.member.test.restart();
+    let rotten = owner.newest_pack();
+    super::rot_one(&owner.member.test, &rotten);
+    owner.write(|tx| pack_rows::mark_damaged(tx, &rotten));
+    let given = looks::Given { boxes: owner.member.boxes.clone(), secret: owner.site().vault.dispersal.clone() };
+    owner.site().awaited.reach_by(Arc::new(looks::AllBut { given, not: rotten }));
+    let step = || steps::bring_back(owner.site(), &|_| ()).expect("step");
+    assert_eq!(step(), Done::Part, "{all} packs come");
+    assert!(owner.listed().iter().all(|(_, outside_only)| !outside_only), "they are here");
+    assert!(matches!(step(), Done::For(_)), "the damaged one is asked for again later");
+    assert_eq!(owner.client.restore(owner.site(), &old).expect("restore"), owned(&files(6, 1)));
 }

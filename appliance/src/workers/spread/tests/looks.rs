@@ -147,9 +147,9 @@ fn what_rots_on_the_boxs_own_disk_comes_back_from_the_others() {
 }
 
 /// Gives what it is asked for, except one pack.
-struct AllBut {
-    given: Given,
-    not: PackId,
+pub(super) struct AllBut {
+    pub(super) given: Given,
+    pub(super) not: PackId,
 }
 
 impl Fetch for AllBut {
@@ -183,6 +183,25 @@ fn a_damaged_pack_that_cannot_be_had_holds_up_no_other() {
     // There is time for one in each step.
     let step = || mend_for(site, Duration::ZERO, &|_| ()).expect("mend");
     assert_eq!(step(), Mended { left: 1, untried: 1, ..Mended::default() });
-    assert_eq!(step(), Mended { packs: 1, untried: 1, ..Mended::default() });
+    assert_eq!(step(), Mended { packs: 1, ..Mended::default() });
     assert_eq!(step(), Mended { left: 1, ..Mended::default() });
+}
+
+#[test]
+fn when_no_damaged_pack_can_be_had_all_are_tried_and_then_there_is_a_rest() {
+    let (test, boxes) = (TestBox::start(), Boxes::new(7));
+    let site = test.site();
+    back_up(&test, 0..6);
+    boxes.round(&test);
+    for pack in packs(&test).into_keys().take(2) {
+        rot_one(&test, &pack);
+        site.catalog.writer().write(|tx| pack_rows::mark_damaged(tx, &pack)).expect("noted");
+    }
+    site.awaited.reach_by(Arc::new(Given { boxes: boxes.clone(), secret: site.vault.dispersal.clone() }));
+    set_away(&boxes, true);
+    let step = || mend_for(site, Duration::ZERO, &|_| ()).expect("mend");
+    for _ in 0..2 {
+        assert_eq!(step(), Mended { left: 1, untried: 1, ..Mended::default() });
+        assert_eq!(step(), Mended { left: 1, ..Mended::default() }, "both were tried");
+    }
 }
