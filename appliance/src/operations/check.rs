@@ -76,7 +76,7 @@ pub(super) fn check_snapshots(
         }
         let damage = is_damaged(site, snapshot, seen)?;
         if damage.is_some() && is_gone(site, snapshot)? {
-            // It expired meanwhile.
+            // It expired meanwhile, or is kept outside only from now on.
             continue;
         }
         if let Some(reason) = &damage {
@@ -93,7 +93,7 @@ pub(super) fn check_snapshots(
 
 fn is_gone(site: &Site, snapshot: &SnapshotBrief) -> Result<bool, OperationError> {
     let now = site.catalog.reader().read(|tx| snapshots::by_row(tx, snapshot.row))?;
-    Ok(now.is_none_or(|now| now.lifecycle != Lifecycle::Live))
+    Ok(now.is_none_or(|now| now.lifecycle != Lifecycle::Live || now.is_outside))
 }
 
 fn note_state(site: &Site, snapshot: &SnapshotBrief, damaged: bool) -> Result<(), OperationError> {

@@ -11,7 +11,8 @@ use super::error::chain;
 use super::opened::as_damage;
 use super::pace::Pace;
 use super::site::Site;
-use crate::catalog::packs::{self, Pack};
+use super::verify::is_to_be_here;
+use crate::catalog::packs::{self, Pack, PackState};
 
 /// Bytes read at a time.
 const PIECE: usize = 1 << 20;
@@ -27,9 +28,12 @@ pub(crate) fn next_unscrubbed(site: &Site, before: UnixMillis) -> Result<Option<
 /// # Errors
 /// [`OperationError::DamagedPack`]; [`OperationError`].
 pub(crate) fn scrub_pack(site: &Site, pack: &Pack, pace: Pace) -> Result<(), OperationError> {
+    if !is_to_be_here(site, pack)? {
+        return Ok(());
+    }
     let found = hash(site, &pack.id, pace);
-    if found.is_err() && site.catalog.reader().read(|tx| packs::by_row(tx, pack.row))?.is_none() {
-        // Deleted meanwhile.
+    if found.is_err() && !is_to_be_here(site, pack)? {
+        // Deleted or given up meanwhile.
         return Ok(());
     }
     if found? != pack.id {
@@ -44,7 +48,8 @@ fn hash(site: &Site, id: &PackId, pace: Pace) -> Result<PackId, OperationError> 
     let mut reader = match site.store.reader(ObjectName::Pack(*id)) {
         Ok(reader) => reader,
         Err(e @ StoreError::Absent { .. }) => {
-            let gone = site.catalog.reader().read(|tx| packs::all_by_id(tx, id))?.is_empty();
+            let rows = site.catalog.reader().read(|tx| packs::all_by_id(tx, id))?;
+            let gone = rows.iter().all(|pack| pack.state == PackState::Outside);
             return Err(if gone { as_damage(id, e) } else { site.found_damaged(id, &chain(&e)) });
         }
         Err(e) => return Err(e.into()),

@@ -160,7 +160,7 @@ fn verify_packs(
             done += bytes;
             progress(Progress { phase: "packs", done, total });
             match result {
-                // Deleted since the list was made.
+                // Deleted or given up since the list was made.
                 Ok(None) => {}
                 Ok(Some(chunks)) => {
                     report.packs += 1;
@@ -203,10 +203,20 @@ pub(crate) fn next_unverified(site: &Site) -> Result<Option<(Pack, u64)>, Operat
         .map_err(OperationError::from)
 }
 
-/// Reads one pack and notes what comes out. Gives the number of its chunks; `None` when it was deleted meanwhile.
+/// Whether the file of a pack is to be here: it was not deleted or given up since somebody made a list.
+pub(super) fn is_to_be_here(site: &Site, pack: &Pack) -> Result<bool, OperationError> {
+    let now = site.catalog.reader().read(|tx| packs::by_row(tx, pack.row))?;
+    Ok(now.is_some_and(|now| now.state != PackState::Outside))
+}
+
+/// Reads one pack and notes what comes out. Gives the number of its chunks; `None` when it was deleted or given up meanwhile: the
+/// others are asked for proofs of what they have, and nobody reads it from them for this.
 pub(crate) fn verify_pack(site: &Site, pack: &Pack) -> Result<Option<u64>, OperationError> {
+    if !is_to_be_here(site, pack)? {
+        return Ok(None);
+    }
     let read = read_through(site, pack);
-    if read.is_err() && site.catalog.reader().read(|tx| packs::by_row(tx, pack.row))?.is_none() {
+    if read.is_err() && !is_to_be_here(site, pack)? {
         return Ok(None);
     }
     let Contents { directory, mut witnesses } = match read {

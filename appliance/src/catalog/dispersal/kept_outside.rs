@@ -26,13 +26,16 @@ pub fn send_out(
     Ok(())
 }
 
-/// Packs that snapshots need which are kept outside only.
+/// Packs that snapshots need which are kept outside only, other than `but`.
 ///
 /// # Errors
 /// [`CatalogError`].
-pub fn needed(c: &Connection) -> Result<HashSet<PackRow>, CatalogError> {
-    let mut statement = c.prepare_cached("SELECT DISTINCT pack FROM outside_need")?;
-    let found = statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+pub fn needed(c: &Connection, but: &[SnapshotRow]) -> Result<HashSet<PackRow>, CatalogError> {
+    let but: Vec<String> = but.iter().map(|row| row.0.to_string()).collect();
+    let sql = "SELECT id FROM pack WHERE EXISTS (SELECT 1 FROM outside_need WHERE outside_need.pack = pack.id
+                   AND snapshot NOT IN (SELECT value FROM json_each(?1)))";
+    let mut statement = c.prepare_cached(sql)?;
+    let found = statement.query_map([format!("[{}]", but.join(","))], |row| row.get(0))?.collect::<Result<_, _>>()?;
     Ok(found)
 }
 

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::Ordering;
 
+use datis_engine::ids::ChunkId;
+
 use super::super::OperationError;
 use super::super::copier::Copier;
 use super::super::marks::Marking;
@@ -174,6 +176,10 @@ impl Collection<'_> {
         let directory = read_directory(site, &pack.id).ok();
         let deleted = site.catalog.writer().write(|tx| {
             let Some(now) = packs::by_row(tx, pack.row)? else { return Ok(false) };
+            // A snapshot that was about to expire may have been spared.
+            if kept_outside::is_needed(tx, pack.row)? {
+                return Ok(false);
+            }
             if now.state != pack.state || now.condemned_at != pack.condemned_at {
                 return Ok(false);
             }
@@ -213,15 +219,35 @@ fn forget_dead_nodes(tx: &rusqlite::Transaction<'_>, marking: &Marking<'_>) -> R
     let rest_outside = kept_outside::machines(tx)?;
     for machine in machines::all(tx)?.into_iter().map(|m| m.row).filter(|m| !marking.is_held_back(*m)) {
         closure::retain_nodes(tx, machine, &|id, kind| marking.reaches_node(machine, id, kind))?;
-        // What its snapshots refer to that are kept outside only is not followed.
-        if rest_outside.contains(&machine) {
-            continue;
-        }
         // A chunk without a number came later, and nothing was decided about it.
         let is_live = |id: &_| marking.index.number(id).is_none_or(|number| marking.is_marked(machine, number));
-        closure::retain_foreign(tx, machine, &is_live)?;
+        // What its snapshots refer to that are kept outside only is not followed.
+        let outside =
+            if rest_outside.contains(&machine) { used_outside(tx, machine, &is_live)? } else { HashSet::new() };
+        closure::retain_foreign(tx, machine, &|id| is_live(id) || outside.contains(id))?;
     }
     Ok(())
+}
+
+/// Of what a machine may use of others, and is not `live`, the chunks in packs that snapshots need which are kept outside only: which
+/// of these chunks its own ones refer to is not known.
+fn used_outside(
+    tx: &rusqlite::Transaction<'_>,
+    machine: MachineRow,
+    is_live: &dyn Fn(&ChunkId) -> bool,
+) -> Result<HashSet<ChunkId>, CatalogError> {
+    let mut asked = Vec::new();
+    closure::for_each_foreign(tx, machine, &mut |id| asked.extend((!is_live(&id)).then_some(id)))?;
+    let (mut finder, mut places, mut used) = (ChunkFinder::new(tx)?, Vec::new(), HashSet::new());
+    for id in asked {
+        finder.find(&id, &mut places)?;
+        for place in &places {
+            if kept_outside::is_needed(tx, place.pack)? {
+                used.insert(id);
+            }
+        }
+    }
+    Ok(used)
 }
 
 /// Leaves alone what snapshots have come to need after it was decided on.

@@ -21,6 +21,10 @@ use crate::catalog::packs::{Pack, PackState};
 use crate::catalog::snapshots::{self, SnapshotBrief};
 use crate::catalog::{CatalogError, MachineRow, PackRow, packs};
 
+/// So many snapshots leave in one run at most: each has its listing read and its packs written down, and others wait for that. The
+/// next run goes on.
+const LEAVING_MAX: usize = 64;
+
 /// What the other boxes keep alone, and what may be left to them.
 pub(super) struct Outside {
     /// `None`: nothing more may be left to them now.
@@ -40,12 +44,15 @@ impl Outside {
             Some(circle) => Keepers::of(site, circle)?,
             None => None,
         };
-        let (mut leaving, mut needed) = (Vec::new(), site.catalog.reader().read(|tx| kept_outside::needed(tx))?);
+        // What is about to expire needs nothing any more: the brake counts what goes with it.
+        let expired: Vec<_> = plan.expired.iter().map(|snapshot| snapshot.row).collect();
+        let mut needed = site.catalog.reader().read(|tx| kept_outside::needed(tx, &expired))?;
+        let mut leaving = Vec::new();
         for leaver in std::mem::take(&mut plan.leaving) {
             site.check_running()?;
             let needs = match &keepers {
-                Some(keepers) => needs_of(site, keepers, &leaver.snapshot)?,
-                None => None,
+                Some(keepers) if leaving.len() < LEAVING_MAX => needs_of(site, keepers, &leaver.snapshot)?,
+                Some(_) | None => None,
             };
             match needs {
                 Some(packs) => {
@@ -75,18 +82,25 @@ impl Outside {
     /// Writes down which snapshots are kept outside only, except those that a backup has come to rest on meanwhile, and which of
     /// them are wanted here again.
     pub(super) fn note(&self, site: &Site, plan: &Plan) -> Result<Vec<SnapshotBrief>, OperationError> {
-        // Whoever begins a backup looks for its base and pins it under the same lock.
-        let _pins = lock(&site.pins);
-        let pinned = site.sessions.pinned();
-        let gone: Vec<_> = self.leaving.iter().filter(|(snapshot, _)| !pinned.contains(&snapshot.row)).collect();
         let now = site.clock.now();
+        let mut gone = Vec::new();
+        for (snapshot, packs) in &self.leaving {
+            site.check_running()?;
+            // Whoever begins a backup looks for its base and pins it under the same lock, and waits for one snapshot at most.
+            let _pins = lock(&site.pins);
+            if site.sessions.pinned().contains(&snapshot.row) {
+                continue;
+            }
+            let written = site.catalog.writer().write(|tx| kept_outside::send_out(tx, snapshot.row, packs, now));
+            written.map_err(|e: CatalogError| site.noted(e.into()))?;
+            gone.push(snapshot.clone());
+        }
         let written = site.catalog.writer().write(|tx| {
-            gone.iter().try_for_each(|(snapshot, packs)| kept_outside::send_out(tx, snapshot.row, packs, now))?;
             plan.recalled.iter().try_for_each(|kept| kept_outside::recall(tx, kept.snapshot.row, true, now))?;
             plan.outside.iter().try_for_each(|kept| kept_outside::recall(tx, kept.snapshot.row, false, now))
         });
         written.map_err(|e: CatalogError| site.noted(e.into()))?;
-        Ok(gone.into_iter().map(|(snapshot, _)| snapshot.clone()).collect())
+        Ok(gone)
     }
 
     /// Gives up the file of a condemned pack that is needed outside, once the others have all of it; its rows stay. Whether it did.

@@ -22,17 +22,21 @@ pub(super) struct Homes<'h> {
 }
 
 impl Homes<'_> {
-    /// Puts the packs into `homes` in which a chunk has to stay: one of each machine that sent it and refers to it, and
-    /// one that other machines may use, if any does.
+    /// Puts the packs into `homes` in which a chunk has to stay: one of each machine that sent it and refers to it, with a damaged
+    /// one where the file of that is not here, and one that other machines may use, if any does.
     pub(super) fn find(&self, id: &ChunkId, places: impl Iterator<Item = PackRow> + Clone, homes: &mut Vec<PackRow>) {
         homes.clear();
         let Some(number) = self.marking.index.number(id) else { return };
         let packs = places.filter_map(|row| self.packs.get(&row));
         let mut foreign = false;
         for machine in self.marking.marked_by(number) {
-            let own = packs.clone().filter(|pack| pack.machine == machine).max_by_key(|pack| worth(pack));
-            if let Some(own) = own {
-                homes.push(own.row);
+            let all_own = packs.clone().filter(|pack| pack.machine == machine);
+            let own = all_own.clone().max_by_key(|pack| worth(pack));
+            homes.extend(own.map(|own| own.row));
+            if own.is_some_and(|own| own.state == PackState::Outside) {
+                // It is wanted here: a damaged one can be mended.
+                let damaged = all_own.filter(|pack| pack.state == PackState::Damaged);
+                homes.extend(damaged.max_by_key(|pack| worth(pack)).map(|damaged| damaged.row));
             }
             foreign |= own.is_none_or(|own| own.state != PackState::Stored);
         }

@@ -8,7 +8,9 @@ use datis_engine::ids::{ChunkId, MachineId, PackId, SnapshotId};
 use super::super::OperationError;
 use super::super::site::Site;
 use crate::catalog::dispersal::kept_outside::{self, SavedOutside};
-use crate::catalog::packs::NewPack;
+use crate::catalog::dispersal::stripes;
+use crate::catalog::packs::{NewPack, Pack, PackState};
+use crate::catalog::snapshots::SnapshotBrief;
 use crate::catalog::{CatalogError, MachineRow, PackRow, closure, machines, packs, snapshots};
 
 /// Enters the packs whose directories are here; how many there are.
@@ -32,7 +34,8 @@ pub(super) fn enter_packs(site: &Site, saved: &SavedOutside, owner: MachineRow) 
     Ok(chunks)
 }
 
-/// Snapshots that need not be followed: all packs that they need have a row again.
+/// Snapshots that need not be followed: all packs that they need have a row again. Whether the packs can be had as well is known
+/// once the map was taken over ([`out_of_reach`]).
 pub(super) fn known_snapshots(site: &Site, saved: &SavedOutside) -> Result<HashSet<SnapshotId>, OperationError> {
     let known: HashSet<PackId> =
         site.catalog.reader().read(|tx| packs::all(tx))?.into_iter().map(|pack| pack.id).collect();
@@ -70,6 +73,39 @@ pub(super) fn put_back(site: &Site, saved: &SavedOutside, known: &HashSet<Snapsh
         }
         rights.iter_mut().try_for_each(|(machine, chunks)| closure::insert_foreign(tx, *machine, chunks))
     })
+}
+
+/// Of the snapshots in `known`, those with a pack that nobody is known to give any more: damaged here, or kept outside only and the
+/// map does not say where.
+pub(super) fn out_of_reach(
+    site: &Site,
+    saved: &SavedOutside,
+    known: &HashSet<SnapshotId>,
+) -> Result<Vec<SnapshotBrief>, OperationError> {
+    let (there, all) = site.catalog.reader().read(|tx| {
+        let mut there = HashSet::new();
+        for pack in packs::all(tx)? {
+            if can_be_had(tx, &pack)? {
+                there.insert(pack.id);
+            }
+        }
+        Ok::<_, CatalogError>((there, snapshots::all(tx)?))
+    })?;
+    let is_out_of_reach = |needs: &[PackId]| !needs.iter().all(|pack| there.contains(pack));
+    let kept = saved.snapshots.iter().filter(|(id, _, needs)| known.contains(id) && is_out_of_reach(needs));
+    let lost: HashSet<SnapshotId> = kept.map(|(id, ..)| *id).collect();
+    Ok(all.into_iter().filter(|snapshot| lost.contains(&snapshot.id)).collect())
+}
+
+fn can_be_had(tx: &rusqlite::Transaction<'_>, pack: &Pack) -> Result<bool, CatalogError> {
+    match pack.state {
+        PackState::Stored | PackState::Condemned => Ok(true),
+        PackState::Damaged => Ok(false),
+        PackState::Outside => match stripes::best_of(tx, &pack.id)? {
+            Some(stripe) => Ok(stripes::count_durable(tx, stripe.row)? >= stripe.layout.scheme().data()),
+            None => Ok(false),
+        },
+    }
 }
 
 fn write(

@@ -59,6 +59,11 @@ pub(super) fn fill(site: &Site, old: Old, progress: &mut dyn FnMut(Progress)) ->
     assign(site, &packs, &index, reach)?;
     outside::put_back(site, &saved, &kept_outside)?;
     take_over_map(site, &old.map)?;
+    for snapshot in outside::out_of_reach(site, &saved, &kept_outside)? {
+        tracing::error!(snapshot = %snapshot.id, "A pack of a snapshot that is kept outside only can be had from nobody that is known");
+        note_damaged(site, &snapshot)?;
+        report.snapshots_affected.push(snapshot.id);
+    }
     Ok(report)
 }
 

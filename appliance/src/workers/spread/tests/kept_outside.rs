@@ -14,7 +14,8 @@ use crate::operations::awaited::{Home, bring_home, bring_home_for};
 use crate::operations::community::{CommunityError, Decided, forget, leave};
 use crate::operations::testing::owned;
 use crate::operations::{
-    OperationError, PolicyChange, PruneOptions, PruneReport, Site, abandon, list_snapshots, prune_with, set_policy,
+    OperationError, PolicyChange, PruneOptions, PruneReport, Site, abandon, list_snapshots, prune_with, scrub_pack,
+    set_policy, verify_pack,
 };
 use crate::workers::steps::{self, Done};
 
@@ -267,7 +268,7 @@ fn what_external_retention_lets_go_of_too_goes_for_good() {
     let report = owner.prune();
     assert_eq!(report.expired.iter().map(|e| e.snapshot).collect::<Vec<_>>(), [old]);
     assert!(owner.listed().iter().all(|(id, _)| *id != old));
-    assert_eq!(owner.prune().deleted_packs, 1, "nobody can refer to it any more");
+    assert_eq!(report.deleted_packs, 1, "nobody can refer to it any more");
     owner.bring_out();
     let gone = dispersal::packs_gone(owner.site()).expect("gone");
     let condemned: usize = owner.member.boxes.hosts.values().map(|host| super::lock(host).condemned.len()).sum();
@@ -417,7 +418,10 @@ fn one_that_lost_all_that_it_can_spare_is_restored_made_again_and_brought_home()
         owner.assert_outside();
         owner.keep("90d/1d", "90d/1d");
         owner.prune();
-        assert_eq!(bring_home(owner.site(), &|_| ()).expect("home"), Home { snapshots: 1, packs: 1, ..Home::default() });
+        assert_eq!(
+            bring_home(owner.site(), &|_| ()).expect("home"),
+            Home { snapshots: 1, packs: 1, ..Home::default() }
+        );
 
         let mut owner = Owner::start_among(others);
         let old = owner.back_up(1);
@@ -462,8 +466,9 @@ fn what_is_sent_again_and_rots_is_had_from_outside_as_long_as_a_snapshot_needs_i
     super::rot_one(&owner.member.test, &sent_again);
     owner.write(|tx| pack_rows::mark_damaged(tx, &sent_again));
     owner.keep("2d/1d", "3d/1d");
-    assert_eq!(owner.prune().expired.iter().filter(|gone| gone.snapshot == old).count(), 1);
-    assert_eq!(owner.prune().deleted_packs, 0, "it is the only sound place");
+    let report = owner.prune();
+    assert_eq!(report.expired.iter().filter(|gone| gone.snapshot == old).count(), 1);
+    assert_eq!(report.deleted_packs, 0, "the one is the only sound place, the other can be mended");
     owner.restart();
     assert_eq!(owner.client.restore(owner.site(), &again).expect("restore"), owned(&files(6, 1)));
 }
@@ -533,4 +538,72 @@ fn packs_that_cannot_be_had_hold_up_no_others_that_come_home() {
     assert!(owner.listed().iter().all(|(_, outside_only)| !outside_only), "they are here");
     assert!(matches!(step(), Done::For(_)), "the damaged one is asked for again later");
     assert_eq!(owner.client.restore(owner.site(), &old).expect("restore"), owned(&files(6, 1)));
+}
+
+#[test]
+fn the_brake_counts_what_is_outside_only_in_the_run_that_lets_go_of_it() {
+    let mut owner = Owner::start();
+    owner.member.test.limits.brake_floor = 10_000;
+    owner.restart();
+    owner.back_up(1);
+    owner.let_go();
+    assert!(owner.try_prune(&PruneOptions::default()).is_ok(), "nothing goes");
+    owner.keep("2d/1d", "3d/1d");
+    let listed = owner.listed();
+    let braked = owner.try_prune(&PruneOptions::default()).expect_err("too much");
+    assert!(matches!(braked, OperationError::Brake { days_lost: 1, doomed_bytes: 60_000.., .. }), "{braked}");
+    assert_eq!(owner.listed(), listed);
+}
+
+#[test]
+fn a_verification_passes_over_what_was_given_up_since_it_began() {
+    let mut owner = Owner::start();
+    owner.back_up(1);
+    let before = owner.newest_pack();
+    let listed = owner.site().catalog.reader().read(|tx| pack_rows::all_by_id(tx, &before)).expect("read");
+    owner.let_go();
+    owner.restart();
+    owner.set_away(true);
+    assert_eq!(verify_pack(owner.site(), &listed[0]).expect("verify"), None);
+    scrub_pack(owner.site(), &listed[0], Pace::Steady).expect("scrub");
+    owner.assert_outside();
+}
+
+#[test]
+fn rights_to_chunks_of_others_go_also_where_a_snapshot_is_kept_outside_only() {
+    let owner = Owner::start();
+    owner.back_up(1);
+    owner.let_go();
+    let bob = Client::enrol(owner.site(), "bob");
+    bob.back_up(owner.site(), &files(2, 50));
+    let (alice, outside, of_bob) = (owner.client.machine.row, owner.stripe_outside().pack, owner.newest_pack());
+    owner.write(|tx| {
+        let sql = "INSERT OR IGNORE INTO foreign_ref (machine, chunk_id) SELECT ?1, id FROM chunk";
+        Ok(tx.execute(sql, [alice])?)
+    });
+    let rights = |pack: &PackId| {
+        let sql = "SELECT count(*) FROM foreign_ref WHERE machine = ?1 AND chunk_id IN
+                       (SELECT chunk.id FROM chunk JOIN pack ON pack.id = chunk.pack WHERE pack_id = ?2)";
+        let count = |row: &rusqlite::Row<'_>| row.get::<_, i64>(0);
+        owner.write(|tx| Ok(tx.query_row(sql, rusqlite::params![alice, pack.as_bytes()], count)?))
+    };
+    let before = rights(&outside);
+    assert!(before > 0 && rights(&of_bob) > 0);
+    owner.prune();
+    assert_eq!((rights(&outside), rights(&of_bob)), (before, 0), "what is kept outside only may rest on the former");
+}
+
+#[test]
+fn a_new_catalog_says_which_snapshots_nobody_is_known_to_have() {
+    let mut owner = Owner::start();
+    let old = owner.back_up(1);
+    owner.let_go();
+    let map = owner.write(|tx| Ok(tx.execute("DELETE FROM map_part", [])?));
+    assert!(map > 0);
+    owner.member.test.stop();
+    let report = crate::operations::rebuild(&owner.member.test.dir(), owner.member.test.vault(), None, &mut |_| {});
+    assert_eq!(report.expect("rebuild").snapshots_affected, [old], "it is said");
+    owner.restart();
+    owner.bring_out();
+    owner.assert_outside();
 }
