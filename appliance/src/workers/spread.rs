@@ -435,7 +435,7 @@ impl Round<'_> {
     fn tell_condemned(&mut self) -> Result<(), OperationError> {
         let patience = Instant::now() + LAST_WAIT;
         for member in self.available() {
-            let shards = dispersal::condemned_for(self.site, &member, CONDEMN_AT_ONCE)?;
+            let shards = dispersal::condemned_for(self.site, self.circle, &member, CONDEMN_AT_ONCE)?;
             self.done.more |= shards.len() == CONDEMN_AT_ONCE;
             if !shards.is_empty() {
                 self.hand_over(member, Errand::Condemn(shards), Some(patience))?;

@@ -424,10 +424,10 @@ impl Hosting {
         count
     }
 
-    /// How many shards the owner still needs here.
+    /// How many shards the owner still needs here. Of what is damaged it cannot need anything.
     #[must_use]
     pub fn needed(&self) -> usize {
-        self.shards.values().filter(|shard| shard.fate == Fate::Kept).count()
+        self.shards.values().filter(|shard| shard.counts()).count()
     }
 
     /// Keeps what was condemned or trashed after all. Returns how many shards that concerned.
@@ -756,6 +756,14 @@ mod tests {
         assert!(hosting.lift_brake(days(1), &RecoveryProof::after_checking(member(1))));
         assert!(matches!(hosting.condemn(days(2), &all(100)), Condemned::Taken { shards: 100, .. }));
         assert_eq!(hosting.tick(days(89)), [], "the window stands also before the recovery key");
+    }
+
+    #[test]
+    fn nobody_needs_what_has_rotted() {
+        let mut hosting = hosting(3);
+        assert!(hosting.damaged(&shard(0)));
+        hosting.release(days(1), &[shard(1)]);
+        assert_eq!(hosting.needed(), 1, "else a host that leaves would wait for its owner for ever");
     }
 
     #[test]

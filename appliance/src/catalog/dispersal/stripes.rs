@@ -539,6 +539,27 @@ pub fn condemn_one(
     unmap_if_elsewhere(tx, stripe, index)
 }
 
+/// Condemns what is left of a shard at those of `holders` that have lost it, where another one has it by now: it may have rotted there,
+/// and would stay on that disk for ever.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn condemn_lost(
+    tx: &Transaction<'_>,
+    stripe: StripeRow,
+    index: u8,
+    holders: &[HolderRow],
+    at: UnixMillis,
+) -> Result<(), CatalogError> {
+    let sql = format!(
+        "UPDATE shard SET state = 'condemned', at = ?3
+         WHERE stripe = ?1 AND shard_index = ?2 AND state = 'lost' AND holder IN ({})",
+        numbers(holders)
+    );
+    tx.prepare_cached(&sql)?.execute(params![stripe, index, at.0])?;
+    Ok(())
+}
+
 /// Condemns what a member holds that leaves, where one of `others` has the same shard; how many those are.
 ///
 /// # Errors
@@ -565,16 +586,22 @@ pub fn release(
     Ok(found.len())
 }
 
-/// Shards that a member is to be told of, at most `limit`. Those that the map may still name are not among them.
+/// Shards that a member is to be told of, at most `limit`. Those that the map may still name are not among them; nor, without
+/// `with_moved`, those of stripes that are still needed and have them elsewhere.
 ///
 /// # Errors
 /// [`CatalogError`].
-pub fn condemned(c: &Connection, holder: HolderRow, limit: usize) -> Result<Vec<ShardId>, CatalogError> {
+pub fn condemned(
+    c: &Connection,
+    holder: HolderRow,
+    with_moved: bool,
+    limit: usize,
+) -> Result<Vec<ShardId>, CatalogError> {
     let sql = "SELECT shard_id FROM shard JOIN stripe ON stripe.id = shard.stripe
-               WHERE state = 'condemned' AND holder = ?1 AND mapped = 1 LIMIT ?2";
+               WHERE state = 'condemned' AND holder = ?1 AND mapped = 1 AND (?2 OR gone_at IS NOT NULL) LIMIT ?3";
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let mut statement = c.prepare_cached(sql)?;
-    let found = statement.query_map(params![holder, limit], |row| bytes_at(row, 0))?;
+    let found = statement.query_map(params![holder, with_moved, limit], |row| bytes_at(row, 0))?;
     Ok(found.collect::<Result<_, _>>()?)
 }
 

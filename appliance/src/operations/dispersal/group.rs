@@ -122,9 +122,10 @@ pub fn release_leavers(site: &Site, circle: &Circle) -> Result<usize, OperationE
     }
     let (presences, at) = (standing::presences(site, circle)?, site.clock.now());
     let leaves = |holder: &Holder| circle.fellow(&holder.member).is_some_and(|fellow| fellow.leaves);
-    let counts = |holder: &Holder| presences.get(&holder.member).is_some_and(|presence| presence.counts);
+    // Of whoever is in doubt, or silent, the copy may not be there: then that of the leaver is the last one.
+    let is_well = |holder: &Holder| presences.get(&holder.member).is_some_and(Presence::may_receive);
     let all = site.catalog.reader().read(|tx| holders::all(tx))?;
-    let others: Vec<HolderRow> = all.iter().filter(|holder| counts(holder)).map(|holder| holder.row).collect();
+    let others: Vec<HolderRow> = all.iter().filter(|holder| is_well(holder)).map(|holder| holder.row).collect();
     let released = site.catalog.writer().write(|tx| {
         let leaving = all.iter().filter(|holder| leaves(holder));
         leaving.map(|holder| stripes::release(tx, holder.row, &others, at)).sum()

@@ -251,6 +251,15 @@ pub(super) fn is_last_kept(site: &Site, circle: &Circle) -> Result<bool, Operati
     Ok(!last.parts.is_empty() && is_enough(circle, &group, keep.count()))
 }
 
+/// Whether enough members keep a head that says where all parts of the map are now.
+pub(super) fn leads_to_all(tx: &rusqlite::Transaction<'_>, circle: &Circle) -> Result<bool, CatalogError> {
+    let (Some(last), Some(group)) = (outside::last_head(tx)?, holders::group(tx)?) else { return Ok(false) };
+    let all = holders::all(tx)?;
+    let keep = circle.fellows.iter().filter(|fellow| keeps(circle, &all, last.sequence, &fellow.member));
+    let is_present = parts(tx)?.is_some_and(|parts| fingerprint(circle, &parts) == last.parts);
+    Ok(is_present && is_enough(circle, &group, keep.count()))
+}
+
 /// When the last head was made; for pages.
 pub(super) fn last_made_at(tx: &rusqlite::Transaction<'_>) -> Result<Option<UnixMillis>, CatalogError> {
     Ok(outside::last_head(tx)?.map(|head| head.made_at))

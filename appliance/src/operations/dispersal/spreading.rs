@@ -13,7 +13,7 @@ use datis_engine::store::{ObjectName, StoreError};
 use datis_engine::wire::peers::{ReceiptError, ShardReceipt};
 
 use super::repair::TAKEN_WITHIN;
-use super::{Circle, Place, PlacedStripe, ShardState, StripeKind, standing};
+use super::{Circle, Place, PlacedStripe, ShardState, StripeKind, heads, standing};
 use crate::catalog::dispersal::{holders, outside, stripes};
 use crate::catalog::{CatalogError, HolderRow, packs};
 use crate::operations::bandwidth::{Traffic, may_go, open_for};
@@ -291,6 +291,8 @@ pub fn note_receipts(
     }
     let now = site.clock.now();
     let noted = site.catalog.writer().write(|tx| {
+        let all = holders::all(tx)?.into_iter().filter(|holder| circle.fellow(&holder.member).is_some());
+        let tellable: Vec<HolderRow> = all.map(|holder| holder.row).collect();
         for (at, one, receipt) in &sound {
             let (shard, member) = (one.place.shard, one.place.member);
             let stripe = stripes::by_pack(tx, &one.pack)?;
@@ -311,6 +313,7 @@ pub fn note_receipts(
                 stripes::note_reached(tx, &stripe, now)?;
                 if stripes::has_moved(tx, stripe.row, one.place.index)? {
                     stripes::unmap(tx, stripe.row)?;
+                    stripes::condemn_lost(tx, stripe.row, one.place.index, &tellable, now)?;
                 }
             }
         }
@@ -402,13 +405,19 @@ pub fn packs_gone(site: &Site) -> Result<usize, OperationError> {
     }
 }
 
-/// Shards that a member is to be told that they are not needed, at most `limit`. The map does not name them any more.
+/// Shards that a member is to be told that they are not needed, at most `limit`. The map does not name them any more; those that
+/// are elsewhere now wait until enough members keep a head that leads there: a recovery would look for them where they were.
 ///
 /// # Errors
 /// [`OperationError`].
-pub fn condemned_for(site: &Site, member: &MemberId, limit: usize) -> Result<Vec<ShardId>, OperationError> {
+pub fn condemned_for(
+    site: &Site,
+    circle: &Circle,
+    member: &MemberId,
+    limit: usize,
+) -> Result<Vec<ShardId>, OperationError> {
     let found = site.catalog.reader().read(|tx| match holders::by_member(tx, member)? {
-        Some(holder) => stripes::condemned(tx, holder.row, limit),
+        Some(holder) => stripes::condemned(tx, holder.row, heads::leads_to_all(tx, circle)?, limit),
         None => Ok(Vec::new()),
     })?;
     Ok(found)

@@ -1,6 +1,7 @@
 //! Packs go to boxes in memory, get lost there, and come back with the kit alone.
 
 mod kept_outside;
+mod leaving;
 mod looks;
 mod outside_again;
 
