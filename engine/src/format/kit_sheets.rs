@@ -1,5 +1,7 @@
 //! The recovery kit on three sheets, as text: each has a share of the key in place of the key.
 
+use std::fmt;
+
 use zeroize::Zeroizing;
 
 use super::kit::{KitError, Page, RecoveryKit, numbered_words};
@@ -10,11 +12,18 @@ use crate::keys::{KeyError, VaultIdentity};
 pub(super) const HEADER: &str = "DATIS RECOVERY SHEET 1";
 
 /// One of three sheets.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct KitSheet {
     /// What is secret on it.
     pub share: KitShare,
     text: Zeroizing<String>,
+}
+
+/// Without the text, which has the share in it.
+impl fmt::Debug for KitSheet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KitSheet").field("share", &self.share).finish_non_exhaustive()
+    }
 }
 
 impl KitSheet {
@@ -139,6 +148,13 @@ mod tests {
 
     fn told(text: &str) -> String {
         RecoveryKit::parse(text).expect_err("refused").to_string()
+    }
+
+    #[test]
+    fn a_sheet_in_a_log_says_nothing_of_its_share() {
+        let [sheet, ..] = kit().to_sheets("2026-11-23").expect("sheets");
+        let (logged, code) = (format!("{sheet:?}"), sheet.share.to_code());
+        assert!(!logged.contains(&**code) && !logged.contains(kit_shares::CODE), "{logged}");
     }
 
     #[test]
