@@ -246,14 +246,17 @@ pub fn next_to_scrub(
     c: &Connection,
     after: Option<(OwnerRow, ShardId)>,
 ) -> Result<Option<(OwnerRow, MemberId, ShardId)>, CatalogError> {
-    let sql = "SELECT hosted_shard.owner, hosted_owner.member, shard FROM hosted_shard
-               JOIN hosted_owner ON hosted_owner.id = hosted_shard.owner
-               WHERE ?1 IS NULL OR (hosted_shard.owner, shard) > (?1, ?2)
-               ORDER BY hosted_shard.owner, shard LIMIT 1";
-    let (owner, shard) = after.as_ref().map(|(owner, shard)| (*owner, shard.as_bytes())).unzip();
+    // Before all of them.
+    let (owner, shard) = after.as_ref().map_or((OwnerRow(0), &[][..]), |(owner, shard)| (*owner, shard.as_bytes()));
     let next = |row: &Row<'_>| Ok((row.get(0)?, bytes_at(row, 1)?, bytes_at(row, 2)?));
-    Ok(c.prepare_cached(sql)?.query_row(params![owner, shard], next).optional()?)
+    Ok(c.prepare_cached(NEXT_TO_SCRUB)?.query_row(params![owner, shard], next).optional()?)
 }
+
+/// Begins right behind the last one, by the key of the table: else reading all of many shards would take the square of their number.
+const NEXT_TO_SCRUB: &str = "SELECT hosted_shard.owner, hosted_owner.member, shard FROM hosted_shard
+    CROSS JOIN hosted_owner ON hosted_owner.id = hosted_shard.owner
+    WHERE (hosted_shard.owner, shard) > (?1, ?2)
+    ORDER BY hosted_shard.owner, shard LIMIT 1";
 
 /// A shard's time is over: its row goes, its file is to follow.
 ///
@@ -341,4 +344,22 @@ pub fn prune_heads(tx: &Transaction<'_>, owner: OwnerRow, newest: u32, before: U
                (SELECT sequence FROM hosted_head WHERE owner = ?1 ORDER BY kept_at DESC, sequence DESC LIMIT ?2)";
     tx.prepare_cached(sql)?.execute(params![owner, newest, before.0])?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_shard_to_read_is_found_by_its_key() {
+        let c = Connection::open_in_memory().expect("memory");
+        let tables = [include_str!("../../migrations/0018_hosting.sql")];
+        tables.iter().for_each(|sql| c.execute_batch(sql).expect("tables"));
+        let mut statement = c.prepare(&format!("EXPLAIN QUERY PLAN {NEXT_TO_SCRUB}")).expect("statement");
+        let plan = statement.query_map(params![1, &[0_u8; 32][..]], |row| row.get::<_, String>(3)).expect("plan");
+        let plan: Vec<String> = plan.collect::<Result<_, _>>().expect("steps");
+        let [first, then] = plan.as_slice() else { panic!("{plan:?}") };
+        assert!(first.starts_with("SEARCH hosted_shard") && first.contains("(owner,shard)>(?,?)"), "{plan:?}");
+        assert!(then.starts_with("SEARCH hosted_owner USING INTEGER PRIMARY KEY"), "{plan:?}");
+    }
 }
