@@ -1,6 +1,8 @@
 //! What people decide about members. Some of it needs more admins than one: it waits here, is passed on with the log, and each
 //! admin agrees at their own box. Decision 0034.
 
+use std::sync::atomic::Ordering;
+
 use datis_engine::community::accused::is_about;
 use datis_engine::community::entry::{Change, Domains, SignedEntry};
 use datis_engine::community::log::{LogError, Refusal, Weighed};
@@ -178,6 +180,7 @@ pub fn forget(site: &Site, by: &Actor, name: &CommunityName) -> Result<(), Commu
     });
     written.map_err(|e: CatalogError| site.noted(e.into()))?;
     site.community.forget();
+    site.homeless.store(0, Ordering::SeqCst);
     Ok(())
 }
 
@@ -374,7 +377,16 @@ fn follow_up(site: &Site, by: &Actor, decided: Decided) -> Result<Decided, Commu
     let may_sign = known.roster().signing_admins().any(|admin| admin.id == known.me);
     if decided == Decided::Done && wanted > present && may_sign {
         let entry = known.log.draft(site.clock.now(), Change::SetRemovalThreshold { threshold: wanted });
-        sign(site, by, (Action::ThresholdSet, known.roster().name().as_str()), &known, entry)?;
+        match sign(site, by, (Action::ThresholdSet, known.roster().name().as_str()), &known, entry) {
+            Ok(_) => {}
+            // What was decided stands all the same; others say how many have to agree.
+            Err(CommunityError::Accused) => {
+                tracing::info!(
+                    "The others do not hear this box at present: how many admins have to agree stays as it is"
+                );
+            }
+            Err(error) => return Err(error),
+        }
     }
     Ok(decided)
 }

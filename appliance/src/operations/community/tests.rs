@@ -1,5 +1,7 @@
 //! Boxes that found, invite, come in, compare notes and claim, without a network between them.
 
+use std::sync::atomic::Ordering;
+
 use datis_engine::community::entry::{Admission, Change, Domains};
 use datis_engine::community::invitation::Invitation;
 use datis_engine::community::log::Refusal;
@@ -15,7 +17,7 @@ use super::claims::claim;
 use super::exchange::{exchange, learn, question};
 use super::*;
 use crate::operations::accounts::Actor;
-use crate::operations::hosting;
+use crate::operations::{dispersal, hosting};
 
 /// What both ends of the one connection between two boxes have in common.
 const CHANNEL: [u8; 32] = [7; 32];
@@ -202,6 +204,20 @@ fn a_kit_lets_a_blank_box_read_on_its_own_connection_and_another_kit_does_not() 
     assert_eq!(first.site().kit_claims.member(&blank, now), Some(member));
     let much_later = now.plus(datis_engine::units::Seconds(3_601));
     assert_eq!(first.site().kit_claims.member(&blank, much_later), None, "it has to claim again");
+}
+
+#[test]
+fn what_waited_for_a_place_outside_is_forgotten_with_the_reason() {
+    let first = founder();
+    let site = first.site();
+    let circle = dispersal::Circle::of(site).expect("circle").expect("in");
+    site.homeless.store(3, Ordering::SeqCst);
+    assert_eq!(dispersal::order_repairs(site, &circle, 10).expect("ordered"), 0);
+    assert_eq!(site.homeless.load(Ordering::SeqCst), 0, "there is no group");
+    site.homeless.store(3, Ordering::SeqCst);
+    let name = site.community().expect("in").roster().name().clone();
+    forget(site, &by(), &name).expect("forgotten");
+    assert_eq!(site.homeless.load(Ordering::SeqCst), 0, "there is no community");
 }
 
 #[test]

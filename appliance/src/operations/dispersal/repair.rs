@@ -38,7 +38,10 @@ pub fn order_repairs(site: &Site, circle: &Circle, limit: usize) -> Result<usize
         let overdue = stripes::wanted_before(tx, late)?;
         Ok::<_, CatalogError>((holders::group(tx)?, full, overdue, all))
     })?;
-    let Some(group) = group else { return Ok(0) };
+    let Some(group) = group else {
+        site.homeless.store(0, Ordering::SeqCst);
+        return Ok(0);
+    };
     let mut map = StripeMap::new();
     for (stripe, places) in &all {
         let is_overdue = |place: &Place| overdue.contains(&(stripe.row, place.member));
