@@ -39,7 +39,7 @@ impl From<PeersError> for Failed {
 
 pub(super) fn execute(desk: &Desk, what: &CommunityCommand) -> Result<Answer, Failed> {
     let (site, by) = (&*desk.site, Actor::console());
-    if let (true, Some(peers)) = (signs(what), desk.peers.as_deref()) {
+    if let (true, Some(peers)) = (signs(what), &desk.peers) {
         peers.hear()?;
     }
     match what {

@@ -6,6 +6,7 @@ mod ways;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -35,6 +36,8 @@ use crate::operations::{OperationError, Site, chain};
 const PATIENCE: Duration = Duration::from_secs(30);
 /// So many members are asked what they know before this box signs something: with those, hardly anything is missed.
 const ASKED_FIRST: usize = 16;
+/// What is not heard by then is signed without.
+const HEARD_WITHIN: Duration = Duration::from_secs(8);
 /// For connecting when somebody waits for it.
 const BRIEF: Duration = Duration::from_secs(8);
 /// Without news, members are asked this often what they know (mutual-backup 4.11).
@@ -273,7 +276,10 @@ impl Peers {
                 Ok(sequence) => Some(sequence),
                 Err(PeersError::Community(CommunityError::Operation(error))) => return Err(error.into()),
                 // Somebody else will tell soon; to look again costs nothing.
-                Err(PeersError::Dial(DialError::Nowhere)) => continue,
+                Err(PeersError::Dial(DialError::Nowhere)) => {
+                    self.forget_answer(member);
+                    continue;
+                }
                 Err(error) => {
                     tracing::info!(%member, error = %error, "A member of the community does not answer");
                     is_refused = error.is_of_no_member();
@@ -287,44 +293,58 @@ impl Peers {
         Ok(())
     }
 
+    /// What a member has answered before says nothing of now.
+    fn forget_answer(&self, member: MemberId) {
+        if let Some(known) = self.known.lock().unwrap_or_else(PoisonError::into_inner).get_mut(&member) {
+            (known.sequence, known.is_refused) = (None, false);
+        }
+    }
+
     /// Members that say that this box is of no member, where none takes it for one: it was put out, or another box is in its place.
     /// Somebody who has just come in is not known to all at once.
     pub(crate) fn refusing(&self) -> Vec<MemberName> {
         let Some(community) = self.site.community() else { return Vec::new() };
+        let present = community.partners(self.site.clock.now());
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.values().any(|known| known.sequence.is_some()) {
-            return Vec::new();
-        }
-        let refusing = known.iter().filter(|(_, known)| known.is_refused);
-        let members = refusing.filter_map(|(member, _)| community.roster().member(*member));
+        let refusing = refusals(&present, |member| match known.get(&member)? {
+            Known { sequence: Some(_), .. } => Some(true),
+            Known { is_refused, .. } => is_refused.then_some(false),
+        });
+        let members = refusing.iter().filter_map(|member| community.roster().member(*member));
         let mut names: Vec<MemberName> = members.map(|member| member.name.clone()).collect();
         names.sort_unstable();
         names
     }
 
-    /// Hears what those members have to say that answered when they were asked last. To be called before this box signs something: of
-    /// two next entries that are signed at once only one can stay.
+    /// Hears what those members have to say that answered when they were asked last, or were not asked yet. To be called before this
+    /// box signs something: of two next entries that are signed at once only one can stay. Nobody holds that up for longer than
+    /// [`HEARD_WITHIN`], also who is to be put out by it.
     ///
     /// # Errors
     /// [`OperationError`]: of this box itself. Members that do not answer are none.
-    pub(crate) fn hear(&self) -> Result<(), OperationError> {
+    pub(crate) fn hear(self: &Arc<Self>) -> Result<(), OperationError> {
         let Some(known) = self.site.community() else { return Ok(()) };
         let answered = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let answers = |member: &MemberId| answered.get(member).is_some_and(|known| known.sequence.is_some());
-        let others = known.partners(self.site.clock.now()).into_iter().filter(answers);
-        let others: Vec<MemberId> = others.take(ASKED_FIRST).collect();
-        std::thread::scope(|scope| {
-            let asking: Vec<_> = others.iter().map(|member| scope.spawn(|| self.compare_notes(*member))).collect();
-            for asked in asking {
-                match asked.join() {
-                    Ok(Err(PeersError::Community(CommunityError::Operation(error)))) => return Err(error),
-                    Ok(Err(error)) => tracing::info!(error = %error, "A member of the community does not answer"),
-                    Ok(Ok(_)) => {}
-                    Err(_) => tracing::error!("A thread that asks a member ended with a panic"),
-                }
+        let partners = known.partners(self.site.clock.now());
+        drop(known);
+        let others = first_to_ask(partners, |member| answered.get(&member).map(|known| known.sequence.is_some()));
+        let (told, answers) = channel();
+        for member in others {
+            let (peers, told) = (Arc::clone(self), told.clone());
+            // Whoever has stopped to listen has decided without it.
+            std::thread::spawn(move || drop(told.send((member, peers.compare_notes(member)))));
+        }
+        drop(told);
+        let until = Instant::now() + HEARD_WITHIN;
+        // It ends when all have answered; what comes later is taken in all the same.
+        while let Ok((member, asked)) = answers.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            match asked {
+                Err(PeersError::Community(CommunityError::Operation(error))) => return Err(error),
+                Err(error) => tracing::info!(%member, error = %error, "A member of the community does not answer"),
+                Ok(_) => {}
             }
-            Ok(())
-        })
+        }
+        Ok(())
     }
 
     fn is_due(&self, member: MemberId, mine: u64, news: usize) -> bool {
@@ -373,6 +393,24 @@ impl Peers {
     }
 }
 
+/// Of `partners` those to ask before something is signed: those that `answered` when they were asked last, then those that were not
+/// asked since this box has started.
+fn first_to_ask(partners: Vec<MemberId>, answered: impl Fn(MemberId) -> Option<bool>) -> Vec<MemberId> {
+    let (asked, others): (Vec<_>, Vec<_>) = partners.into_iter().partition(|member| answered(*member).is_some());
+    let answer = asked.into_iter().filter(|member| answered(*member) == Some(true));
+    answer.chain(others).take(ASKED_FIRST).collect()
+}
+
+/// Of what `present` members answered last, those that say that this box is of no member, unless one takes it for one: `None` for
+/// whoever did not answer.
+fn refusals(present: &[MemberId], answered: impl Fn(MemberId) -> Option<bool>) -> Vec<MemberId> {
+    let takes = |member: &MemberId| answered(*member);
+    if present.iter().any(|member| takes(member) == Some(true)) {
+        return Vec::new();
+    }
+    present.iter().copied().filter(|member| takes(member) == Some(false)).collect()
+}
+
 impl Reach for Arc<Peers> {
     fn reach(&self, member: MemberId) -> Result<PeerLink, NoLine> {
         let is_in = |known: &community::Community| known.others().any(|other| other.id == member);
@@ -380,5 +418,44 @@ impl Reach for Arc<Peers> {
             return Err(NoLine::Gone);
         }
         self.connect(member).map_err(|_| NoLine::Silent)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn member(number: u8) -> MemberId {
+        MemberId::from_bytes([number; 32])
+    }
+
+    fn members(numbers: impl IntoIterator<Item = u8>) -> Vec<MemberId> {
+        numbers.into_iter().map(member).collect()
+    }
+
+    #[test]
+    fn those_are_asked_first_that_answered_and_after_a_start_anybody() {
+        let after_a_start = first_to_ask(members(1..=40), |_| None);
+        assert_eq!(after_a_start, members(1..=16));
+        // 1 did not answer, 2 and 30 did, the others were not asked yet.
+        let answered = |id: MemberId| match id {
+            id if id == member(1) => Some(false),
+            id if [member(2), member(30)].contains(&id) => Some(true),
+            _ => None,
+        };
+        let asked = first_to_ask(members(1..=40), answered);
+        assert_eq!(asked, members([2, 30].into_iter().chain(3..=16)));
+    }
+
+    #[test]
+    fn who_refuses_is_named_unless_somebody_present_takes_this_box_for_a_member() {
+        let answered = |id: MemberId| match id {
+            id if id == member(1) => Some(true),
+            id if id == member(2) => None,
+            _ => Some(false),
+        };
+        assert_eq!(refusals(&members(1..=4), answered), []);
+        assert_eq!(refusals(&members(2..=4), answered), members(3..=4), "the one that did is gone");
+        assert_eq!(refusals(&members(2..=2), answered), []);
     }
 }
