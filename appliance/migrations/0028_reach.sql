@@ -5,11 +5,14 @@ CREATE TABLE community_reach (
     lost_at    INTEGER
 ) STRICT;
 
--- Who has shown a member's recovery kit last, by the key of their box: of others to this box, of this box to any of the others.
+-- Who has shown a member's recovery kit, by the key of their box: of others to this box, of this box to one of the others. `teller`:
+-- which of them has said so first. `at`: when it was shown here last, or was heard of first.
 CREATE TABLE kit_shown (
-    member BLOB PRIMARY KEY CHECK (length(member) = 32),
+    member BLOB NOT NULL CHECK (length(member) = 32),
     pin    BLOB NOT NULL CHECK (length(pin) = 32),
-    at     INTEGER NOT NULL
+    teller BLOB CHECK (length(teller) = 32),
+    at     INTEGER NOT NULL,
+    PRIMARY KEY (member, pin)
 ) STRICT, WITHOUT ROWID;
 
 -- Keys with which this box itself has tried a recovery: nobody need worry about those.

@@ -420,13 +420,14 @@ fn the_largest_messages_that_are_allowed_fit_into_what_is_taken() {
     fits("a page of heads", encode(&page).len(), peers::ListHeads::RESPONSE_MAX);
 
     let records = vec![bytes(address::RECORD_MAX); roster::MEMBERS_MAX];
+    let shown = peers::KitShown { pin: SpkiPin::from_bytes([0; SpkiPin::LEN]), at: UnixMillis(i64::MAX) };
     let told = peers::Exchanged {
         sequence: u64::MAX,
         last: EntryHash::from_bytes([0; EntryHash::LEN]),
         entries: vec![bytes(log::LOG_MAX / log::ENTRIES_MAX); log::ENTRIES_MAX],
         records: records.clone(),
         proposals: vec![bytes(entry::ENTRY_MAX); peers::PROPOSALS_MAX],
-        kit_shown: Some(peers::KitShown { pin: SpkiPin::from_bytes([0; SpkiPin::LEN]), at: UnixMillis(i64::MAX) }),
+        kits_shown: vec![shown; peers::KITS_SHOWN_MAX],
     };
     fits("what a member knows", encode(&told).len(), peers::Exchange::RESPONSE_MAX);
     let len = encode(&peers::JoinAnswer::Admitted { log: bytes(log::LOG_MAX), records }).len();

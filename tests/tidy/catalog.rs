@@ -37,7 +37,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("0025_bandwidth.sql", "5e6734b0ffba4edd5727b0b08bb3627f2840741875c813aad0fe718078b09739"),
     ("0026_kept_outside.sql", "780b7b2b4c2e9218f95644401c5a03d7a76b24ccf4c66d299c7bf055b9a19172"),
     ("0027_hosted_scrub.sql", "54b00134c4bc864c468a5838b22f1f5fa4db43b07a9415108d9eb1e3c29b8351"),
-    ("0028_reach.sql", "f5e1565671f18749855ed76a0f0c36d222796dfea46576685cff732f32e1934b"),
+    ("0028_reach.sql", "cc9419ef42a32e0c0163304da5abab635577cfc320944b53d4656cf1cc1c1d89"),
 ];
 
 #[test]

@@ -3,7 +3,8 @@
 use datis_engine::ids::{CommunityId, EntryHash, InvitationId, MemberId, SpkiPin};
 use datis_engine::keys::PublicKey;
 use datis_engine::units::UnixMillis;
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::CatalogError;
 use super::dispersal::outside::{self, LastHead};
@@ -109,7 +110,7 @@ pub fn forget(tx: &Transaction<'_>) -> Result<(), CatalogError> {
     Ok(())
 }
 
-/// The box with the key of `pin` has shown a member's recovery kit.
+/// The box with the key of `pin` has shown a member's recovery kit here. Only the `kept` that did so last are remembered.
 ///
 /// # Errors
 /// [`CatalogError`].
@@ -118,20 +119,79 @@ pub fn note_kit_shown(
     member: &MemberId,
     pin: &SpkiPin,
     at: UnixMillis,
+    kept: usize,
 ) -> Result<(), CatalogError> {
-    let sql = "INSERT OR REPLACE INTO kit_shown (member, pin, at) VALUES (?1, ?2, ?3)";
-    tx.prepare_cached(sql)?.execute(params![member.as_bytes(), pin.as_bytes(), at.0])?;
-    Ok(())
+    add_kit_shown(tx, (member, pin), None, at)?;
+    keep_newest_shown(tx, member, kept)
 }
 
-/// Who has shown a member's recovery kit last, and when.
+/// `teller` says that the box with the key of `pin` has shown the recovery kit of `member`, which is this box.
 ///
 /// # Errors
 /// [`CatalogError`].
-pub fn kit_shown(c: &Connection, member: &MemberId) -> Result<Option<(SpkiPin, UnixMillis)>, CatalogError> {
-    let mut statement = c.prepare_cached("SELECT pin, at FROM kit_shown WHERE member = ?1")?;
-    let shown = statement.query_row([member.as_bytes()], |row| Ok((bytes_at(row, 0)?, time_at(row, 1)?)));
-    Ok(shown.optional()?)
+pub fn note_kit_told(
+    tx: &Transaction<'_>,
+    (member, pin): (&MemberId, &SpkiPin),
+    teller: &MemberId,
+    at: UnixMillis,
+    kept: usize,
+) -> Result<(), CatalogError> {
+    add_kit_shown(tx, (member, pin), Some(teller), at)?;
+    keep_newest_shown(tx, member, kept)
+}
+
+fn add_kit_shown(
+    tx: &Transaction<'_>,
+    (member, pin): (&MemberId, &SpkiPin),
+    teller: Option<&MemberId>,
+    at: UnixMillis,
+) -> Result<(), CatalogError> {
+    let sql = "INSERT OR REPLACE INTO kit_shown (member, pin, teller, at) VALUES (?1, ?2, ?3, ?4)";
+    let teller = teller.map(MemberId::as_bytes);
+    tx.prepare_cached(sql)?.execute(params![member.as_bytes(), pin.as_bytes(), teller, at.0])?;
+    Ok(())
+}
+
+fn keep_newest_shown(tx: &Transaction<'_>, member: &MemberId, kept: usize) -> Result<(), CatalogError> {
+    let sql = "DELETE FROM kit_shown WHERE member = ?1 AND pin NOT IN
+               (SELECT pin FROM kit_shown WHERE member = ?1 ORDER BY at DESC, pin LIMIT ?2)";
+    tx.prepare_cached(sql)?.execute(params![member.as_bytes(), i64::try_from(kept).unwrap_or(i64::MAX)])?;
+    Ok(())
+}
+
+/// What is known of who has shown a member's kit before `before` is forgotten.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn forget_kit_shown(tx: &Transaction<'_>, member: &MemberId, before: UnixMillis) -> Result<(), CatalogError> {
+    let sql = "DELETE FROM kit_shown WHERE member = ?1 AND at < ?2";
+    tx.prepare_cached(sql)?.execute(params![member.as_bytes(), before.0])?;
+    Ok(())
+}
+
+/// Somebody has shown a recovery kit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShownKit {
+    /// Of the key of their box.
+    pub pin: SpkiPin,
+    /// Which member has said so; `None`: it was shown to this box.
+    pub teller: Option<MemberId>,
+    /// When, or when this box heard of it first.
+    pub at: UnixMillis,
+}
+
+/// Who has shown a member's recovery kit, the last one first.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn kits_shown(c: &Connection, member: &MemberId) -> Result<Vec<ShownKit>, CatalogError> {
+    let sql = "SELECT pin, at, teller FROM kit_shown WHERE member = ?1 ORDER BY at DESC, pin";
+    let shown = |row: &Row<'_>| {
+        let teller = if row.get_ref(2)? == ValueRef::Null { None } else { Some(bytes_at(row, 2)?) };
+        Ok(ShownKit { pin: bytes_at(row, 0)?, teller, at: time_at(row, 1)? })
+    };
+    let found = c.prepare_cached(sql)?.query_map([member.as_bytes()], shown)?.collect::<Result<_, _>>()?;
+    Ok(found)
 }
 
 /// This box tries a recovery itself, with the key of `pin`. Keys of before `forgotten` go.

@@ -28,6 +28,9 @@ pub const PEER_BATCH_MAX: usize = 4_096;
 /// The most proposals in one message, and of one community.
 pub const PROPOSALS_MAX: usize = 16;
 
+/// Of so many boxes that have shown a member's recovery kit the member is told.
+pub const KITS_SHOWN_MAX: usize = 4;
+
 /// The longest answer that carries a log, in bytes.
 const LOG_ANSWER_MAX: usize = 32 << 20;
 
@@ -72,10 +75,10 @@ pub struct Exchanged {
     #[n(4)]
     #[cbor(default)]
     pub proposals: Vec<ByteVec>,
-    /// Who has shown the asking member's recovery kit here last.
+    /// Who has shown the asking member's recovery kit here lately, the last one first; at most [`KITS_SHOWN_MAX`].
     #[n(5)]
     #[cbor(default)]
-    pub kit_shown: Option<KitShown>,
+    pub kits_shown: Vec<KitShown>,
 }
 
 /// A box has shown a member's recovery kit. What the asked side says; nobody has signed it.

@@ -165,8 +165,8 @@ impl Examples {
         let (entries, records, proposals) = (some(), some(), some());
         let shown = KitShown { pin: SpkiPin::from_bytes([0x1d; 32]), at: AT };
         self.add("KitShown", &shown);
-        let kit_shown = Some(shown);
-        self.add("Exchanged", &Exchanged { sequence: 13, last, entries, records, proposals, kit_shown });
+        let kits_shown = vec![shown];
+        self.add("Exchanged", &Exchanged { sequence: 13, last, entries, records, proposals, kits_shown });
         let invitation = InvitationId::from_bytes([0x11; 16]);
         self.add("AskToJoin", &AskToJoin { invitation, request: record_bytes() });
         self.add("AskAgain", &AskAgain { community: community() });

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use datis_engine::ids::MemberId;
 use datis_engine::keys::{PublicKey, SigningContext};
 use datis_engine::units::{Seconds, UnixMillis};
-use datis_engine::wire::peers::{ClaimOwner, Claimed, claim_message};
+use datis_engine::wire::peers::{ClaimOwner, Claimed, KITS_SHOWN_MAX, claim_message};
 
 use super::super::Site;
 use super::super::accounts::{Action, Actor, record};
@@ -29,8 +29,7 @@ impl KitClaims {
         lock(&self.0).get(device).filter(|(_, until)| now < *until).map(|(member, _)| *member)
     }
 
-    /// Whether it is the first one of this member for a while.
-    fn add(&self, device: PublicKey, member: MemberId, now: UnixMillis) -> bool {
+    fn add(&self, device: PublicKey, member: MemberId, now: UnixMillis) -> First {
         let mut claims = lock(&self.0);
         claims.retain(|_, (_, until)| now < *until);
         let mut own: Vec<(UnixMillis, PublicKey)> = claims
@@ -42,10 +41,18 @@ impl KitClaims {
         for (_, oldest) in own.iter().take((own.len() + 1).saturating_sub(CLAIMS_MAX)) {
             claims.remove(oldest);
         }
-        let is_first = own.is_empty() && !claims.contains_key(&device);
-        claims.insert(device, (member, now.plus(VALID)));
-        is_first
+        let before = claims.insert(device, (member, now.plus(VALID)));
+        let of_device = before.is_none_or(|(of, _)| of != member);
+        First { of_device, of_member: of_device && own.is_empty() }
     }
+}
+
+/// Of what a claim is the first one for a while.
+struct First {
+    /// By this box for this member.
+    of_device: bool,
+    /// For this member.
+    of_member: bool,
 }
 
 /// A blank box shows a recovery kit; it is given the community, and may read from now on.
@@ -64,11 +71,14 @@ pub(crate) fn claim(
     let message = claim_message(asked.community, asked.member, &device, channel);
     member.recovery.verify(SigningContext::Claim, &message, &asked.signature).map_err(|_| CommunityError::OtherKit)?;
     let now = site.clock.now();
-    if site.kit_claims.add(device, member.id, now) {
+    let first = site.kit_claims.add(device, member.id, now);
+    if first.of_device {
         let (name, pin) = (member.name.to_string(), device.spki_pin().to_string());
         let written = site.catalog.writer().write(|tx| {
-            catalog::note_kit_shown(tx, &member.id, &device.spki_pin(), now)?;
-            record(tx, site, &Actor::the_box(), Action::KitClaimed, &name, &pin)
+            // Of each box: whoever has stolen a kit is not to go unseen because the owner shows it too.
+            catalog::note_kit_shown(tx, &member.id, &device.spki_pin(), now, KITS_SHOWN_MAX)?;
+            // A line for each would fill the log.
+            if first.of_member { record(tx, site, &Actor::the_box(), Action::KitClaimed, &name, &pin) } else { Ok(()) }
         });
         written.map_err(|e: CatalogError| site.noted(e.into()))?;
     }

@@ -81,7 +81,7 @@ pub(super) fn exchange(site: &Site, member: MemberId, asked: &Exchange) -> Resul
         entries: if is_same_so_far { entries_after(&known, asked.sequence) } else { Vec::new() },
         records: super::addresses::known(site)?,
         proposals: super::deciding::known(site)?,
-        kit_shown: super::kits::shown_here(site, member)?,
+        kits_shown: super::kits::shown_here(site, member)?,
     })
 }
 
@@ -93,9 +93,7 @@ pub(super) fn learn(site: &Site, member: MemberId, told: &Exchanged) -> Result<(
     take_entries(site, member, &told.entries, &told.proposals)?;
     super::addresses::take(site, &told.records)?;
     super::deciding::take(site, &told.proposals)?;
-    if let Some(shown) = &told.kit_shown {
-        super::kits::learn(site, shown)?;
-    }
+    super::kits::learn(site, member, &told.kits_shown)?;
     if told.last == site.in_community()?.log.last_hash() {
         site.community.joined_again(member);
     }

@@ -3,7 +3,7 @@
 
 use datis_engine::ids::{MemberId, SpkiPin};
 use datis_engine::units::{Seconds, UnixMillis};
-use datis_engine::wire::peers::KitShown;
+use datis_engine::wire::peers::{KITS_SHOWN_MAX, KitShown};
 
 use super::super::{OperationError, Site};
 use super::CommunityError;
@@ -11,31 +11,61 @@ use crate::catalog::{CatalogError, community as catalog};
 
 /// For so long people are told.
 const TOLD: Seconds = Seconds(14 * 86_400);
+/// For so long others are told of what this box has seen.
+const TOLD_OTHERS: Seconds = Seconds(30 * 86_400);
+/// For so long it is remembered what this box was told: longer than others tell it, or the same would be news again.
+const HEARD_REMEMBERED: Seconds = Seconds(60 * 86_400);
+/// The most boxes that are remembered to have shown the kit of this one, of which any one member names [`KITS_SHOWN_MAX`] at most.
+const HEARD_MAX: usize = 16;
+/// By so much the clocks of two boxes may differ.
+const CLOCKS_DIFFER: Seconds = Seconds::DAY;
 /// Others tell of a drill for as long as they remember it, which is until the next one.
 const DRILLS_REMEMBERED: Seconds = Seconds(3 * 366 * 86_400);
 
 /// What this box says to a member about its own kit.
-pub(super) fn shown_here(site: &Site, member: MemberId) -> Result<Option<KitShown>, OperationError> {
-    let shown = site.catalog.reader().read(|tx| catalog::kit_shown(tx, &member))?;
-    Ok(shown.map(|(pin, at)| KitShown { pin, at }))
+pub(super) fn shown_here(site: &Site, member: MemberId) -> Result<Vec<KitShown>, OperationError> {
+    let shown = site.catalog.reader().read(|tx| catalog::kits_shown(tx, &member))?;
+    let since = site.clock.now().minus(TOLD_OTHERS);
+    let lately = shown.into_iter().filter(|shown| since < shown.at).take(KITS_SHOWN_MAX);
+    Ok(lately.map(|shown| KitShown { pin: shown.pin, at: shown.at }).collect())
 }
 
 /// Another member has seen the kit of this box. It was this box itself, when it was brought back or has tried that; or somebody
-/// whom people have to ask.
-pub(super) fn learn(site: &Site, shown: &KitShown) -> Result<(), CommunityError> {
-    if shown.pin == site.vault.device_key.public_key().spki_pin() {
+/// whom people have to ask. What was before this box came in, or back, is not about the box that it is now.
+pub(super) fn learn(site: &Site, teller: MemberId, told: &[KitShown]) -> Result<(), CommunityError> {
+    if told.is_empty() {
         return Ok(());
     }
     let (me, now) = (site.in_community()?.me, site.clock.now());
-    let is_news = site.catalog.reader().read(|tx| {
-        let known = catalog::kit_shown(tx, &me)?.is_some_and(|(pin, _)| pin == shown.pin);
-        Ok::<_, CatalogError>(!known && !catalog::is_drill_key(tx, &shown.pin)?)
+    let own = site.vault.device_key.public_key().spki_pin();
+    let news = site.catalog.reader().read(|tx| {
+        let heard = catalog::kits_shown(tx, &me)?;
+        let since = catalog::membership(tx)?.map_or(now, |own| own.joined_at).minus(CLOCKS_DIFFER);
+        let is_heard = |shown: &KitShown| heard.iter().any(|heard| heard.pin == shown.pin);
+        let named = heard.iter().filter(|heard| heard.teller == Some(teller)).count();
+        let mut news = Vec::new();
+        for shown in
+            told.iter().take(KITS_SHOWN_MAX).filter(|shown| shown.pin != own && shown.at >= since && !is_heard(shown))
+        {
+            if !catalog::is_drill_key(tx, &shown.pin)? {
+                news.push(shown.pin);
+            }
+        }
+        news.truncate(KITS_SHOWN_MAX.saturating_sub(named));
+        Ok::<_, CatalogError>(news)
     });
-    if is_news.map_err(OperationError::from)? {
-        tracing::warn!(pin = %shown.pin, "Somebody has shown the recovery kit of this box to another one");
+    let news = news.map_err(OperationError::from)?;
+    if news.is_empty() {
+        return Ok(());
+    }
+    let noted = site.catalog.writer().write(|tx| {
+        catalog::forget_kit_shown(tx, &me, now.minus(HEARD_REMEMBERED))?;
         // By this box's clock: the other one's may be wrong.
-        let noted = site.catalog.writer().write(|tx| catalog::note_kit_shown(tx, &me, &shown.pin, now));
-        noted.map_err(|e: CatalogError| site.noted(e.into()))?;
+        news.iter().try_for_each(|pin| catalog::note_kit_told(tx, (&me, pin), &teller, now, HEARD_MAX))
+    });
+    noted.map_err(|e: CatalogError| site.noted(e.into()))?;
+    for pin in &news {
+        tracing::warn!(%pin, %teller, "Somebody has shown the recovery kit of this box to another one");
     }
     Ok(())
 }
@@ -56,6 +86,7 @@ pub(crate) fn note_own_drill(site: &Site, pin: &SpkiPin) -> Result<(), Operation
 /// [`OperationError`].
 pub fn kit_used_at(site: &Site) -> Result<Option<UnixMillis>, OperationError> {
     let Some(known) = site.community() else { return Ok(None) };
-    let shown = site.catalog.reader().read(|tx| catalog::kit_shown(tx, &known.me))?;
-    Ok(shown.map(|(_, at)| at).filter(|at| site.clock.now().minus(TOLD) < *at))
+    let shown = site.catalog.reader().read(|tx| catalog::kits_shown(tx, &known.me))?;
+    let last = shown.first().map(|shown| shown.at);
+    Ok(last.filter(|at| site.clock.now().minus(TOLD) < *at))
 }

@@ -7,16 +7,20 @@ use datis_engine::community::invitation::Invitation;
 use datis_engine::community::log::Refusal;
 use datis_engine::community::roster::Rights;
 use datis_engine::community::spoken::{SpokenCode, SpokenError};
+use datis_engine::ids::SpkiPin;
 use datis_engine::keys::{SigningContext, SigningKey, recovery_key};
 use datis_engine::life::placement::{Candidate, independent};
 use datis_engine::units::Seconds;
-use datis_engine::wire::peers::{AskToJoin, BeginSpoken, ClaimOwner, Condemn, Exchange, Wish, claim_message};
+use datis_engine::wire::peers::{
+    AskToJoin, BeginSpoken, ClaimOwner, Condemn, Exchange, KITS_SHOWN_MAX, KitShown, Wish, claim_message,
+};
 
 use super::super::testing::{TestBox, new_key};
 use super::claims::claim;
 use super::exchange::{exchange, learn, question};
 use super::*;
-use crate::operations::accounts::Actor;
+use crate::catalog::{audit, community as catalog};
+use crate::operations::accounts::{Action, Actor};
 use crate::operations::{dispersal, hosting};
 
 /// What both ends of the one connection between two boxes have in common.
@@ -220,25 +224,44 @@ fn what_waited_for_a_place_outside_is_forgotten_with_the_reason() {
     assert_eq!(site.homeless.load(Ordering::SeqCst), 0, "there is no community");
 }
 
-#[test]
-fn a_box_hears_who_has_shown_its_kit_unless_it_was_that_box_itself() {
-    let hosts = [founder(), TestBox::start(), TestBox::start()];
-    let (second, thief) = (TestBox::start(), TestBox::start());
+/// `second` of `hosts`, the first of which has founded; all of them know each other.
+fn known_to(hosts: &[TestBox], second: &TestBox) {
     hosts[1..].iter().zip(["barn", "cellar 2"]).for_each(|(host, name)| join(host, &hosts[0], name));
-    join(&second, &hosts[0], "attic");
+    join(second, &hosts[0], "attic");
     for host in &hosts[1..] {
         let told = exchange(hosts[0].site(), me(host), &question(host.site(), None).expect("question"));
         learn(host.site(), me(&hosts[0]), &told.expect("answer")).expect("learned");
     }
-    let community = second.site().community().expect("in").log.community();
-    let member = me(&second);
+}
+
+/// A box with this key shows the kit of `second` to `host`.
+fn show(second: &TestBox, host: &TestBox, device: PublicKey) {
+    let (community, member) = (second.site().community().expect("in").log.community(), me(second));
+    let signature =
+        recovery_key(&kit(second)).sign(SigningContext::Claim, &claim_message(community, member, &device, &CHANNEL));
+    claim(host.site(), &ClaimOwner { community, member, signature }, device, &CHANNEL).expect("claimed");
+}
+
+/// What `host` tells `second` of its kit.
+fn told_of_kit(second: &TestBox, host: &TestBox) -> Vec<SpkiPin> {
+    let told = exchange(host.site(), me(second), &question(second.site(), None).expect("question")).expect("answer");
+    learn(second.site(), me(host), &told).expect("learned");
+    told.kits_shown.iter().map(|shown| shown.pin).collect()
+}
+
+fn heard(of: &TestBox) -> usize {
+    let (site, me) = (of.site(), me(of));
+    site.catalog.reader().read(|tx| catalog::kits_shown(tx, &me)).expect("catalog").len()
+}
+
+#[test]
+fn a_box_hears_who_has_shown_its_kit_unless_it_was_that_box_itself() {
+    let hosts = [founder(), TestBox::start(), TestBox::start()];
+    let (second, thief) = (TestBox::start(), TestBox::start());
+    known_to(&hosts, &second);
     let show_and_hear = |host: &TestBox, device: PublicKey| {
-        let key = recovery_key(&kit(&second));
-        let signature = key.sign(SigningContext::Claim, &claim_message(community, member, &device, &CHANNEL));
-        claim(host.site(), &ClaimOwner { community, member, signature }, device, &CHANNEL).expect("claimed");
-        let told = exchange(host.site(), member, &question(second.site(), None).expect("question")).expect("answer");
-        assert!(told.kit_shown.is_some_and(|shown| shown.pin == device.spki_pin()));
-        learn(second.site(), me(host), &told).expect("learned");
+        show(&second, host, device);
+        assert!(told_of_kit(&second, host).contains(&device.spki_pin()));
         kit_used_at(second.site()).expect("catalog")
     };
     assert_eq!(show_and_hear(&hosts[0], device(&second)), None, "it was brought back itself");
@@ -248,7 +271,64 @@ fn a_box_hears_who_has_shown_its_kit_unless_it_was_that_box_itself() {
     let told = show_and_hear(&hosts[2], device(&thief)).expect("somebody has the kit");
     assert_eq!(show_and_hear(&hosts[2], device(&thief)), Some(told), "told once");
     let other = exchange(hosts[2].site(), me(&hosts[0]), &question(hosts[0].site(), None).expect("question"));
-    assert_eq!(other.expect("answer").kit_shown, None, "nobody else hears of it");
+    assert!(other.expect("answer").kits_shown.is_empty(), "nobody else hears of it");
+}
+
+#[test]
+fn what_was_heard_once_of_a_kit_is_no_news_again_whoever_tells_it() {
+    let hosts = [founder(), TestBox::start()];
+    let second = TestBox::start();
+    known_to(&hosts, &second);
+    hosts.iter().for_each(|host| show(&second, host, new_key().public_key()));
+    let site = second.site();
+    hosts.iter().for_each(|host| drop(told_of_kit(&second, host)));
+    let first = kit_used_at(site).expect("catalog").expect("two are there");
+    site.clock.catch_up(first.plus(Seconds(13 * 86_400)));
+    hosts.iter().for_each(|host| assert_eq!(told_of_kit(&second, host).len(), 1));
+    assert_eq!((kit_used_at(site).expect("catalog"), heard(&second)), (Some(first), 2));
+    site.clock.catch_up(first.plus(Seconds(14 * 86_400 + 1)));
+    hosts.iter().for_each(|host| assert_eq!(told_of_kit(&second, host).len(), 1));
+    assert_eq!(kit_used_at(site).expect("catalog"), None, "it comes to an end");
+    // By the host's own clock.
+    let clock = &hosts[0].site().clock;
+    clock.catch_up(first.plus(Seconds(31 * 86_400)));
+    assert_eq!(told_of_kit(&second, &hosts[0]), []);
+}
+
+#[test]
+fn a_stolen_kit_is_seen_also_while_its_owner_shows_it() {
+    let hosts = [founder()];
+    let second = TestBox::start();
+    known_to(&hosts, &second);
+    let (drill, thief) = (new_key().public_key(), new_key().public_key());
+    note_own_drill(second.site(), &drill.spki_pin()).expect("noted");
+    [drill, thief, drill].into_iter().for_each(|device| show(&second, &hosts[0], device));
+    assert_eq!(told_of_kit(&second, &hosts[0]).len(), 2);
+    assert!(kit_used_at(second.site()).expect("catalog").is_some());
+    let log = hosts[0].site().catalog.reader().read(|tx| audit::newest(tx, None, 100)).expect("log");
+    let claimed = log.iter().filter(|entry| entry.action == Action::KitClaimed.word());
+    assert_eq!(claimed.count(), 1, "the log is not filled with it");
+    for _ in 0..10 {
+        show(&second, &hosts[0], new_key().public_key());
+    }
+    assert_eq!(told_of_kit(&second, &hosts[0]).len(), KITS_SHOWN_MAX);
+}
+
+#[test]
+fn of_a_kit_nobody_is_told_what_was_before_the_box_and_one_member_says_only_so_much() {
+    let hosts = [founder()];
+    let second = TestBox::start();
+    known_to(&hosts, &second);
+    let (site, teller) = (second.site(), me(&hosts[0]));
+    let joined = site.catalog.reader().read(|tx| catalog::membership(tx)).expect("catalog").expect("in").joined_at;
+    let shown = |at: UnixMillis| KitShown { pin: new_key().public_key().spki_pin(), at };
+    kits::learn(site, teller, &[shown(joined.minus(Seconds(2 * 86_400)))]).expect("learned");
+    assert_eq!(heard(&second), 0, "it was for the box that was there before");
+    for _ in 0..3 {
+        let many: Vec<KitShown> = (0..3).map(|_| shown(joined.minus(Seconds(3_600)))).collect();
+        kits::learn(site, teller, &many).expect("learned");
+    }
+    assert_eq!(heard(&second), KITS_SHOWN_MAX);
 }
 
 /// Says `code` to the inviting box, all the way to the request; the digits on the joining box's screen. `channels`: what each end
