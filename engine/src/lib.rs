@@ -18,6 +18,8 @@ pub mod keys;
 pub mod life;
 pub mod outside;
 pub mod pack;
+#[cfg(feature = "plant")]
+mod plant;
 pub mod retention;
 pub mod store;
 pub mod units;

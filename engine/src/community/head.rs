@@ -236,7 +236,7 @@ pub fn choose(given: &[(MemberId, Vec<u8>)], member: MemberId, roster: &Roster) 
     let mut sound: Vec<(VerifiedHead, Vec<MemberId>)> = found.into_values().collect();
     sound.sort_by_cached_key(|(head, holders)| (Reverse((head.rank(), holders.len())), head.hash()));
     #[cfg(feature = "plant")]
-    if crate::life::planted("newest-head-of-one") {
+    if crate::plant::planted("newest-head-of-one") {
         sound.sort_by_key(|(_, holders)| !given.iter().take(1).any(|(peer, _)| holders.contains(peer)));
     }
     let mut sound = sound.into_iter();

@@ -126,7 +126,7 @@ impl Answer {
     #[must_use]
     pub fn judge(self) -> Finding {
         #[cfg(feature = "plant")]
-        if self == Self::StoreUnavailable && super::planted("unavailable-is-loss") {
+        if self == Self::StoreUnavailable && crate::plant::planted("unavailable-is-loss") {
             return Finding::Loss;
         }
         match self {

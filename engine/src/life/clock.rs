@@ -42,7 +42,7 @@ impl CountedClock {
     /// Counts what has passed since the last look, and says what time it is.
     pub fn observe(&mut self, look: Look) -> UnixMillis {
         #[cfg(feature = "plant")]
-        if super::planted("wall-clock") {
+        if crate::plant::planted("wall-clock") {
             self.counted = look.wall;
             return self.counted;
         }

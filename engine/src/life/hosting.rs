@@ -394,7 +394,7 @@ impl Hosting {
         let condemned_bytes = self.recently_condemned(now).saturating_add(bytes);
         let waived = self.waived_until.is_some_and(|until| now < until);
         #[cfg(feature = "plant")]
-        let waived = waived || super::planted("no-brake");
+        let waived = waived || crate::plant::planted("no-brake");
         if !waived && bytes > 0 && condemned_bytes > self.brake_bytes(now) {
             return self.pull_brake(now, condemned_bytes);
         }
@@ -586,7 +586,7 @@ impl HeldShard {
     fn due(&self) -> Option<UnixMillis> {
         #[cfg(feature = "plant")]
         if let Fate::Condemned { at } = self.fate
-            && super::planted("window-ignored")
+            && crate::plant::planted("window-ignored")
         {
             return Some(at.plus(CONDEMN_DELAY));
         }

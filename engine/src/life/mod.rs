@@ -88,14 +88,6 @@ impl Draws {
     }
 }
 
-/// Whether a bug is to be planted, for the simulator to prove that it finds it. Never part of a release.
-#[cfg(feature = "plant")]
-pub(crate) fn planted(bug: &str) -> bool {
-    static BUGS: std::sync::OnceLock<String> = std::sync::OnceLock::new();
-    let bugs = BUGS.get_or_init(|| std::env::var("DATIS_PLANT").unwrap_or_default());
-    bugs.split([',', ' ']).any(|word| word == bug)
-}
-
 #[cfg(test)]
 pub(crate) mod testing {
     use crate::ids::{MemberId, PackId, ShardId};

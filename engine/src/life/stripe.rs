@@ -252,7 +252,7 @@ impl StripeMap {
         let durable = stripe.distinct(|place| place.state == ShardState::Held);
         let needed = stripe.redundancy.off_site_safe();
         #[cfg(feature = "plant")]
-        let needed = if super::planted("safe-at-k") { stripe.redundancy.data() } else { needed };
+        let needed = if crate::plant::planted("safe-at-k") { stripe.redundancy.data() } else { needed };
         let first_time = !stripe.acknowledged && durable >= needed;
         stripe.acknowledged |= first_time;
         Ok(match (durable == stripe.redundancy.width(), first_time) {

@@ -444,7 +444,7 @@ impl Staging {
 
     fn sync_file(&self, file: &File, path: &Path) -> Result<(), StoreError> {
         #[cfg(feature = "plant")]
-        if planted("skip-file-fsync") {
+        if crate::plant::planted("skip-file-fsync") {
             return Ok(());
         }
         self.sync("sync the file", file, path)
@@ -452,7 +452,7 @@ impl Staging {
 
     fn sync_dir(&self, dir: &File, path: &Path) -> Result<(), StoreError> {
         #[cfg(feature = "plant")]
-        if planted("skip-dir-fsync") {
+        if crate::plant::planted("skip-dir-fsync") {
             return Ok(());
         }
         self.sync("sync the directory", dir, path)
@@ -462,7 +462,7 @@ impl Staging {
     /// shut down before, but of a file it tells.
     fn confirm(&self, file: &File, path: &Path) -> Result<(), StoreError> {
         #[cfg(feature = "plant")]
-        if planted("skip-file-fsync") || planted("skip-dir-fsync") {
+        if crate::plant::planted("skip-file-fsync") || crate::plant::planted("skip-dir-fsync") {
             // It syncs both, where names and bytes share a log, and would make up for the planted bug.
             return Ok(());
         }
@@ -488,12 +488,6 @@ impl Staging {
         }
         Ok(())
     }
-}
-
-/// Whether a bug is to be planted, for the fault harnesses to prove that they find it. Never part of a release.
-#[cfg(feature = "plant")]
-fn planted(bug: &str) -> bool {
-    std::env::var("DATIS_PLANT").is_ok_and(|bugs| bugs.split([',', ' ']).any(|word| word == bug))
 }
 
 /// What this thread has synced, in order, for tests that count.
