@@ -13,14 +13,13 @@ use crate::catalog::{CatalogError, community as catalog};
 const TOLD: Seconds = Seconds(14 * 86_400);
 /// For so long others are told of what this box has seen.
 const TOLD_OTHERS: Seconds = Seconds(30 * 86_400);
-/// For so long it is remembered what this box was told: longer than others tell it, or the same would be news again.
-const HEARD_REMEMBERED: Seconds = Seconds(60 * 86_400);
+/// For so long it is remembered what this box was told, and with which keys it has tried a recovery itself: longer than others tell of
+/// it, or the same would be news again.
+const REMEMBERED: Seconds = Seconds(60 * 86_400);
 /// The most boxes that are remembered to have shown the kit of this one, of which any one member names [`KITS_SHOWN_MAX`] at most.
 const HEARD_MAX: usize = 16;
 /// By so much the clocks of two boxes may differ.
 const CLOCKS_DIFFER: Seconds = Seconds::DAY;
-/// Others tell of a drill for as long as they remember it, which is until the next one.
-const DRILLS_REMEMBERED: Seconds = Seconds(3 * 366 * 86_400);
 
 /// What this box says to a member about its own kit.
 pub(super) fn shown_here(site: &Site, member: MemberId) -> Result<Vec<KitShown>, OperationError> {
@@ -59,7 +58,7 @@ pub(super) fn learn(site: &Site, teller: MemberId, told: &[KitShown]) -> Result<
         return Ok(());
     }
     let noted = site.catalog.writer().write(|tx| {
-        catalog::forget_kit_shown(tx, &me, now.minus(HEARD_REMEMBERED))?;
+        catalog::forget_kit_shown(tx, &me, now.minus(REMEMBERED))?;
         // By this box's clock: the other one's may be wrong.
         news.iter().try_for_each(|pin| catalog::note_kit_told(tx, (&me, pin), &teller, now, HEARD_MAX))
     });
@@ -76,7 +75,7 @@ pub(super) fn learn(site: &Site, teller: MemberId, told: &[KitShown]) -> Result<
 /// [`OperationError`].
 pub(crate) fn note_own_drill(site: &Site, pin: &SpkiPin) -> Result<(), OperationError> {
     let now = site.clock.now();
-    let noted = site.catalog.writer().write(|tx| catalog::note_drill_key(tx, pin, now, now.minus(DRILLS_REMEMBERED)));
+    let noted = site.catalog.writer().write(|tx| catalog::note_drill_key(tx, pin, now, now.minus(REMEMBERED)));
     noted.map_err(|e: CatalogError| site.noted(e.into()))
 }
 
