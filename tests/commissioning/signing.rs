@@ -227,7 +227,7 @@ impl Office {
         technician.open(&self.url("/setup/sign-off"));
         picture(technician, "setup-sign-off");
         technician.press("Sign for this box");
-        technician.see("théo");
+        technician.see("Signed. The certificate is kept on the box.");
         technician.open(&self.url("/setup/sign-off"));
         technician.see("This box is signed for.");
         let script = "return fetch('/site/signed.pdf').then((answer) => answer.arrayBuffer())\

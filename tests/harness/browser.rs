@@ -22,10 +22,12 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// How WebDriver tells an element from other objects.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
-/// Run in every page before anything else: notes what the content security policy has refused.
+/// Run in every page before anything else: notes what the content security policy has refused, and that a form goes to
+/// the box, which ends this page (one that a script sends does not).
 const LISTEN: &str = "window.refusedByPolicy = []; document.addEventListener('securitypolicyviolation', (event) => \
                       window.refusedByPolicy.push(`${event.violatedDirective} refused ${event.blockedURI} \
-                      ${event.sample}`));";
+                      ${event.sample}`));\
+                      window.addEventListener('submit', (event) => window.isBeingLeft = !event.defaultPrevented);";
 
 /// Finds a button or link by its words, as they are seen or read out.
 const BUTTON: &str = "return [...document.querySelectorAll('button, a, summary')].find((e) => e.checkVisibility() && \
@@ -257,21 +259,31 @@ impl Browser {
         }
     }
 
-    /// Clicks the button or link with these words.
+    /// Clicks the button or link with these words. A form that this sends has been answered then: what is seen or
+    /// opened next is never the old page, nor is the answer what ends up in place of the next one.
     ///
     /// # Panics
-    /// When there is none, or it cannot be clicked.
+    /// When there is none, or it cannot be clicked, or a form gets no answer.
     #[track_caller]
     pub fn press(&self, words: &str) {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let button = self.find(&format!("button `{words}`"), BUTTON, &[json!(words)]);
             match self.in_session("POST", &format!("element/{}/click", button.id), &json!({})) {
-                Ok(_) => return,
+                Ok(_) => return self.wait_until_left(words),
                 // The page has put a fresh one in its place meanwhile; nothing was clicked.
                 Err(told) if told.starts_with("stale element") && Instant::now() < deadline => {}
                 Err(told) => panic!("`{words}` cannot be clicked: {told}"),
             }
+        }
+    }
+
+    #[track_caller]
+    fn wait_until_left(&self, words: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        while self.run("return window.isBeingLeft === true", &[]) == true {
+            assert!(Instant::now() < deadline, "the form of `{words}` gets no answer at {}", self.url());
+            std::thread::sleep(Duration::from_millis(20));
         }
     }
 
