@@ -61,7 +61,7 @@ pub(super) fn round<L: Lines>(
     let own = OwnSide::new(site);
     let members = circle.fellows.iter().map(|fellow| fellow.member).collect();
     let due = abreast::each(members, |member| ask_some(&own, lines, member))?;
-    let mut ordered = dispersal::order_repairs(site, circle, REPAIRS_AT_ONCE)?;
+    let ordered = Mutex::new(dispersal::order_repairs(site, circle, REPAIRS_AT_ONCE)?);
     let mut due: Vec<(MemberId, Check)> = due.into_iter().flatten().collect();
     if !due.is_empty() {
         working(Some(format!("looking closely at {} of the other boxes", due.len())));
@@ -70,10 +70,17 @@ pub(super) fn round<L: Lines>(
         let first = usize::from(first[0]) % due.len();
         due.rotate_left(first);
         let until = Instant::now() + LOOKS_WITHIN;
-        abreast::each(due, |(member, check)| look(&own, lines, member, check, until))?;
-        ordered += dispersal::order_repairs(site, circle, REPAIRS_AT_ONCE)?;
+        abreast::each(due, |(member, check)| {
+            if look(&own, lines, member, check, until)? == Looked::Lost {
+                // What one has lost does not wait for the looks at the others. One plan at a time: two would order the
+                // same twice.
+                let mut ordered = ordered.lock().unwrap_or_else(PoisonError::into_inner);
+                *ordered += dispersal::order_repairs(site, circle, REPAIRS_AT_ONCE)?;
+            }
+            Ok::<_, OperationError>(())
+        })?;
     }
-    Ok(ordered)
+    Ok(ordered.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
 
 /// A round with one member. The check that is due then, if it answers.
@@ -130,15 +137,25 @@ pub(super) fn confirm<L: Lines>(
     Ok(())
 }
 
+/// What a close look has come to, as far as it got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Looked {
+    /// Nothing is proven lost.
+    Sound,
+    /// Something is, and noted.
+    Lost,
+}
+
 /// Goes on with the close look at a member, until there is no more reason to, or until then: the rest follows in the next round.
-pub(super) fn look<L: Lines>(
+fn look<L: Lines>(
     own: &OwnSide<'_>,
     lines: &L,
     member: MemberId,
     first: Check,
     until: Instant,
-) -> Result<(), OperationError> {
+) -> Result<Looked, OperationError> {
     let mut next = Some(first);
+    let mut looked = Looked::Sound;
     while let Some(check) = next {
         let shelves = dispersal::shelf_of(own.site, &member)?;
         let so_far = dispersal::check_so_far(own.site, &member)?;
@@ -149,6 +166,9 @@ pub(super) fn look<L: Lines>(
             let ranges = what_is_left(&shelves, check, so_far)?;
             let is_enough = |found: &Round| is_decided(check, found);
             let examined = examine(own, lines, (member, &shelves), &ranges, until, is_enough)?;
+            if examined.found.lost > 0 {
+                looked = Looked::Lost;
+            }
             let (found, done) = (sum(before, examined.found), ranges.get(..examined.done).unwrap_or_default());
             if done.len() < ranges.len() && !is_decided(check, &found) {
                 if let Some(last) = done.last().and_then(|range| shelves.held.get(range.shard)) {
@@ -156,16 +176,16 @@ pub(super) fn look<L: Lines>(
                     let so_far = SoFar { asked, last: last.shard, found };
                     dispersal::note_check_so_far(own.site, &member, &so_far)?;
                 }
-                return Ok(());
+                return Ok(looked);
             }
             found
         };
         if found == Round::default() {
-            return Ok(());
+            return Ok(looked);
         }
         next = dispersal::note_peer(own.site, &member, Event::Checked(check, found))?;
     }
-    Ok(())
+    Ok(looked)
 }
 
 /// What a check has still to ask for.

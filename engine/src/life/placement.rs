@@ -161,8 +161,7 @@ impl Group {
     /// The rules that its members break, by what `candidates` share.
     fn relaxed_by(&self, candidates: &[Candidate]) -> Vec<Relaxed> {
         let taken = candidates.iter().filter(|one| self.members.contains(&one.member)).collect();
-        let (allowed, needed) = (self.redundancy.parity().max(1), self.redundancy.width());
-        Choice { taken, allowed, needed }.relaxed()
+        Choice::of(taken, self.redundancy).relaxed()
     }
 
     fn choose(
@@ -181,8 +180,8 @@ impl Group {
             let tie = Draws::new("datis 2026 order of members", one.member.as_bytes()).below(u64::MAX);
             (!wanted.contains(&one.member), u64::MAX - one.room_bytes, tie)
         });
-        let mut choice = Choice { taken: Vec::new(), allowed: redundancy.parity().max(1), needed };
-        for rules in [Rules::All, Rules::AnyRing, Rules::AnyReseller, Rules::None] {
+        let mut choice = Choice::of(Vec::new(), redundancy);
+        for rules in Rules::EACH {
             choice.fill(&ranked, rules);
         }
         let relaxed = choice.relaxed();
@@ -224,7 +223,12 @@ enum Rules {
     None,
 }
 
-struct Choice<'a> {
+impl Rules {
+    const EACH: [Self; 4] = [Self::All, Self::AnyRing, Self::AnyReseller, Self::None];
+}
+
+/// Members that hold shards of the same stripes, and whoever comes to them.
+pub(super) struct Choice<'a> {
     taken: Vec<&'a Candidate>,
     /// Shards with one reseller or in one ring.
     allowed: usize,
@@ -232,6 +236,19 @@ struct Choice<'a> {
 }
 
 impl<'a> Choice<'a> {
+    pub(super) fn of(taken: Vec<&'a Candidate>, redundancy: Redundancy) -> Self {
+        Self { taken, allowed: redundancy.parity().max(1), needed: redundancy.width() }
+    }
+
+    /// Where in `free` the first is that fits the strictest rules that anybody there fits.
+    pub(super) fn best(&self, free: &[&Candidate]) -> Option<usize> {
+        Rules::EACH.into_iter().find_map(|rules| free.iter().position(|one| self.fits(one, rules)))
+    }
+
+    pub(super) fn take(&mut self, one: &'a Candidate) {
+        self.taken.push(one);
+    }
+
     /// Takes members until there are enough, or nobody fits the rules any more. Of those that fit, those go first whose
     /// reseller and ring hold least, so that room is left for the rest.
     fn fill(&mut self, ranked: &[&'a Candidate], rules: Rules) {

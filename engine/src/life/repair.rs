@@ -9,11 +9,13 @@
 //! A plan changes nothing. Each order that is carried out begins with [`StripeMap::begin_order`], so no later plan asks for
 //! the same again, and a shard that was made again for a peer that comes back is an extra, which is kept: peers that come
 //! and go cause one repair and not one a day. An extra is given up where no member is free and another shard of the pack is
-//! lost, or absent for 72 h; never for one that is merely thin. Source: mutual-backup 4.6.
+//! lost, or absent for 72 h; never for one that is merely thin. Of the members that are free one is chosen that does not fail
+//! together with those that hold the rest of the pack, as far as there is one. Source: mutual-backup 4.3, 4.6.
 
 use std::collections::BTreeMap;
 
 use super::peer::{ABSENT_AFTER, Presence};
+use super::placement::{Candidate, Choice};
 use super::stripe::{Place, ShardState, Stripe, StripeError, StripeMap, View};
 use crate::ids::{MemberId, PackId};
 use crate::units::Seconds;
@@ -88,11 +90,17 @@ pub struct Plan {
 impl StripeMap {
     /// Plans repairs of all packs; at most `limit` orders, the most urgent.
     ///
-    /// `targets`: members with room, the best first. Only those that answer now are chosen.
+    /// `candidates`: all members, so that it is known what holders share. Only those are chosen that have room and answer
+    /// now.
     #[must_use]
-    pub fn plan_repairs(&self, presences: &BTreeMap<MemberId, Presence>, targets: &[MemberId], limit: usize) -> Plan {
+    pub fn plan_repairs(
+        &self,
+        presences: &BTreeMap<MemberId, Presence>,
+        candidates: &[Candidate],
+        limit: usize,
+    ) -> Plan {
         let view = self.view(presences);
-        let targets = self.receivers(presences, targets);
+        let targets = self.targets(presences, candidates);
         let mut plan = Plan::default();
         for (pack, stripe) in &self.stripes {
             if stripe.is_unreadable(&view) {
@@ -119,43 +127,59 @@ impl StripeMap {
         self.begin(order.pack, order.index, order.to)
     }
 
-    fn receivers(&self, presences: &BTreeMap<MemberId, Presence>, targets: &[MemberId]) -> Vec<Target> {
-        let may = |member: &&MemberId| presences.get(member).is_some_and(Presence::may_receive);
-        let target = |member: &MemberId| Target { member: *member, number: self.known(member) };
-        targets.iter().filter(may).map(target).collect()
+    fn targets<'a>(&self, presences: &BTreeMap<MemberId, Presence>, candidates: &'a [Candidate]) -> Targets<'a> {
+        let may =
+            |one: &&Candidate| one.room_bytes > 0 && presences.get(&one.member).is_some_and(Presence::may_receive);
+        let target = |one| Target { candidate: one, number: self.known(&one.member) };
+        let holder = |one: &'a Candidate| Some((self.known(&one.member)?, one));
+        Targets {
+            receivers: candidates.iter().filter(may).map(target).collect(),
+            holders: candidates.iter().filter_map(holder).collect(),
+        }
     }
 }
 
 /// A member that may be given a shard; without a number when it never had one.
-struct Target {
-    member: MemberId,
+struct Target<'a> {
+    candidate: &'a Candidate,
     number: Option<u16>,
 }
 
-/// Members that hold nothing of a pack yet, each once.
+struct Targets<'a> {
+    receivers: Vec<Target<'a>>,
+    /// Whoever has a number, with room or without.
+    holders: BTreeMap<u16, &'a Candidate>,
+}
+
+/// Members that hold nothing of a pack yet, and those that hold the rest of it.
 struct Free<'a> {
-    targets: &'a [Target],
-    turn: usize,
-    tried: usize,
+    members: Vec<&'a Candidate>,
+    choice: Choice<'a>,
 }
 
 impl<'a> Free<'a> {
-    /// Each pack begins at another member, so that all get as much.
-    fn new(pack: &PackId, stripe: &Stripe, targets: &'a [Target]) -> Self {
+    /// Each pack begins at another member, so that all get as much. `is_there`: which places count.
+    fn new(pack: &PackId, stripe: &Stripe, targets: &Targets<'a>, is_there: impl Fn(&Place) -> bool) -> Self {
+        let holds = |target: &Target<'_>| {
+            let is_its = |place: &Place| Some(place.member) == target.number && place.state != ShardState::Lost;
+            stripe.places.iter().any(is_its)
+        };
+        let mut members: Vec<&Candidate> =
+            targets.receivers.iter().filter(|target| !holds(target)).map(|target| target.candidate).collect();
         let [.., last] = *pack.as_bytes();
-        Self { targets, turn: usize::from(last) + stripe.places.len(), tried: 0 }
+        let turn = usize::from(last) + stripe.places.len();
+        let first = turn.checked_rem(members.len()).unwrap_or(0);
+        members.rotate_left(first);
+        let there = stripe.places.iter().filter(|place| is_there(place));
+        let taken = there.filter_map(|place| targets.holders.get(&place.member).copied()).collect();
+        Self { members, choice: Choice::of(taken, stripe.redundancy) }
     }
 
-    fn next(&mut self, stripe: &Stripe) -> Option<MemberId> {
-        while self.tried < self.targets.len() {
-            let target = &self.targets[(self.turn + self.tried) % self.targets.len()];
-            self.tried += 1;
-            let holds = |place: &Place| Some(place.member) == target.number && place.state != ShardState::Lost;
-            if !stripe.places.iter().any(holds) {
-                return Some(target.member);
-            }
-        }
-        None
+    fn next(&mut self) -> Option<MemberId> {
+        let at = self.choice.best(&self.members)?;
+        let chosen = self.members.remove(at);
+        self.choice.take(chosen);
+        Some(chosen.member)
     }
 }
 
@@ -173,7 +197,7 @@ fn source(stripe: &Stripe, view: &View) -> Result<Source, Stuck> {
     }
 }
 
-fn repair(pack: PackId, stripe: &Stripe, view: &View, targets: &[Target], plan: &mut Plan) {
+fn repair(pack: PackId, stripe: &Stripe, view: &View, targets: &Targets<'_>, plan: &mut Plan) {
     // What is on its way counts as long as whoever is to get it is not silent for too long.
     let there = |place: &Place, patience: Seconds| match (place.state, view.of(place)) {
         (ShardState::Held, peer) => peer.counts && peer.silent < patience,
@@ -193,11 +217,11 @@ fn repair(pack: PackId, stripe: &Stripe, view: &View, targets: &[Target], plan: 
         Err(stuck) => return plan.stuck.push((pack, stuck)),
     };
     let margin = i32::try_from(healthy).unwrap_or(0) - i32::try_from(stripe.redundancy.data()).unwrap_or(0);
-    let mut free = Free::new(&pack, stripe, targets);
+    let mut free = Free::new(&pack, stripe, targets, |place| there(place, patience));
     let mut given_up = 0;
     for index in missing {
         let why = why(stripe, view, index);
-        let chosen = free.next(stripe).map(|to| (to, None)).or_else(|| match why {
+        let chosen = free.next().map(|to| (to, None)).or_else(|| match why {
             Why::Thin => None,
             Why::Lost | Why::Absent => give_up_an_extra(stripe, view, targets, &mut given_up),
         });
@@ -213,7 +237,7 @@ fn repair(pack: PackId, stripe: &Stripe, view: &View, targets: &[Target], plan: 
 fn give_up_an_extra(
     stripe: &Stripe,
     view: &View,
-    targets: &[Target],
+    targets: &Targets<'_>,
     given_up: &mut u64,
 ) -> Option<(MemberId, Option<usize>)> {
     let answers = |place: &&Place| place.state == ShardState::Held && view.of(place).answers();
@@ -223,11 +247,11 @@ fn give_up_an_extra(
         is_twice && *given_up & 1 << place.index == 0
     });
     let (target, place) = extras.find_map(|place| {
-        let target = targets.iter().find(|target| target.number == Some(place.member))?;
+        let target = targets.receivers.iter().find(|target| target.number == Some(place.member))?;
         Some((target, place))
     })?;
     *given_up |= 1 << place.index;
-    Some((target.member, Some(usize::from(place.index))))
+    Some((target.candidate.member, Some(usize::from(place.index))))
 }
 
 fn why(stripe: &Stripe, view: &View, index: usize) -> Why {
@@ -245,7 +269,7 @@ fn why(stripe: &Stripe, view: &View, index: usize) -> Why {
 #[cfg(test)]
 mod tests {
     use super::super::Redundancy;
-    use super::super::placement::{Candidate, Domains, Group};
+    use super::super::placement::{Domains, Group};
     use super::super::stripe::{Progress, StripeError, StripeState};
     use super::super::testing::{member, pack};
     use super::*;
@@ -254,22 +278,26 @@ mod tests {
     const HERE: Presence = Presence { standing: Standing::Ok, counts: true, silent: Seconds(0) };
 
     /// `members` of 3+2 stripes and so many packs, all in place.
+    #[derive(Clone)]
     struct Site {
         map: StripeMap,
         group: Group,
         presences: BTreeMap<MemberId, Presence>,
-        targets: Vec<MemberId>,
+        candidates: Vec<Candidate>,
     }
 
     impl Site {
         fn new(members: u8, packs: u32) -> Self {
+            Self::sharing(members, packs, |_| Domains::default())
+        }
+
+        fn sharing(members: u8, packs: u32, domains: impl Fn(u8) -> Domains) -> Self {
             let candidate =
-                |number| Candidate { member: member(number), domains: Domains::default(), room_bytes: 1 << 40 };
+                |number| Candidate { member: member(number), domains: domains(number), room_bytes: 1 << 40 };
             let candidates: Vec<_> = (1..=members).map(candidate).collect();
             let group = Group::found(&candidates, Redundancy::new(3, 2).expect("fits")).expect("enough");
             let presences = (1..=members).map(|number| (member(number), HERE)).collect();
-            let targets = (1..=members).map(member).collect();
-            let mut site = Self { map: StripeMap::new(), group, presences, targets };
+            let mut site = Self { map: StripeMap::new(), group, presences, candidates };
             for number in 0..packs {
                 site.map.place(pack(number), &site.group).expect("new");
                 for index in 0..5 {
@@ -295,7 +323,7 @@ mod tests {
         }
 
         fn plan(&self) -> Plan {
-            self.map.plan_repairs(&self.presences, &self.targets, usize::MAX)
+            self.map.plan_repairs(&self.presences, &self.candidates, usize::MAX)
         }
 
         fn state(&self, number: u32) -> StripeState {
@@ -394,7 +422,7 @@ mod tests {
         let plan = site.plan();
         assert_eq!(plan.orders.iter().map(|order| order.pack).collect::<Vec<_>>(), [pack(9), pack(9), pack(3)]);
         assert_eq!(plan.orders[0].margin, 0);
-        assert_eq!(site.map.plan_repairs(&site.presences, &site.targets, 1).orders.len(), 1);
+        assert_eq!(site.map.plan_repairs(&site.presences, &site.candidates, 1).orders.len(), 1);
     }
 
     #[test]
@@ -426,9 +454,53 @@ mod tests {
         assert_eq!(site.plan(), Plan::default(), "it is on its way");
         assert!(site.map.withdraw(&pack(0), &full));
         assert!(!site.map.withdraw(&pack(0), &site.holder(0, 0)), "what is signed for stays");
-        site.targets.retain(|member| *member != full);
+        site.candidates.iter_mut().filter(|one| one.member == full).for_each(|one| one.room_bytes = 0);
         assert_eq!(site.repair(), 1);
         assert_eq!(site.state(0), StripeState::FullyProtected);
+    }
+
+    #[test]
+    fn who_fails_together_with_other_holders_gets_a_shard_only_when_nobody_else_can() {
+        // 6 and 7 belong to the customers of 1 and 2; 8 stands alone.
+        let customer = |number: u8| if matches!(number, 6 | 7) { number - 5 } else { number };
+        let domains = |number| Domains { customer: Some(customer(number).to_string()), ..Domains::default() };
+        let whose = |member: MemberId| customer(member.as_bytes()[0]);
+        let site = Site::sharing(8, 40, domains);
+        for number in 0..40 {
+            let mut one = site.clone();
+            assert!(one.map.lost(&pack(number), &one.holder(number, 0)));
+            let left: Vec<u8> = (1..5).map(|index| whose(one.holder(number, index))).collect();
+            let to = one.plan().orders[0].to;
+            assert!(!left.contains(&whose(to)), "{to:?} beside {left:?}");
+            // With room only where it is shared, it goes there.
+            let shares = |candidate: &Candidate| left.contains(&whose(candidate.member));
+            one.candidates
+                .iter_mut()
+                .filter(|candidate| !shares(candidate))
+                .for_each(|candidate| candidate.room_bytes = 0);
+            assert!(left.contains(&whose(one.plan().orders[0].to)));
+        }
+    }
+
+    #[test]
+    fn no_more_than_m_shards_come_to_one_reseller_by_a_repair_while_others_are_free() {
+        // 1, 2, 6 and 7 have one reseller; 3+2 allows two of them. 8 comes after the group was chosen.
+        let has_one = |member: MemberId| matches!(member.as_bytes()[0], 1 | 2 | 6 | 7);
+        let reseller = |number| has_one(member(number)).then(|| "one".to_owned());
+        let mut site = Site::sharing(7, 40, |number| Domains { reseller: reseller(number), ..Domains::default() });
+        site.presences.insert(member(8), HERE);
+        site.candidates.push(Candidate { member: member(8), domains: Domains::default(), room_bytes: 1 });
+        for number in 0..40 {
+            let lost = (0..5).map(|index| site.holder(number, index)).find(|holder| !has_one(*holder));
+            assert!(site.map.lost(&pack(number), &lost.expect("three of five at least")));
+        }
+        assert_eq!(site.repair(), 40);
+        for number in 0..40 {
+            let id = pack(number);
+            let of_one =
+                site.map.places(&id).filter(|(holder, _, state)| *state != ShardState::Lost && has_one(*holder));
+            assert!(of_one.count() <= 2);
+        }
     }
 
     #[test]

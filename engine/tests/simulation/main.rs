@@ -83,6 +83,7 @@ fn seeds_of_mutual_backup_hold_what_is_promised() {
         (sum.moved, "shards that were elsewhere when their holder left"),
         (sum.epochs, "new groups"),
         (sum.relaxed, "groups in which a rule could not be kept"),
+        (sum.shared, "repairs where nobody was free that fails alone"),
     ] {
         assert!(count >= seeds / 50, "only {count} {what} in {seeds} seeds");
     }

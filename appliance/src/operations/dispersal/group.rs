@@ -1,10 +1,9 @@
 //! Choosing who holds shards.
 
 use datis_engine::erasure::scheme::Scheme;
-use datis_engine::ids::MemberId;
 use datis_engine::life::Redundancy;
 use datis_engine::life::peer::{Presence, Standing};
-use datis_engine::life::placement::{Candidate, Group, independent};
+use datis_engine::life::placement::{Group, independent};
 use datis_engine::units::{Seconds, UnixMillis};
 use rusqlite::Transaction;
 
@@ -30,16 +29,10 @@ pub fn choose_group(site: &Site, circle: &Circle) -> Result<Option<Group>, Opera
     let (present, known) =
         site.catalog.reader().read(|tx| Ok::<_, CatalogError>((holders::group(tx)?, holders::all(tx)?)))?;
     let presences = standing::presences(site, circle)?;
-    let takes_none = |member: &MemberId| {
+    let candidates = circle.candidates(|member| {
         let is_gone = presences.get(member).is_some_and(|peer| peer.standing == Standing::Gone);
-        is_gone || known.iter().any(|holder| holder.member == *member && is_full(holder, now))
-    };
-    let candidate = |fellow: &super::Fellow| Candidate {
-        member: fellow.member,
-        domains: fellow.domains.clone(),
-        room_bytes: if takes_none(&fellow.member) { 0 } else { fellow.room_bytes },
-    };
-    let candidates: Vec<Candidate> = circle.fellows.iter().map(candidate).collect();
+        !is_gone && !known.iter().any(|holder| holder.member == *member && is_full(holder, now))
+    });
     let scheme = Scheme::for_peers(independent(&candidates));
     let Some(redundancy) = scheme.and_then(|scheme| Redundancy::new(scheme.data(), scheme.parity())) else {
         return Ok(None);

@@ -43,7 +43,7 @@ use datis_engine::community::dial::{AllowPrivate, Dial};
 use datis_engine::community::roster::{Member, Rights};
 use datis_engine::ids::{CommunityId, MemberId};
 use datis_engine::keys::PublicKey;
-use datis_engine::life::placement::{AddressBlock, Domains};
+use datis_engine::life::placement::{AddressBlock, Candidate, Domains};
 
 use super::community::{self, CommunityError};
 use super::{OperationError, Site};
@@ -108,6 +108,16 @@ impl Circle {
     #[must_use]
     pub fn fellow(&self, member: &MemberId) -> Option<&Fellow> {
         self.fellows.iter().find(|fellow| fellow.member == *member)
+    }
+
+    /// All of them, with room where `takes` says so and the member stays.
+    fn candidates(&self, takes: impl Fn(&MemberId) -> bool) -> Vec<Candidate> {
+        let candidate = |fellow: &Fellow| Candidate {
+            member: fellow.member,
+            domains: fellow.domains.clone(),
+            room_bytes: if takes(&fellow.member) { fellow.room_bytes } else { 0 },
+        };
+        self.fellows.iter().map(candidate).collect()
     }
 }
 

@@ -1,6 +1,6 @@
 //! Ordering lost shards anew.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 
 use datis_engine::ids::{MemberId, PackId, ShardId};
@@ -27,7 +27,7 @@ pub(super) const TAKEN_WITHIN: Seconds = THIN_AFTER;
 pub fn order_repairs(site: &Site, circle: &Circle, limit: usize) -> Result<usize, OperationError> {
     let presences = standing::presences(site, circle)?;
     let (now, late) = (site.clock.now(), open_for(site, TAKEN_WITHIN));
-    let (group, full, overdue, all) = site.catalog.reader().read(|tx| {
+    let (has_group, full, overdue, all) = site.catalog.reader().read(|tx| {
         let mut all = Vec::new();
         for stripe in stripes::all_codable(tx)? {
             let places = stripes::places(tx, stripe.row)?;
@@ -36,24 +36,21 @@ pub fn order_repairs(site: &Site, circle: &Circle, limit: usize) -> Result<usize
         let full = holders::all(tx)?.into_iter().filter(|holder| group::is_full(holder, now));
         let full: Vec<MemberId> = full.map(|holder| holder.member).collect();
         let overdue = stripes::wanted_before(tx, late)?;
-        Ok::<_, CatalogError>((holders::group(tx)?, full, overdue, all))
+        Ok::<_, CatalogError>((holders::group(tx)?.is_some(), full, overdue, all))
     })?;
-    let Some(group) = group else {
+    if !has_group {
         site.homeless.store(0, Ordering::SeqCst);
         return Ok(0);
-    };
+    }
     let mut map = StripeMap::new();
     for (stripe, places) in &all {
         let is_overdue = |place: &Place| overdue.contains(&(stripe.row, place.member));
         enter(&mut map, stripe, places, is_overdue);
     }
     let slow: BTreeSet<MemberId> = overdue.iter().map(|(_, member)| *member).collect();
-    let takes = |member: &&MemberId| !full.contains(member) && !slow.contains(member);
     // Also members that came after the group was chosen.
-    let others = circle.fellows.iter().filter(|fellow| !fellow.leaves).map(|fellow| &fellow.member);
-    let others = others.filter(|member| !group.members.contains(member));
-    let targets: Vec<MemberId> = group.members.iter().chain(others).filter(takes).copied().collect();
-    let plan = map.plan_repairs(&presences, &targets, limit);
+    let candidates = circle.candidates(|member| !full.contains(member) && !slow.contains(member));
+    let plan = map.plan_repairs(&presences, &candidates, limit);
     let no_member = plan.stuck.iter().filter(|(_, why)| *why == Stuck::NoMember).count();
     let before = site.homeless.swap(no_member as u64, Ordering::SeqCst);
     if no_member > 0 && before != no_member as u64 {
@@ -62,11 +59,11 @@ pub fn order_repairs(site: &Site, circle: &Circle, limit: usize) -> Result<usize
     if plan.orders.is_empty() {
         return Ok(0);
     }
-    let known = |pack: &PackId| all.iter().find(|(stripe, _)| stripe.pack == *pack);
+    let known: BTreeMap<PackId, &(PlacedStripe, Vec<Place>)> = all.iter().map(|one| (one.0.pack, one)).collect();
     let ordered = site.catalog.writer().write(|tx| {
         let mut ordered = 0;
         for order in &plan.orders {
-            let Some((stripe, places)) = known(&order.pack) else { continue };
+            let Some((stripe, places)) = known.get(&order.pack) else { continue };
             let Ok(index) = u8::try_from(order.index) else { continue };
             let Some(shard) = name_of(places, index) else { continue };
             let holder = holders::number(tx, &order.to)?;

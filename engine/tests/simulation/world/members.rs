@@ -1,9 +1,11 @@
 //! Members come and go, and each time the owners see whether another group is to hold what is new.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use datis_engine::life::peer::{Peer, Standing};
+use datis_engine::ids::MemberId;
+use datis_engine::life::peer::{Peer, Presence, Standing};
 use datis_engine::life::placement::{Candidate, Domains, Group, Relaxed, independent};
+use datis_engine::life::repair::{Order, Plan, THIN_AFTER};
 use datis_engine::life::stripe::ShardState;
 
 use super::{Event, QUIET, World, candidate};
@@ -166,6 +168,42 @@ impl World {
             assert!(!shares || group.relaxed.iter().any(is_named), "box {one} shares something with another one");
         }
         self.seen.relaxed += u64::from(!group.relaxed.is_empty());
+    }
+
+    /// A repair goes to a member that fails together with none that holds another shard of the pack, unless all that are
+    /// free do.
+    pub(super) fn is_apart_if_it_can_be(
+        &mut self,
+        owner: usize,
+        (order, plan): (&Order, &Plan),
+        presences: &BTreeMap<MemberId, Presence>,
+        candidates: &[Candidate],
+    ) {
+        if order.replaces.is_some() {
+            return;
+        }
+        let places: Vec<_> = self.owners[owner].map().places(&order.pack).collect();
+        let of = |member: &MemberId| &self.domains[usize::from(member.as_bytes()[0])];
+        let shares = |one: &MemberId, counts: &dyn Fn(&MemberId, ShardState) -> bool| {
+            places.iter().any(|(other, _, state)| counts(other, *state) && fail_together(of(one), of(other)))
+        };
+        let is_here =
+            |member: &MemberId| presences.get(member).is_some_and(|one| one.counts && one.silent < THIN_AFTER);
+        if !shares(&order.to, &|other, state| state == ShardState::Held && is_here(other)) {
+            return;
+        }
+        self.seen.shared += 1;
+        // Others of the same plan may be what the rest of the pack goes to.
+        let is_meant = |one: &MemberId| plan.orders.iter().any(|other| other.pack == order.pack && other.to == *one);
+        let has_it =
+            |one: &MemberId| places.iter().any(|(member, _, state)| member == one && *state != ShardState::Lost);
+        let is_free = |one: &&Candidate| {
+            let may = presences.get(&one.member).is_some_and(Presence::may_receive);
+            one.room_bytes > 0 && may && !is_meant(&one.member) && !has_it(&one.member)
+        };
+        let mut free = candidates.iter().filter(is_free);
+        let apart = free.find(|one| !shares(&one.member, &|_, state| state != ShardState::Lost));
+        assert!(apart.is_none(), "{order:?} shares something with a holder, and {apart:?} is free");
     }
 }
 

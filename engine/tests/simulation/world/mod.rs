@@ -88,6 +88,8 @@ pub(crate) struct Seen {
     pub(crate) epochs: u64,
     /// Groups in which a rule could not be kept, and that is said.
     pub(crate) relaxed: u64,
+    /// Repairs at a member that fails together with another holder, because nobody else was free.
+    pub(crate) shared: u64,
     /// Worlds of 48 others.
     pub(crate) largest: u64,
 }
@@ -117,6 +119,7 @@ impl std::ops::AddAssign for Seen {
         self.moved += other.moved;
         self.epochs += other.epochs;
         self.relaxed += other.relaxed;
+        self.shared += other.shared;
         self.largest += other.largest;
     }
 }
@@ -522,13 +525,16 @@ impl World {
         });
         let one = &self.owners[owner];
         let has_room =
-            |peer: &&usize| !one.leaving.contains(*peer) && one.full.get(*peer).is_none_or(|until| *until <= self.t);
-        let targets: Vec<_> = one.peers.keys().filter(has_room).map(|peer| member(*peer)).collect();
+            |peer: usize| !one.leaving.contains(&peer) && one.full.get(&peer).is_none_or(|until| *until <= self.t);
+        let known = one.peers.keys().map(|peer| (has_room(*peer), candidate(*peer, &self.domains[*peer])));
+        let known = known.map(|(has_room, one)| if has_room { one } else { Candidate { room_bytes: 0, ..one } });
+        let candidates: Vec<Candidate> = known.collect();
         self.owners[owner].packs.iter_mut().for_each(|pack| pack.missed |= missed);
-        let plan = self.owners[owner].map().plan_repairs(&presences, &targets, 1_000);
-        for order in plan.orders {
+        let plan = self.owners[owner].map().plan_repairs(&presences, &candidates, 1_000);
+        for order in &plan.orders {
+            self.is_apart_if_it_can_be(owner, (order, &plan), &presences, &candidates);
             let one = &mut self.owners[owner];
-            one.map_mut().begin_order(&order).expect("a plan orders what can be begun");
+            one.map_mut().begin_order(order).expect("a plan orders what can be begun");
             let at = one.packs.iter().position(|pack| pack.id == order.pack).expect("known");
             let pack = &mut one.packs[at];
             pack.repairs += 1;
