@@ -139,7 +139,7 @@ pub(super) fn confirm<L: Lines>(
 
 /// What a close look has come to, as far as it got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Looked {
+pub(super) enum Looked {
     /// Nothing is proven lost.
     Sound,
     /// Something is, and noted.
@@ -147,7 +147,7 @@ enum Looked {
 }
 
 /// Goes on with the close look at a member, until there is no more reason to, or until then: the rest follows in the next round.
-fn look<L: Lines>(
+pub(super) fn look<L: Lines>(
     own: &OwnSide<'_>,
     lines: &L,
     member: MemberId,
