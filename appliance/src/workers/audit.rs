@@ -61,7 +61,14 @@ pub(super) fn round<L: Lines>(
     let own = OwnSide::new(site);
     let members = circle.fellows.iter().map(|fellow| fellow.member).collect();
     let due = abreast::each(members, |member| ask_some(&own, lines, member))?;
-    let ordered = Mutex::new(dispersal::order_repairs(site, circle, REPAIRS_AT_ONCE)?);
+    let ordered = Mutex::new(0);
+    // One plan at a time: two would order the same twice.
+    let order = || {
+        let mut ordered = ordered.lock().unwrap_or_else(PoisonError::into_inner);
+        *ordered += dispersal::order_repairs(site, circle, REPAIRS_AT_ONCE)?;
+        Ok::<_, OperationError>(())
+    };
+    order()?;
     let mut due: Vec<(MemberId, Check)> = due.into_iter().flatten().collect();
     if !due.is_empty() {
         working(Some(format!("looking closely at {} of the other boxes", due.len())));
@@ -71,14 +78,11 @@ pub(super) fn round<L: Lines>(
         due.rotate_left(first);
         let until = Instant::now() + LOOKS_WITHIN;
         abreast::each(due, |(member, check)| {
-            if look(&own, lines, member, check, until)? == Looked::Lost {
-                // What one has lost does not wait for the looks at the others. One plan at a time: two would order the
-                // same twice.
-                let mut ordered = ordered.lock().unwrap_or_else(PoisonError::into_inner);
-                *ordered += dispersal::order_repairs(site, circle, REPAIRS_AT_ONCE)?;
-            }
-            Ok::<_, OperationError>(())
+            // What one has lost does not wait for the looks at the others.
+            if look(&own, lines, member, check, until)? == Looked::Lost { order() } else { Ok(()) }
         })?;
+        // Whoever was in doubt until now may be given something again.
+        order()?;
     }
     Ok(ordered.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
