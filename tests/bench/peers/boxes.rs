@@ -41,6 +41,8 @@ pub(crate) struct Ours {
 pub(crate) struct Spread {
     pub(crate) scheme: String,
     pub(crate) cost: Cost,
+    /// What the owner had of it.
+    pub(crate) owner: Cost,
     pub(crate) data_bytes: u64,
     pub(crate) wire_bytes: u64,
     pub(crate) owner_peak_mib: f64,
@@ -56,6 +58,8 @@ pub(crate) struct Repaired {
 pub(crate) struct Restored {
     /// From the moment the box serves until all packs are on its disk.
     pub(crate) packs: Cost,
+    /// What the owner had of it.
+    pub(crate) owner: Cost,
     pub(crate) bytes: u64,
     /// From the kit typed until the box serves.
     pub(crate) served_seconds: f64,
@@ -104,13 +108,14 @@ impl Ours {
     pub(crate) fn disperse(&mut self) -> Spread {
         let_in(&self.others[0], &self.owner, "owner");
         wait_for("the first group", PATIENCE, || Outside::of(&self.owner).scheme);
-        let watch = Watch::start(&self.pids());
+        let (watch, of_owner) = (Watch::start(&self.pids()), Watch::start(&[self.owner.pid()]));
         forget_peak(self.owner.pid());
         let outside = watch_outside(&self.owner, PATIENCE, |_| ());
-        let cost = watch.stop();
+        let (cost, owner) = (watch.stop(), of_owner.stop());
         Spread {
             scheme: outside.scheme.unwrap_or_default(),
             cost,
+            owner,
             data_bytes: outside.bytes.1,
             wire_bytes: self.others.iter().flat_map(TestBox::shards).map(|(_, len)| len).sum(),
             owner_peak_mib: peak_mib(self.owner.pid()),
@@ -164,9 +169,9 @@ impl Ours {
         assert!(recovered.success(), "the box was not recovered");
         self.owner = roomy().data(&data).start();
         let served_seconds = typed.elapsed().as_secs_f64();
-        let watch = Watch::start(&self.pids());
+        let (watch, of_owner) = (Watch::start(&self.pids()), Watch::start(&[self.owner.pid()]));
         forget_peak(self.owner.pid());
-        let (packs, first_file_seconds) = std::thread::scope(|scope| {
+        let (packs, owner, first_file_seconds) = std::thread::scope(|scope| {
             let first_file = scope.spawn(|| {
                 self.first_file();
                 typed.elapsed().as_secs_f64()
@@ -175,10 +180,10 @@ impl Ours {
                 std::thread::sleep(LOOK);
                 self.owner.status()["coming_back"].is_null().then_some(())
             });
-            (watch.stop(), first_file.join().expect("the first file"))
+            (watch.stop(), of_owner.stop(), first_file.join().expect("the first file"))
         });
         let bytes = self.owner.packs().iter().map(|pack| pack.metadata().expect("a pack").len()).sum();
-        Restored { packs, bytes, served_seconds, first_file_seconds, owner_peak_mib: peak_mib(self.owner.pid()) }
+        Restored { packs, owner, bytes, served_seconds, first_file_seconds, owner_peak_mib: peak_mib(self.owner.pid()) }
     }
 
     /// The machine is let in again and gets a small file back.

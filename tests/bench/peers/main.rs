@@ -84,6 +84,7 @@ fn main() -> ExitCode {
     table.figure("  processor time, what the format asks", least.out + stream, "s/GiB");
     table.figure("  data", spread.cost.mib_per_second(spread.data_bytes), "MiB/s");
     table.figure("  processor time, all boxes", spread.cost.cpu_per_gib(spread.wire_bytes), "s/GiB");
+    table.figure("  processor time, owner alone", spread.owner.cpu_per_gib(spread.wire_bytes), "s/GiB");
     table.figure("  memory of the owner, peak", spread.owner_peak_mib, "MiB");
     table.at_most("  stored outside, of the packs", spread.wire_bytes as f64 / spread.data_bytes as f64, OVERHEAD_MAX);
     let rate = restored.packs.mib_per_second(restored.bytes);
@@ -96,6 +97,7 @@ fn main() -> ExitCode {
     );
     table.figure("  processor time, what the format asks", least.back + stream, "s/GiB");
     table.figure("  processor time, all boxes", restored.packs.cpu_per_gib(restored.bytes), "s/GiB");
+    table.figure("  processor time, owner alone", restored.owner.cpu_per_gib(restored.bytes), "s/GiB");
     table.figure("  memory of the owner, peak", restored.owner_peak_mib, "MiB");
     table.figure("kit typed to box serves", restored.served_seconds, "s");
     table.at_most("kit typed to first file", restored.first_file_seconds, FIRST_FILE_MAX);
