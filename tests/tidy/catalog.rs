@@ -38,6 +38,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("0026_kept_outside.sql", "780b7b2b4c2e9218f95644401c5a03d7a76b24ccf4c66d299c7bf055b9a19172"),
     ("0027_hosted_scrub.sql", "54b00134c4bc864c468a5838b22f1f5fa4db43b07a9415108d9eb1e3c29b8351"),
     ("0028_reach.sql", "cc9419ef42a32e0c0163304da5abab635577cfc320944b53d4656cf1cc1c1d89"),
+    ("0029_stripe_version.sql", "c191b9b3aed9238b0d9852afec2aecbe02bce1ca68d266c9b4780d802023aa6f"),
 ];
 
 #[test]

@@ -39,6 +39,7 @@ pub const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0026_kept_outside.sql"),
     include_str!("../../migrations/0027_hosted_scrub.sql"),
     include_str!("../../migrations/0028_reach.sql"),
+    include_str!("../../migrations/0029_stripe_version.sql"),
 ];
 
 /// The version of the present schema.

@@ -16,9 +16,9 @@
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, Tag, UnboundKey};
 use zeroize::Zeroizing;
 
-use super::layout::{BLOCK_PLAIN, HEADER_LEN, Layout, PACK_LEN_MAX, SHARD_LEN_MAX, TAG_LEN};
+use super::layout::{BLOCK_PLAIN, HEADER_LEN, Layout, PACK_LEN_MAX, SHARD_LEN_MAX, StripeVersion, TAG_LEN};
 use super::scheme::Scheme;
-use crate::format::{FormatError, VERSION};
+use crate::format::FormatError;
 use crate::ids::{PackId, ShardId};
 use crate::keys::DispersalSecret;
 
@@ -83,7 +83,7 @@ impl ShardHeader {
     fn plain(&self) -> [u8; PLAIN_LEN] {
         let scheme = self.layout.scheme();
         let mut plain = [0; PLAIN_LEN];
-        plain[..4].copy_from_slice(&[VERSION, scheme.data(), scheme.parity(), self.index]);
+        plain[..4].copy_from_slice(&[self.layout.version().number(), scheme.data(), scheme.parity(), self.index]);
         plain[4..12].copy_from_slice(&(self.layout.pack_len() as u64).to_le_bytes());
         plain[12..FIELDS_LEN].copy_from_slice(self.pack.as_bytes());
         plain
@@ -106,15 +106,14 @@ impl ShardHeader {
         let [version, data, parity, index, rest @ ..] = plain else {
             return Err(damaged("its header is short").into());
         };
-        if *version != VERSION {
-            return Err(FormatError::Future { what: WHAT, found: u64::from(*version) }.into());
-        }
+        let future = || FormatError::Future { what: WHAT, found: u64::from(*version) };
+        let version = StripeVersion::of(*version).ok_or_else(future)?;
         let scheme = Scheme::new(*data, *parity).ok_or_else(|| damaged("no such scheme"))?;
         let (len, rest) = rest.split_first_chunk::<8>().ok_or_else(|| damaged("its header is short"))?;
         let (pack, zeros) =
             rest.split_first_chunk::<{ PackId::LEN }>().ok_or_else(|| damaged("its header is short"))?;
         let len = usize::try_from(u64::from_le_bytes(*len)).unwrap_or(usize::MAX);
-        let layout = Layout::new(scheme, len)
+        let layout = Layout::of(version, scheme, len)
             .ok_or_else(|| damaged(&format!("a pack has 1 to {PACK_LEN_MAX} bytes, this one {len}")))?;
         if *index >= scheme.width() || zeros.iter().any(|byte| *byte != 0) {
             return Err(damaged("its header contradicts itself").into());
@@ -287,7 +286,9 @@ mod tests {
             ShardHeader::read(&plain)
         };
         assert_eq!(read(|_| ()).expect("unchanged"), header(3));
-        assert!(matches!(read(|p| p[0] = 2), Err(ShardError::Format(FormatError::Future { found: 2, .. }))));
+        let first = read(|p| p[0] = 1).expect("a shard of the first version");
+        assert_eq!((first.layout.version(), first.index), (StripeVersion::First, 3));
+        assert!(matches!(read(|p| p[0] = 3), Err(ShardError::Format(FormatError::Future { found: 3, .. }))));
         assert!(read(|p| p[1] = 0).is_err());
         assert!(read(|p| p[2] = 250).is_err());
         assert!(read(|p| p[3] = 10).is_err());

@@ -42,6 +42,17 @@ impl<'a> Stripe<'a> {
     /// [`StripeError::Length`], [`StripeError::Name`].
     pub fn new(id: PackId, pack: &'a [u8], scheme: Scheme, secret: &'a DispersalSecret) -> Result<Self, StripeError> {
         let layout = Layout::new(scheme, pack.len()).ok_or(StripeError::Length(pack.len()))?;
+        Self::again(id, pack, layout, secret)
+    }
+
+    /// [`Self::new`] for a stripe that is outside already: its shards come out under the names that they have.
+    ///
+    /// # Errors
+    /// [`StripeError::Length`] also when the layout is that of another length; [`StripeError::Name`].
+    pub fn again(id: PackId, pack: &'a [u8], layout: Layout, secret: &'a DispersalSecret) -> Result<Self, StripeError> {
+        if layout.pack_len() != pack.len() {
+            return Err(StripeError::Length(pack.len()));
+        }
         if blake3::hash(pack).as_bytes() != id.as_bytes() {
             return Err(StripeError::Name(id));
         }
@@ -142,6 +153,9 @@ impl<'a> Stripe<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::erasure::layout::StripeVersion;
+    use crate::erasure::restore::restore;
+    use crate::erasure::shard::ShardFile;
     use crate::erasure::testing::{pack, secret};
 
     /// Length of the shard files, hash of all their names one after the other, name of the first.
@@ -172,6 +186,55 @@ mod tests {
             "eff6a620aefbb958e278388b543ac43a674e7e16084b1d4fbe7b9ad604c15ce1",
         ),
     ];
+
+    /// The same of the second version.
+    const GOLDEN_SECOND: [(usize, &str, &str); 5] = [
+        (
+            65_728,
+            "2987eaf85d33bfba860e2e40e4b8e7586bb6da90328a0dc302b6c824a5e99aa6",
+            "4ca02882a9cc44e70aa7dbeead68be09e1ecf2cc762ecf92f5257b3b3493274d",
+        ),
+        (
+            200_896,
+            "45abc97c925669a8f1a59aff26ba351bf691c92e5d3d35caba9f3682c8a4778d",
+            "75ebb9934675aa22ccf186e56e170d9b41e3c14124e79c284ea5b38d554dd9e5",
+        ),
+        (
+            169_536,
+            "206f5ca87469574376aaae4306c14a11d84a81da7b30d4f9546ba8e1b01db5ed",
+            "f391fba4b87374792a88816f358352152200103ff06d4410a9061b5f7334a721",
+        ),
+        (
+            101_248,
+            "49d8c4f651d901c0c958205b4247ae9a9a86a3aa32544f2229427bbc2599f2f9",
+            "e3cfb2a3e46dcb0349a9543b798a93c241a534389776051e49baffbc9802d2a3",
+        ),
+        (
+            67_904,
+            "29f860e841ad3424eacfc18b01b7564dcb17d727469dd4192bb9584a77b4594e",
+            "27d09a4237d390c64236bddb64396181b8fb1051503bde53085652e01914edc7",
+        ),
+    ];
+
+    #[test]
+    fn a_stripe_that_is_outside_is_made_again_as_it_was_cut() {
+        let secret = secret();
+        let (id, bytes) = pack(300_000);
+        let scheme = Scheme::new(3, 2).expect("scheme");
+        let first = Layout::of(StripeVersion::First, scheme, bytes.len()).expect("layout");
+        let shards = Stripe::again(id, &bytes, first, &secret).expect("stripe").encode();
+        let files: Vec<_> = shards[1..4]
+            .iter()
+            .map(|shard| ShardFile::open(&shard.bytes, Some(shard.id), &secret).expect("opens"))
+            .collect();
+        assert_eq!(files[0].header.layout, first);
+        assert_eq!(restore(&files, &secret).expect("any three").bytes, bytes);
+        assert_ne!(
+            Stripe::new(id, &bytes, scheme, &secret).expect("stripe").encode()[0].bytes.len(),
+            first.shard_len()
+        );
+        assert!(matches!(Stripe::again(id, &bytes[1..], first, &secret), Err(StripeError::Length(299_999))));
+    }
 
     #[test]
     fn shards_made_alone_are_those_of_the_stripe() {
@@ -237,21 +300,21 @@ mod tests {
     #[test]
     fn shards_keep_their_names_over_versions_of_the_program() {
         let secret = secret();
-        let names = |len: usize, (k, m): (u8, u8)| {
+        let names = |version, len: usize, (k, m): (u8, u8)| {
             let (id, bytes) = pack(len);
             let scheme = Scheme::new(k, m).expect("scheme");
-            let shards = Stripe::new(id, &bytes, scheme, &secret).expect("stripe").encode();
+            let layout = Layout::of(version, scheme, len).expect("layout");
+            let shards = Stripe::again(id, &bytes, layout, &secret).expect("stripe").encode();
             let lens: std::collections::BTreeSet<_> = shards.iter().map(|shard| shard.bytes.len()).collect();
             let ids: Vec<_> = shards.iter().map(|shard| *shard.id.as_bytes()).collect();
             (lens.into_iter().collect::<Vec<_>>(), blake3::hash(&ids.concat()).to_string(), shards[0].id.to_string())
         };
-        let found: Vec<_> =
-            [(1, (1, 0)), (200_000, (1, 1)), (1_000_000, (6, 4)), (300_000, (3, 2)), (2_000_000, (30, 15))]
-                .into_iter()
-                .map(|(len, scheme)| names(len, scheme))
-                .collect();
-        for ((lens, all, first), (len, all_expected, first_expected)) in found.iter().zip(GOLDEN) {
-            assert_eq!((lens.as_slice(), all.as_str(), first.as_str()), (&[len][..], all_expected, first_expected));
+        let packs = [(1, (1, 0)), (200_000, (1, 1)), (1_000_000, (6, 4)), (300_000, (3, 2)), (2_000_000, (30, 15))];
+        for (version, golden) in [(StripeVersion::First, GOLDEN), (StripeVersion::Second, GOLDEN_SECOND)] {
+            let found: Vec<_> = packs.into_iter().map(|(len, scheme)| names(version, len, scheme)).collect();
+            let found: Vec<_> =
+                found.iter().map(|(lens, all, first)| (lens[0], all.as_str(), first.as_str())).collect();
+            assert_eq!(found, golden, "{version:?}");
         }
     }
 }

@@ -120,9 +120,10 @@ impl HeadContent {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::stripes::testing::stripe;
+    use super::super::stripes::testing::{made_by, stripe};
     use super::*;
     use crate::community::head::CATALOG_MAX;
+    use crate::erasure::layout::StripeVersion;
     use crate::format::kit::RecoveryKit;
 
     /// The same each time: RFC 8410, section 10.3.
@@ -174,9 +175,15 @@ mod tests {
     fn contents_are_written_the_same_over_versions_of_the_program() {
         let kit = RecoveryKit::parse(include_str!("../../../tests/golden/v1/kit.txt")).expect("kit");
         let identity = kit.identity;
-        let plain = HeadContent { identity, ..content(2, 4) }.encode();
-        assert_eq!((plain.len(), blake3::hash(&plain).to_string().as_str()), GOLDEN);
+        let mut content = HeadContent { identity, ..content(2, 4) };
+        for (version, golden) in [(StripeVersion::First, GOLDEN), (StripeVersion::Second, GOLDEN_SECOND)] {
+            content.parts.iter_mut().for_each(|part| *part = made_by(version, part));
+            let plain = content.encode();
+            assert_eq!((plain.len(), blake3::hash(&plain).to_string().as_str()), golden, "{version:?}");
+        }
     }
+
+    const GOLDEN_SECOND: (usize, &str) = (1431, "2b159d3d96351302d499fa61e0ac73269f76cc896a8737f8b2a5a5d43f4d3512");
 
     const GOLDEN: (usize, &str) = (1429, "88cc8bf9a563bd0c1fa3a008916486adb32660c48ff0e3816a16a3ac575f626f");
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use minicbor::bytes::ByteVec;
 use minicbor::{Decode, Encode};
 
-use crate::erasure::layout::Layout;
+use crate::erasure::layout::{Layout, StripeVersion};
 use crate::erasure::scheme::Scheme;
 use crate::format::FormatError;
 use crate::ids::{MemberId, PackId, ShardId};
@@ -69,6 +69,9 @@ pub(super) struct RawStripe {
     /// 32 bytes a shard: its name.
     #[n(4)]
     names: ByteVec,
+    /// Not there for the first one.
+    #[n(5)]
+    version: Option<u8>,
 }
 
 impl RawStripe {
@@ -78,13 +81,19 @@ impl RawStripe {
         let names: Vec<u8> = stripe.shards.iter().flat_map(|(_, shard)| *shard.as_bytes()).collect();
         let pack_len = u32::try_from(stripe.layout.pack_len()).unwrap_or(u32::MAX);
         let (holders, names) = (holders.into(), names.into());
-        Self { pack: stripe.pack, scheme: stripe.layout.scheme(), pack_len, holders, names }
+        let version = match stripe.layout.version() {
+            StripeVersion::First => None,
+            later @ StripeVersion::Second => Some(later.number()),
+        };
+        Self { pack: stripe.pack, scheme: stripe.layout.scheme(), pack_len, holders, names, version }
     }
 
     /// The stripe, if it agrees with itself and with the list of members.
     pub(super) fn read(&self, what: &'static str, members: &[MemberId]) -> Result<StripeRef, FormatError> {
         let damaged = |reason: &str| FormatError::damaged(what, format!("pack {}: {reason}", self.pack));
-        let layout = usize::try_from(self.pack_len).ok().and_then(|len| Layout::new(self.scheme, len));
+        let number = self.version.unwrap_or(StripeVersion::First.number());
+        let version = StripeVersion::of(number).ok_or(FormatError::Future { what, found: u64::from(number) })?;
+        let layout = usize::try_from(self.pack_len).ok().and_then(|len| Layout::of(version, self.scheme, len));
         let layout = layout.ok_or_else(|| damaged("no pack has this length"))?;
         let (holders, rest) = self.holders.as_chunks::<2>();
         let (names, more) = self.names.as_chunks::<{ ShardId::LEN }>();
@@ -120,15 +129,23 @@ pub(super) fn read(what: &'static str, members: &[MemberId], raw: &[RawStripe]) 
 pub(super) mod testing {
     use super::*;
 
-    /// A stripe of the scheme for `n` peers, its shards with members 0, 1, 2 …
+    /// The same stripe made by this version.
+    pub(crate) fn made_by(version: StripeVersion, stripe: &StripeRef) -> StripeRef {
+        let (scheme, pack_len) = (stripe.layout.scheme(), stripe.layout.pack_len());
+        let layout = Layout::of(version, scheme, pack_len).expect("layout");
+        StripeRef { layout, ..stripe.clone() }
+    }
+
+    /// A stripe of the scheme for `n` peers, its shards with members 0, 1, 2 …; both versions are about.
     pub(crate) fn stripe(number: u32, n: usize) -> StripeRef {
+        let version = if number.is_multiple_of(2) { StripeVersion::Second } else { StripeVersion::First };
         let hash = |text: String| *blake3::hash(text.as_bytes()).as_bytes();
         let scheme = Scheme::for_peers(n).expect("scheme");
         let shard = |index| {
             let member = MemberId::from_bytes(hash(format!("member {index}")));
             (member, ShardId::from_bytes(hash(format!("shard {number} {index}"))))
         };
-        let layout = Layout::new(scheme, 1_000 + number as usize).expect("layout");
+        let layout = Layout::of(version, scheme, 1_000 + number as usize).expect("layout");
         let shards = (0..scheme.width()).map(shard).collect();
         StripeRef { pack: PackId::from_bytes(hash(format!("pack {number}"))), layout, shards }
     }

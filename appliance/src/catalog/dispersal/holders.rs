@@ -94,7 +94,7 @@ pub fn all(c: &Connection) -> Result<Vec<Holder>, CatalogError> {
 /// [`CatalogError`].
 pub fn kept(c: &Connection) -> Result<BTreeMap<MemberId, (u64, u64)>, CatalogError> {
     // In the order of the table: grouping by length would sort all of it.
-    let sql = "SELECT shard.holder, stripe.data, stripe.parity, stripe.pack_len FROM stripe
+    let sql = "SELECT shard.holder, stripe.data, stripe.parity, stripe.pack_len, stripe.version FROM stripe
                JOIN shard ON shard.stripe = stripe.id WHERE shard.state = 'durable' AND stripe.gone_at IS NULL";
     let mut kept: HashMap<HolderRow, (u64, u64)> = HashMap::new();
     let mut statement = c.prepare_cached(sql)?;

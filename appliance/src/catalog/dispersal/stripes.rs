@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use datis_engine::erasure::layout::Layout;
+use datis_engine::erasure::layout::{Layout, StripeVersion};
 use datis_engine::erasure::scheme::Scheme;
 use datis_engine::ids::{MemberId, PackId, ShardId};
 use datis_engine::outside::stripes::StripeRef;
@@ -72,7 +72,9 @@ pub struct Place {
     pub state: ShardState,
 }
 
-const COLUMNS: &str = "id, pack_id, kind, data, parity, pack_len, placed_at, safe_at, full_at, gone_at";
+const COLUMNS: &str = "id, pack_id, kind, data, parity, pack_len, version, placed_at, safe_at, full_at, gone_at";
+/// Where in a row stands what follows them.
+const BEHIND: usize = 11;
 
 /// Whether the box's own copy is damaged, so that nothing can be coded or computed of it.
 const IS_DAMAGED: &str = "EXISTS (SELECT 1 FROM pack WHERE pack.pack_id = stripe.pack_id AND pack.state = 'damaged' AND stripe.kind = 'pack')";
@@ -80,11 +82,12 @@ const IS_DAMAGED: &str = "EXISTS (SELECT 1 FROM pack WHERE pack.pack_id = stripe
 /// Whether the box has no copy of its own, by the will of retention.
 const IS_OUTSIDE: &str = "EXISTS (SELECT 1 FROM pack WHERE pack.pack_id = stripe.pack_id AND pack.outside_at IS NOT NULL AND stripe.kind = 'pack')";
 
-/// How a pack is cut: data and parity shards, and its length, in three columns from `index` on.
+/// How a pack is cut: data and parity shards, its length, and by which version, in four columns from `index` on.
 pub(super) fn layout_at(row: &Row<'_>, index: usize) -> rusqlite::Result<Layout> {
     let (data, parity): (u8, u8) = (row.get(index)?, row.get(index + 1)?);
     let len = usize::try_from(size_at(row, index + 2)?).ok();
-    let layout = Scheme::new(data, parity).zip(len).and_then(|(scheme, len)| Layout::new(scheme, len));
+    let cut = Scheme::new(data, parity).zip(len).zip(StripeVersion::of(row.get(index + 3)?));
+    let layout = cut.and_then(|((scheme, len), version)| Layout::of(version, scheme, len));
     layout.ok_or_else(|| rusqlite::Error::InvalidColumnType(index + 2, "pack_len".to_owned(), Type::Integer))
 }
 
@@ -94,10 +97,10 @@ fn stripe_from(row: &Row<'_>) -> rusqlite::Result<Stripe> {
         pack: bytes_at(row, 1)?,
         kind: word_at(row, 2)?,
         layout: layout_at(row, 3)?,
-        placed_at: time_at(row, 6)?,
-        safe_at: optional_time_at(row, 7)?,
-        full_at: optional_time_at(row, 8)?,
-        gone_at: optional_time_at(row, 9)?,
+        placed_at: time_at(row, 7)?,
+        safe_at: optional_time_at(row, 8)?,
+        full_at: optional_time_at(row, 9)?,
+        gone_at: optional_time_at(row, 10)?,
     })
 }
 
@@ -203,8 +206,8 @@ pub fn insert(tx: &Transaction<'_>, new: &NewStripe<'_>, at: UnixMillis) -> Resu
     // A part of the map is named by heads, not by the map.
     let mapped = new.kind == StripeKind::Map;
     tx.prepare_cached(
-        "INSERT INTO stripe (pack_id, kind, epoch, data, parity, pack_len, placed_at, mapped)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        "INSERT INTO stripe (pack_id, kind, epoch, data, parity, pack_len, version, placed_at, mapped)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
     )?
     .execute(params![
         new.pack.as_bytes(),
@@ -213,6 +216,7 @@ pub fn insert(tx: &Transaction<'_>, new: &NewStripe<'_>, at: UnixMillis) -> Resu
         scheme.data(),
         scheme.parity(),
         column_size(new.layout.pack_len() as u64),
+        new.layout.version().number(),
         at.0,
         mapped
     ])?;
@@ -661,9 +665,10 @@ pub fn held_by(c: &Connection, holder: HolderRow) -> Result<Vec<HeldShard>, Cata
     );
     let held = |row: &Row<'_>| {
         let stripe = stripe_from(row)?;
-        let (shard, index) = (bytes_at(row, 10)?, row.get(11)?);
+        let (shard, index) = (bytes_at(row, BEHIND)?, row.get(BEHIND + 1)?);
+        let (is_damaged_here, is_outside) = (row.get(BEHIND + 2)?, row.get(BEHIND + 3)?);
         let (pack, kind, layout) = (stripe.pack, stripe.kind, stripe.layout);
-        Ok(HeldShard { shard, index, pack, kind, layout, is_damaged_here: row.get(12)?, is_outside: row.get(13)? })
+        Ok(HeldShard { shard, index, pack, kind, layout, is_damaged_here, is_outside })
     };
     let found = c.prepare_cached(&sql)?.query_map([holder], held)?.collect::<Result<_, _>>()?;
     Ok(found)

@@ -151,7 +151,7 @@ pub fn encode(
     scheme: Scheme,
     used: &mut Vec<Vec<u8>>,
 ) -> Result<Option<(Layout, Vec<Shard>)>, OperationError> {
-    coded(site, (pack, kind), scheme, |stripe| (*stripe.layout(), stripe.encode_reusing(used)))
+    coded(site, (pack, kind), Cut::New(scheme), |stripe| (*stripe.layout(), stripe.encode_reusing(used)))
 }
 
 /// Codes some shards of a stripe anew, to be sent again. `used` and `None`: as for [`encode`].
@@ -164,9 +164,10 @@ pub fn encode_some(
     indexes: &[u8],
     used: &mut Vec<Vec<u8>>,
 ) -> Result<Option<Vec<Shard>>, OperationError> {
-    let scheme = stripe.layout.scheme();
-    let known: Vec<u8> = indexes.iter().copied().filter(|index| *index < scheme.width()).collect();
-    let made = coded(site, (stripe.pack, stripe.kind), scheme, |coder| coder.encode_some(&known, used))?;
+    let width = stripe.layout.scheme().width();
+    let known: Vec<u8> = indexes.iter().copied().filter(|index| *index < width).collect();
+    let cut = Cut::Again(stripe.layout);
+    let made = coded(site, (stripe.pack, stripe.kind), cut, |coder| coder.encode_some(&known, used))?;
     Ok(made.and_then(Result::ok))
 }
 
@@ -177,15 +178,23 @@ pub fn encode_some(
 pub(super) fn has_sound_source(
     site: &Site,
     source: (PackId, StripeKind),
-    scheme: Scheme,
+    layout: Layout,
 ) -> Result<bool, OperationError> {
-    coded(site, source, scheme, |_| ()).map(|found| found.is_some())
+    coded(site, source, Cut::Again(layout), |_| ()).map(|found| found.is_some())
+}
+
+/// How a pack becomes shards.
+enum Cut {
+    /// By the newest version.
+    New(Scheme),
+    /// As it was.
+    Again(Layout),
 }
 
 fn coded<T>(
     site: &Site,
     (pack, kind): (PackId, StripeKind),
-    scheme: Scheme,
+    cut: Cut,
     code: impl FnOnce(&Stripe<'_>) -> T,
 ) -> Result<Option<T>, OperationError> {
     let bytes = match read_source(site, &pack, kind) {
@@ -198,7 +207,12 @@ fn coded<T>(
         }
         Err(error) => return Err(site.noted(error)),
     };
-    match Stripe::new(pack, &bytes, scheme, &site.vault.dispersal) {
+    let secret = &site.vault.dispersal;
+    let stripe = match cut {
+        Cut::New(scheme) => Stripe::new(pack, &bytes, scheme, secret),
+        Cut::Again(layout) => Stripe::again(pack, &bytes, layout, secret),
+    };
+    match stripe {
         Ok(stripe) => Ok(Some(code(&stripe))),
         Err(error) => damaged(site, &pack, kind, &error.to_string()).map(|()| None),
     }

@@ -155,7 +155,7 @@ impl Shelves {
 /// # Errors
 /// [`OperationError`].
 pub fn is_sound_here(site: &Site, held: &HeldShard) -> Result<bool, OperationError> {
-    match has_sound_source(site, (held.pack, held.kind), held.layout.scheme()) {
+    match has_sound_source(site, (held.pack, held.kind), held.layout) {
         // A part of the map.
         Err(OperationError::DamagedPack { .. }) => Ok(false),
         looked => looked,

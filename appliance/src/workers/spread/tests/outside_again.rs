@@ -4,6 +4,9 @@ use std::sync::Arc;
 
 use datis_engine::community::head::{HEAD_MAX, Head};
 use datis_engine::community::signed::Signed;
+use datis_engine::erasure::layout::{Layout, StripeVersion};
+use datis_engine::erasure::scheme::Scheme;
+use datis_engine::erasure::stripe::Stripe;
 use datis_engine::format::decode_all;
 use datis_engine::format::directory::Directory;
 use datis_engine::ids::{MemberId, PackId, ShardId};
@@ -12,14 +15,15 @@ use datis_engine::outside::map_part::{MapPart, merge};
 use datis_engine::units::Seconds;
 use rusqlite::Transaction;
 
-use super::{Boxes, back_up, kit, packs, status};
+use super::{Boxes, back_up, kit, packs, status, wanted};
 use crate::catalog::HolderRow;
 use crate::catalog::community::{Membership, append, enter};
 use crate::catalog::dispersal::{holders, outside, stripes};
 use crate::catalog::packs::{self as pack_rows, NewPack};
 use crate::catalog::{CatalogError, machines};
 use crate::operations::dispersal::{
-    Circle, MachineDispersal, Place, PlacedStripe, ShardState, note_lost, order_repairs,
+    Circle, MachineDispersal, Place, PlacedStripe, ShardState, StripeKind, choose_group, note_lost, order_repairs,
+    place,
 };
 use crate::operations::hosting::testing::join_two;
 use crate::operations::rebuild;
@@ -287,4 +291,30 @@ fn what_was_cut_for_more_members_than_there_are_is_placed_again_and_the_old_shar
         }
     }
     assert_eq!(member.round().receipts, 0, "once is enough");
+}
+
+#[test]
+fn what_the_first_version_of_stripes_brought_out_is_made_again_as_it_was_and_comes_back() {
+    let (test, boxes) = (TestBox::start(), Boxes::new(6));
+    back_up(&test, 0..2);
+    let kept = packs(&test);
+    let group = choose_group(test.site(), &boxes.circle()).expect("chosen").expect("enough members");
+    let scheme = Scheme::for_peers(6).expect("a scheme");
+    for (pack, bytes) in &kept {
+        let layout = Layout::of(StripeVersion::First, scheme, bytes.len()).expect("a layout");
+        let stripe = Stripe::again(*pack, bytes, layout, &test.site().vault.dispersal).expect("its bytes");
+        place(test.site(), &group, (*pack, StripeKind::Pack), layout, &stripe.encode()).expect("placed");
+    }
+    // What is wanted by its name is coded anew, and goes only when it has that name.
+    boxes.round(&test);
+    assert_eq!((wanted(&test, &boxes), packs_outside(&test)), (0, kept.len()));
+    let holding = boxes.holding();
+    assert_eq!(boxes.recover(&kit(&test), &holding[2..]), kept);
+}
+
+/// Stripes of the first version of which all shards are there.
+fn packs_outside(test: &TestBox) -> usize {
+    let stripes = test.site().catalog.reader().read(|tx| stripes::all_codable(tx)).expect("stripes");
+    let first = stripes.iter().filter(|stripe| stripe.layout.version() == StripeVersion::First);
+    first.filter(|stripe| stripe.full_at.is_some()).count()
 }
