@@ -267,6 +267,8 @@ fn the_limits_between_boxes_are_the_engine_s() {
         ("| catalog in it | {} bytes |", head::CATALOG_MAX),
         ("| signed statement | {} bytes |", ledger::STATEMENT_MAX),
         ("| proposals | {} |", peers::PROPOSALS_MAX),
+        ("| entries in an Exchange that this box asks with, or takes at once | {} bytes", peers::ENTRIES_AT_ONCE),
+        ("goes over in parts of {} bytes", peers::ENTRIES_AT_ONCE),
         ("| shard | {} bytes |", erasure::layout::SHARD_LEN_MAX),
         ("| groups of a range proof | {} |", erasure::proof::PROOF_GROUPS_MAX),
         ("| hints in an invitation | {} |", invitation::HINTS_MAX),
@@ -430,6 +432,15 @@ fn the_largest_messages_that_are_allowed_fit_into_what_is_taken() {
         kits_shown: vec![shown; peers::KITS_SHOWN_MAX],
     };
     fits("what a member knows", encode(&told).len(), peers::Exchange::RESPONSE_MAX);
+    let asked = peers::Exchange {
+        sequence: u64::MAX,
+        last: told.last,
+        entries: vec![bytes(peers::ENTRIES_AT_ONCE / log::ENTRIES_MAX); log::ENTRIES_MAX],
+        records: records.clone(),
+        proposals: told.proposals.clone(),
+        entries_at_most: Some(u32::MAX),
+    };
+    fits("what a member asks and gives", encode(&asked).len(), wire::REQUEST_MAX);
     let len = encode(&peers::JoinAnswer::Admitted { log: bytes(log::LOG_MAX), records }).len();
     let kinds = [peers::AskToJoin::RESPONSE_MAX, peers::AskAgain::RESPONSE_MAX, peers::JoinSpoken::RESPONSE_MAX];
     kinds.into_iter().chain([peers::ClaimOwner::RESPONSE_MAX]).for_each(|max| fits("a community", len, max));

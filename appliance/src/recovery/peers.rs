@@ -18,6 +18,7 @@ use minicbor::bytes::ByteVec;
 use super::RecoveryError;
 use crate::links::packs::{NoLine, Reach};
 use crate::links::peers::{DialError, Dialler, PeerLink};
+use crate::operations::community::give;
 
 /// For connecting, and for each answer.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -151,20 +152,22 @@ impl Community {
 
     /// Gives those that answer the entries of `log` that they lack; how many have just these now.
     pub(super) fn tell(&self, log: &Log) -> usize {
-        let theirs = self.log().roster().sequence();
-        let skipped = usize::try_from(theirs).unwrap_or(usize::MAX).saturating_add(1);
-        let message = Exchange {
+        let last = log.last_hash();
+        let question = |entries: Vec<ByteVec>| Exchange {
             sequence: log.roster().sequence(),
-            last: log.last_hash(),
-            entries: log.entries().skip(skipped).map(|entry| entry.encode().into()).collect(),
+            last,
+            entries,
             records: Vec::new(),
             proposals: Vec::new(),
+            // What they have besides is of no use here.
+            entries_at_most: Some(0),
         };
-        let told = self
-            .links
-            .iter()
-            .filter(|(_, link)| self.lock(link).ask(&message).is_ok_and(|told| told.last == log.last_hash()));
-        told.count()
+        let tell = |link: &Mutex<PeerLink>| {
+            let mut link = self.lock(link);
+            let told = link.ask(&question(Vec::new()))?;
+            give(log, told, |entries| link.ask(&question(entries)))
+        };
+        self.links.iter().filter(|(_, link)| tell(link).is_ok_and(|told| told.last == last)).count()
     }
 
     /// The way to all members that are in.

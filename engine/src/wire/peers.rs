@@ -31,6 +31,10 @@ pub const PROPOSALS_MAX: usize = 16;
 /// Of so many boxes that have shown a member's recovery kit the member is told.
 pub const KITS_SHOWN_MAX: usize = 4;
 
+/// So many bytes of entries one side gives at once, where the other one goes on from what it has; one entry at least. What a slow line
+/// carries in the time that an answer may take.
+pub const ENTRIES_AT_ONCE: usize = 1 << 20;
+
 /// The longest answer that carries a log, in bytes.
 const LOG_ANSWER_MAX: usize = 32 << 20;
 
@@ -53,6 +57,9 @@ pub struct Exchange {
     #[n(4)]
     #[cbor(default)]
     pub proposals: Vec<ByteVec>,
+    /// So many bytes of entries the asking side takes at once, and it asks again; one entry comes in any case. `None`: all of them.
+    #[n(5)]
+    pub entries_at_most: Option<u32>,
 }
 message!(Exchange => Exchanged, "/v1/peers/exchange", LOG_ANSWER_MAX);
 
@@ -65,7 +72,7 @@ pub struct Exchanged {
     /// Hash of that entry.
     #[n(1)]
     pub last: EntryHash,
-    /// Entries after [`Exchange::sequence`]; none when the logs part before.
+    /// Entries after [`Exchange::sequence`], up to [`Exchange::entries_at_most`]; none when the logs part before.
     #[n(2)]
     pub entries: Vec<ByteVec>,
     /// Address records.

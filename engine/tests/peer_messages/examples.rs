@@ -161,7 +161,10 @@ impl Examples {
     fn about_the_community(&mut self) {
         let (last, some) = (EntryHash::from_bytes([0xe1; 32]), || vec![record_bytes()]);
         let (entries, records, proposals) = (some(), some(), some());
-        self.add("Exchange", &Exchange { sequence: 12, last, entries, records, proposals });
+        self.add(
+            "Exchange",
+            &Exchange { sequence: 12, last, entries, records, proposals, entries_at_most: Some(4_096) },
+        );
         let (entries, records, proposals) = (some(), some(), some());
         let shown = KitShown { pin: SpkiPin::from_bytes([0x1d; 32]), at: AT };
         self.add("KitShown", &shown);

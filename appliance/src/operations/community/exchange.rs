@@ -2,14 +2,18 @@
 
 use datis_engine::community::accused::before_the_word_of;
 use datis_engine::community::entry::SignedEntry;
+use datis_engine::community::log::Log;
 use datis_engine::community::parting::{GivesWay, Parting, Proposed};
 use datis_engine::ids::MemberId;
-use datis_engine::wire::peers::{Exchange, Exchanged, PROPOSALS_MAX};
+use datis_engine::wire::peers::{ENTRIES_AT_ONCE, Exchange, Exchanged, PROPOSALS_MAX};
 use minicbor::bytes::ByteVec;
 
 use super::super::Site;
 use super::super::site::lock;
 use super::{Community, CommunityError, partings};
+
+/// So many parts of a log one comparison gives or takes; the next one goes on. More than the longest log has.
+const PARTS_MAX: usize = 64;
 
 /// Compares notes with another member, of which `ask` asks one thing after the other: both know the same afterwards, and of logs
 /// that part the one that has to gives way. The sequence that the other one has then.
@@ -21,8 +25,7 @@ pub(crate) fn compare_notes<E: From<CommunityError>>(
     member: MemberId,
     mut ask: impl FnMut(&Exchange) -> Result<Exchanged, E>,
 ) -> Result<u64, E> {
-    let mut told = ask(&question(site, None)?)?;
-    learn(site, member, &told)?;
+    let mut told = hear(site, member, &mut ask)?;
     let mut common = told.sequence;
     // A log that parts from this one is looked at from further back, each time twice as far.
     let mut back = 1;
@@ -36,30 +39,87 @@ pub(crate) fn compare_notes<E: From<CommunityError>>(
     if known.log.last_hash() == told.last || known.roster().sequence() <= common {
         return Ok(told.sequence);
     }
-    let told = ask(&question(site, Some(common))?)?;
-    learn(site, member, &told)?;
+    if known.log.hash_at(told.sequence) == Some(told.last) {
+        let given = give(&known.log, told, |entries| {
+            let told = ask(&Exchange { entries, ..question(site)? })?;
+            learn(site, member, &told)?;
+            Ok::<_, E>(told)
+        });
+        return Ok(given?.sequence);
+    }
+    // Which of two logs gives way is reckoned on the whole of both. What is too long for a question the other one hears when it asks.
+    let whole = Part::after(&known.log, common, usize::MAX);
+    if whole.bytes <= ENTRIES_AT_ONCE {
+        told = ask(&Exchange { entries: whole.entries, ..question(site)? })?;
+        learn(site, member, &told)?;
+    }
     Ok(told.sequence)
 }
 
-/// What this box asks another member. `theirs`: sequence of the last entry that the other one is known to have.
+/// Takes what the other one has and this box has not, part by part.
+fn hear<E: From<CommunityError>>(
+    site: &Site,
+    member: MemberId,
+    ask: &mut impl FnMut(&Exchange) -> Result<Exchanged, E>,
+) -> Result<Exchanged, E> {
+    let mut parts = 0;
+    loop {
+        let before = site.in_community()?.roster().sequence();
+        let told = ask(&question(site)?)?;
+        learn(site, member, &told)?;
+        let now = site.in_community()?.roster().sequence();
+        parts += 1;
+        // What is held back for now would come again.
+        if now <= before || told.sequence <= now || parts == PARTS_MAX {
+            return Ok(told);
+        }
+    }
+}
+
+/// Gives another box, which has `told` the beginning of `log` as its own, what follows, part by part. `ask` hands one over. What it
+/// tells then.
+///
+/// # Errors
+/// What `ask` gives.
+pub(crate) fn give<E>(
+    log: &Log,
+    mut told: Exchanged,
+    mut ask: impl FnMut(Vec<ByteVec>) -> Result<Exchanged, E>,
+) -> Result<Exchanged, E> {
+    for _ in 0..PARTS_MAX {
+        let part = Part::after(log, told.sequence, ENTRIES_AT_ONCE);
+        if part.entries.is_empty() || log.hash_at(told.sequence) != Some(told.last) {
+            break;
+        }
+        let before = std::mem::replace(&mut told, ask(part.entries)?);
+        // What it holds back for now it would not take the next time either.
+        if told.sequence <= before.sequence {
+            break;
+        }
+    }
+    Ok(told)
+}
+
+/// What this box asks another member: for as much as comes over at once.
 ///
 /// # Errors
 /// [`CommunityError`].
-pub(super) fn question(site: &Site, theirs: Option<u64>) -> Result<Exchange, CommunityError> {
+pub(super) fn question(site: &Site) -> Result<Exchange, CommunityError> {
     let known = site.in_community()?;
     Ok(Exchange {
         sequence: known.roster().sequence(),
         last: known.log.last_hash(),
-        entries: theirs.map(|theirs| entries_after(&known, theirs)).unwrap_or_default(),
+        entries: Vec::new(),
         records: super::addresses::known(site)?,
         proposals: super::deciding::known(site)?,
+        entries_at_most: Some(u32::try_from(ENTRIES_AT_ONCE).unwrap_or(u32::MAX)),
     })
 }
 
-/// Asks for what follows on an earlier entry.
+/// Asks for all that follows on an earlier entry.
 fn earlier(known: &Community, sequence: u64) -> Exchange {
     let last = known.log.hash_at(sequence).unwrap_or_else(|| known.log.last_hash());
-    Exchange { sequence, last, entries: Vec::new(), records: Vec::new(), proposals: Vec::new() }
+    Exchange { sequence, last, entries: Vec::new(), records: Vec::new(), proposals: Vec::new(), entries_at_most: None }
 }
 
 /// Takes what another member knows, and tells what this one does.
@@ -75,10 +135,11 @@ pub(super) fn exchange(site: &Site, member: MemberId, asked: &Exchange) -> Resul
         site.community.joined_again(member);
     }
     let is_same_so_far = known.log.hash_at(asked.sequence) == Some(asked.last);
+    let at_most = asked.entries_at_most.map_or(usize::MAX, |at_most| usize::try_from(at_most).unwrap_or(usize::MAX));
     Ok(Exchanged {
         sequence: known.roster().sequence(),
         last: known.log.last_hash(),
-        entries: if is_same_so_far { entries_after(&known, asked.sequence) } else { Vec::new() },
+        entries: if is_same_so_far { Part::after(&known.log, asked.sequence, at_most).entries } else { Vec::new() },
         records: super::addresses::known(site)?,
         proposals: super::deciding::known(site)?,
         kits_shown: super::kits::shown_here(site, member)?,
@@ -150,6 +211,23 @@ fn has_parted(known: &Community, told: &Exchanged) -> bool {
     told.entries.is_empty() && known.log.hash_at(told.sequence) != Some(told.last)
 }
 
-fn entries_after(known: &Community, sequence: u64) -> Vec<ByteVec> {
-    known.log.after(sequence).map(|entry| entry.encode().into()).collect()
+/// Entries of a log that follow on one another.
+struct Part {
+    entries: Vec<ByteVec>,
+    bytes: usize,
+}
+
+impl Part {
+    /// Those behind `sequence`, as many as have `at_most` bytes, but one at least where there is one.
+    fn after(log: &Log, sequence: u64, at_most: usize) -> Self {
+        let mut part = Self { entries: Vec::new(), bytes: 0 };
+        for entry in log.after(sequence).map(SignedEntry::encode) {
+            if !part.entries.is_empty() && part.bytes + entry.len() > at_most {
+                break;
+            }
+            part.bytes += entry.len();
+            part.entries.push(entry.into());
+        }
+        part
+    }
 }

@@ -42,7 +42,7 @@ pub(crate) use deciding::news;
 pub use deciding::{
     Decided, Proposal, Proposed, agree, appoint, dismiss, forget, label, leave, proposals, remove, rename, vouch,
 };
-pub(crate) use exchange::compare_notes;
+pub(crate) use exchange::{compare_notes, give};
 pub use kits::kit_used_at;
 pub(crate) use kits::note_own_drill;
 pub use ledger::{Ledger, Pair, Stated, Sum, ledger};

@@ -7,12 +7,15 @@ use datis_engine::community::invitation::Invitation;
 use datis_engine::community::log::Refusal;
 use datis_engine::community::roster::Rights;
 use datis_engine::community::spoken::{SpokenCode, SpokenError};
+use datis_engine::format::encode;
 use datis_engine::ids::SpkiPin;
 use datis_engine::keys::{SigningContext, SigningKey, recovery_key};
 use datis_engine::life::placement::{Candidate, independent};
 use datis_engine::units::Seconds;
+use datis_engine::wire::REQUEST_MAX;
 use datis_engine::wire::peers::{
-    AskToJoin, BeginSpoken, ClaimOwner, Condemn, Exchange, KITS_SHOWN_MAX, KitShown, Wish, claim_message,
+    AskToJoin, BeginSpoken, ClaimOwner, Condemn, ENTRIES_AT_ONCE, Exchange, KITS_SHOWN_MAX, KitShown, Wish,
+    claim_message,
 };
 
 use super::super::testing::{TestBox, new_key};
@@ -169,21 +172,85 @@ fn members_that_compare_notes_know_the_same_whoever_asks() {
     join(&third, &first, "barn");
     announce(third.site(), vec!["barn.example.org:20600".parse().expect("address")]).expect("announced");
     // The second one asks the third: it learns of it, of the entry that let it in, and of where it is.
-    let told = exchange(third.site(), me(&second), &question(second.site(), None).expect("question")).expect("answer");
+    let told = exchange(third.site(), me(&second), &question(second.site()).expect("question")).expect("answer");
     learn(second.site(), me(&third), &told).expect("learned");
     let third_member = third.site().community().expect("in").me;
     assert_eq!(second.site().community().expect("in").roster().active().count(), 3);
     assert_eq!(places_of(second.site(), third_member).expect("places").len(), 1);
     // The first one has never heard where it is, and is told by the second.
     assert!(places_of(first.site(), third_member).expect("places").is_empty());
-    exchange(first.site(), me(&second), &question(second.site(), None).expect("question")).expect("answer");
+    exchange(first.site(), me(&second), &question(second.site()).expect("question")).expect("answer");
     assert_eq!(places_of(first.site(), third_member).expect("places").len(), 1);
     // An older record does not come back.
-    let old = question(third.site(), None).expect("question");
+    let old = question(third.site()).expect("question");
     announce(third.site(), Vec::new()).expect("announced");
-    exchange(first.site(), me(&third), &question(third.site(), None).expect("question")).expect("answer");
+    exchange(first.site(), me(&third), &question(third.site()).expect("question")).expect("answer");
     exchange(first.site(), me(&third), &old).expect("answer");
     assert!(places_of(first.site(), third_member).expect("places").is_empty());
+}
+
+/// Lets a member in and puts it out again, until there are more than `bytes` of entries.
+fn live_for_years(of: &TestBox, bytes: usize) {
+    let (site, recovery, theirs) = (of.site(), new_key(), new_key());
+    let (known, key) = (site.community().expect("in"), &site.vault.device_key);
+    let label = || Some("語".repeat(64).parse().expect("label"));
+    let domains = Domains { customer: label(), site: label(), reseller: label(), update_ring: label() };
+    let name = name(&"語".repeat(64));
+    let admission = Admission { name, recovery: recovery.public_key(), device: theirs.public_key(), domains };
+    let consent = Box::new(admission.consent(known.log.community(), &theirs, &recovery));
+    let (mut log, member, mut grown) = (known.log.clone(), admission.member(), 0);
+    let admission = Box::new(admission);
+    while grown <= bytes {
+        let admit = Change::Admit { admission: admission.clone(), consent: consent.clone() };
+        for change in [admit, Change::Remove { member }] {
+            let mut entry = log.draft(UnixMillis(5), change);
+            entry.sign(key);
+            grown += entry.encode().len();
+            log.append(entry).expect("it may be said");
+        }
+    }
+    site.take_log(known.me, log, |_| Ok(())).expect("taken");
+}
+
+#[test]
+fn a_member_that_is_far_behind_gets_the_log_in_parts_whoever_asks() {
+    let (first, second, third) = (founder(), TestBox::start(), TestBox::start());
+    join(&second, &first, "attic");
+    join(&third, &first, "barn");
+    live_for_years(&first, REQUEST_MAX + (256 << 10));
+    for (asking, asked, behind) in [(&first, &second, &second), (&third, &first, &third)] {
+        let mut questions = 0;
+        let ask = |question: &Exchange| {
+            questions += 1;
+            let told = exchange(asked.site(), me(asking), question)?;
+            assert!(encode(question).len() <= REQUEST_MAX, "it would be refused");
+            assert!(encode(&told).len() <= 2 * ENTRIES_AT_ONCE, "a slow line would not bring it over in time");
+            Ok::<_, CommunityError>(told)
+        };
+        compare_notes(asking.site(), me(asked), ask).expect("compared");
+        assert_eq!(last_hash(behind), last_hash(&first));
+        assert!((5..8).contains(&questions), "{questions}");
+    }
+    // Who does not say how much it takes gets all of it: it would not ask again.
+    let asked = Exchange { sequence: 2, entries_at_most: None, ..question(second.site()).expect("question") };
+    let last = first.site().community().expect("in").log.hash_at(2).expect("hash");
+    let told = exchange(first.site(), me(&second), &Exchange { last, ..asked }).expect("answer");
+    assert_eq!(told.entries.len() as u64, told.sequence - 2);
+}
+
+#[test]
+fn who_takes_nothing_more_is_not_given_the_same_again() {
+    let (first, second) = (founder(), TestBox::start());
+    join(&second, &first, "attic");
+    live_for_years(&first, 2 * ENTRIES_AT_ONCE);
+    let (before, mut questions) = (exchange(second.site(), me(&first), &question(first.site()).expect("question")), 0);
+    let before = before.expect("answer");
+    let ask = |_: &Exchange| {
+        questions += 1;
+        Ok::<_, CommunityError>(before.clone())
+    };
+    assert_eq!(compare_notes(first.site(), me(&second), ask).expect("compared"), before.sequence);
+    assert_eq!(questions, 2);
 }
 
 #[test]
@@ -229,7 +296,7 @@ fn known_to(hosts: &[TestBox], second: &TestBox) {
     hosts[1..].iter().zip(["barn", "cellar 2"]).for_each(|(host, name)| join(host, &hosts[0], name));
     join(second, &hosts[0], "attic");
     for host in &hosts[1..] {
-        let told = exchange(hosts[0].site(), me(host), &question(host.site(), None).expect("question"));
+        let told = exchange(hosts[0].site(), me(host), &question(host.site()).expect("question"));
         learn(host.site(), me(&hosts[0]), &told.expect("answer")).expect("learned");
     }
 }
@@ -244,7 +311,7 @@ fn show(second: &TestBox, host: &TestBox, device: PublicKey) {
 
 /// What `host` tells `second` of its kit.
 fn told_of_kit(second: &TestBox, host: &TestBox) -> Vec<SpkiPin> {
-    let told = exchange(host.site(), me(second), &question(second.site(), None).expect("question")).expect("answer");
+    let told = exchange(host.site(), me(second), &question(second.site()).expect("question")).expect("answer");
     learn(second.site(), me(host), &told).expect("learned");
     told.kits_shown.iter().map(|shown| shown.pin).collect()
 }
@@ -270,7 +337,7 @@ fn a_box_hears_who_has_shown_its_kit_unless_it_was_that_box_itself() {
     assert_eq!(show_and_hear(&hosts[1], drill), None, "it has tried a recovery");
     let told = show_and_hear(&hosts[2], device(&thief)).expect("somebody has the kit");
     assert_eq!(show_and_hear(&hosts[2], device(&thief)), Some(told), "told once");
-    let other = exchange(hosts[2].site(), me(&hosts[0]), &question(hosts[0].site(), None).expect("question"));
+    let other = exchange(hosts[2].site(), me(&hosts[0]), &question(hosts[0].site()).expect("question"));
     assert!(other.expect("answer").kits_shown.is_empty(), "nobody else hears of it");
 }
 
@@ -553,7 +620,7 @@ fn signatures_of_others_than_admins_are_passed_over() {
     let member = known.roster().active().find(|member| member.name == name("barn")).expect("in").id;
     let mut forged = known.log.draft(UnixMillis(1), Change::Remove { member });
     forged.sign(&second.site().vault.device_key);
-    let mut asked = question(second.site(), None).expect("question");
+    let mut asked = question(second.site()).expect("question");
     asked.proposals = vec![forged.encode().into()];
     exchange(first.site(), me(&second), &asked).expect("answer");
     assert!(proposals(first.site()).expect("proposals").is_empty());
@@ -587,7 +654,7 @@ fn a_kit_alone_confirms_nobody_by_way_of_a_proposal() {
     let (first, second) = (founder(), TestBox::start());
     join(&second, &first, "attic");
     let (_, [rebind, confirm]) = stolen(&second);
-    let mut asked = question(second.site(), None).expect("question");
+    let mut asked = question(second.site()).expect("question");
     (asked.entries, asked.proposals) = (vec![rebind.encode().into()], vec![confirm.encode().into()]);
     exchange(first.site(), me(&second), &asked).expect("answer");
     assert!(is_rebound(&first, second.site().community().expect("in").me));
@@ -600,7 +667,7 @@ fn a_rebinding_and_its_confirmation_in_one_message_are_held_back_a_day_as_well()
     join(&second, &first, "attic");
     let (log, both) = stolen(&second);
     let thief = second.site().community().expect("in").me;
-    let mut asked = question(second.site(), None).expect("question");
+    let mut asked = question(second.site()).expect("question");
     (asked.sequence, asked.last) = (log.roster().sequence(), log.last_hash());
     asked.entries = both.iter().map(|entry| entry.encode().into()).collect();
     for (after, is_held) in [(0, true), (86_340, true), (60, false)] {
@@ -901,7 +968,7 @@ fn a_box_that_others_are_asked_to_put_out_says_nothing_alone_and_agrees_with_oth
 fn nobody_fills_the_places_of_what_others_propose() {
     let [first, second, third] = three_admins();
     let known = third.site().community().expect("in");
-    let mut asked = question(third.site(), None).expect("question");
+    let mut asked = question(third.site()).expect("question");
     for days in 100..120 {
         let mut entry = known.log.draft(UnixMillis(1), Change::SetWindow { days });
         entry.sign(&third.site().vault.device_key);
