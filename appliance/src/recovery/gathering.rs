@@ -1,10 +1,9 @@
 //! Finding the community: the kit is shown to all boxes side by side. A site that has burnt down does not say that nobody is there,
 //! it says nothing; so whoever is silent must hold up neither the others nor, for long, the recovery.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use datis_engine::community::log::Log;
 use datis_engine::format::kit::KitHint;
@@ -12,22 +11,18 @@ use datis_engine::ids::{MemberId, SpkiPin};
 use datis_engine::wire::peers::Claimed;
 
 use super::RecoveryError;
+use super::abreast::{Abreast, ENOUGH, WAIT};
 use super::peers::{Community, Proof, RELAYS_MAX, active};
-use crate::links::peers::{DialError, PeerLink, PipeError};
-
-/// Boxes that are dialled at a time: each costs a thread and a connection.
-const AT_A_TIME: usize = 64;
-/// So long after the first answer the others are waited for: a dead place has shown by then, and a way round it.
-const WAIT: Duration = Duration::from_secs(12);
-/// Where fewer have answered, all are waited for: the newest head is the word of two boxes, where there are two.
-const ENOUGH: usize = 2;
+use crate::links::peers::{DialError, PeerLink};
 
 /// One way to a box.
+#[derive(Clone)]
 struct Attempt {
     pin: SpkiPin,
     way: Way,
 }
 
+#[derive(Clone)]
 enum Way {
     Place(KitHint),
     /// Through the box at one of these places, which has seen the kit.
@@ -43,17 +38,13 @@ struct Gathering<'g> {
     progress: &'g mut dyn FnMut(String),
     community: Option<Community>,
     links: Vec<(SpkiPin, PeerLink)>,
-    waiting: VecDeque<Attempt>,
-    /// Attempts that were begun and have not ended.
-    begun: usize,
+    attempts: Abreast<Attempt, (PeerLink, Claimed), RecoveryError>,
     /// Of each box those that have not ended, begun or not.
     open: HashMap<SpkiPin, usize>,
     dialled: HashSet<(SpkiPin, String)>,
     relays: HashMap<MemberId, Vec<MemberId>>,
     /// Why a box is not there, as it came out first.
     failed: HashMap<SpkiPin, RecoveryError>,
-    tell: Sender<(Attempt, Shown)>,
-    told: Receiver<(Attempt, Shown)>,
 }
 
 /// Shows the kit to the boxes that it names, and to all others of the community that those name; goes on as soon as all have
@@ -66,21 +57,22 @@ pub(super) fn gather(
     hints: &[KitHint],
     progress: &mut dyn FnMut(String),
 ) -> Result<Community, RecoveryError> {
-    let (tell, told) = channel();
+    let shown = Arc::clone(proof);
+    let attempts = Abreast::new(move |attempt: &Attempt| match &attempt.way {
+        Way::Place(hint) => shown.show_to(hint),
+        Way::Through(between, to) => shown.show_through(between, (*to, attempt.pin)),
+    });
     let mut gathering = Gathering {
         proof,
         hints,
         progress,
         community: None,
         links: Vec::new(),
-        waiting: VecDeque::new(),
-        begun: 0,
+        attempts,
         open: HashMap::new(),
         dialled: HashSet::new(),
         relays: HashMap::new(),
         failed: HashMap::new(),
-        tell,
-        told,
     };
     hints.iter().for_each(|hint| gathering.dial(hint));
     gathering.listen();
@@ -90,18 +82,7 @@ pub(super) fn gather(
 impl Gathering<'_> {
     fn listen(&mut self) {
         let mut until: Option<Instant> = None;
-        loop {
-            self.begin_some();
-            if self.begun == 0 {
-                return;
-            }
-            // Each attempt ends by itself.
-            let is_enough = self.links.len() >= ENOUGH;
-            let came = match until.filter(|_| is_enough) {
-                Some(until) => self.told.recv_timeout(until.saturating_duration_since(Instant::now())),
-                None => self.told.recv().map_err(|_| RecvTimeoutError::Disconnected),
-            };
-            let Ok((attempt, shown)) = came else { return };
+        while let Some((attempt, shown)) = self.attempts.next(until.filter(|_| self.links.len() >= ENOUGH)) {
             self.take(&attempt, shown);
             if !self.links.is_empty() {
                 until.get_or_insert_with(|| Instant::now() + WAIT);
@@ -118,41 +99,14 @@ impl Gathering<'_> {
 
     fn add(&mut self, attempt: Attempt) {
         *self.open.entry(attempt.pin).or_default() += 1;
-        self.waiting.push_back(attempt);
-    }
-
-    /// On threads of their own, which end by themselves: those that are still at it when enough have answered are left to it.
-    fn begin_some(&mut self) {
-        while self.begun < AT_A_TIME {
-            let Some(attempt) = self.waiting.pop_front() else { return };
-            self.begun += 1;
-            let (proof, tell) = (Arc::clone(self.proof), self.tell.clone());
-            let pin = attempt.pin;
-            let run = move || {
-                let shown = match &attempt.way {
-                    Way::Place(hint) => proof.show_to(hint),
-                    Way::Through(between, to) => proof.show_through(between, (*to, attempt.pin)),
-                };
-                // Nobody listens any more when enough have answered.
-                let _ = tell.send((attempt, shown));
-            };
-            if let Err(error) = std::thread::Builder::new().name("gather".into()).spawn(run) {
-                self.has_ended(&pin);
-                self.failed.entry(pin).or_insert_with(|| DialError::from(PipeError::Broken(error)).into());
-            }
-        }
-    }
-
-    fn has_ended(&mut self, pin: &SpkiPin) {
-        self.begun -= 1;
-        if let Some(open) = self.open.get_mut(pin) {
-            *open -= 1;
-        }
+        self.attempts.add(attempt);
     }
 
     fn take(&mut self, attempt: &Attempt, shown: Shown) {
         let pin = attempt.pin;
-        self.has_ended(&pin);
+        if let Some(open) = self.open.get_mut(&pin) {
+            *open -= 1;
+        }
         let mut is_news = false;
         match shown {
             // Another of its places was faster.

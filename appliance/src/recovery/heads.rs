@@ -2,7 +2,7 @@
 //! signed heads that lead nowhere, as many as hosts take; those before them are still there.
 
 use std::cmp::Reverse;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use datis_engine::community::head::{Choice, Head, SignedBy, VerifiedHead, choose};
 use datis_engine::community::roster::Roster;
@@ -10,6 +10,7 @@ use datis_engine::ids::MemberId;
 use datis_engine::wire::peers::{HeadPage, ListHeads};
 
 use super::RecoveryError;
+use super::abreast::Abreast;
 use super::peers::Community;
 use crate::operations::awaited::FetchError;
 use crate::operations::chain;
@@ -25,11 +26,9 @@ const PAGES_MAX: usize = 1_000;
 pub(super) trait Keepers {
     /// Their numbers, and what they are called.
     fn all(&self) -> Vec<(MemberId, String)>;
-    /// Heads that one of them keeps.
-    ///
-    /// # Errors
-    /// Why it gives none, in words.
-    fn ask(&self, member: MemberId, message: ListHeads) -> Result<HeadPage, String>;
+    /// Asks them side by side for heads that they keep, and gives what each says; why it gives none, in words. Those that are silent
+    /// for too long are not in it.
+    fn ask(&self, questions: Vec<(MemberId, ListHeads)>) -> Vec<(MemberId, Result<HeadPage, String>)>;
 }
 
 impl Keepers for Community {
@@ -37,9 +36,11 @@ impl Keepers for Community {
         self.links.iter().map(|(member, _)| (*member, self.name(*member))).collect()
     }
 
-    fn ask(&self, member: MemberId, message: ListHeads) -> Result<HeadPage, String> {
-        let link = self.links.iter().find(|(id, _)| *id == member).ok_or_else(|| "it does not answer".to_owned())?;
-        self.lock(&link.1).ask(&message).map_err(|error| error.to_string())
+    fn ask(&self, questions: Vec<(MemberId, ListHeads)>) -> Vec<(MemberId, Result<HeadPage, String>)> {
+        let linked = questions.into_iter().filter_map(|(member, question)| Some((self.link_to(member)?, question)));
+        let told = Abreast::each(linked, |(link, question)| Ok::<_, RecoveryError>(link.lock().ask(question)?));
+        let in_words = |page: Result<HeadPage, RecoveryError>| page.map_err(|error| error.to_string());
+        told.into_iter().map(|((link, _), page)| (link.member, in_words(page))).collect()
     }
 }
 
@@ -153,14 +154,21 @@ fn ask_next(
     progress: &mut dyn FnMut(String),
 ) -> Vec<(MemberId, Vec<u8>)> {
     let highest = asked.iter().filter_map(Asked::may_give_below).max();
-    let mut given = Vec::new();
+    let mut now: Vec<(&mut Asked, Option<u64>)> = Vec::new();
     for one in asked.iter_mut().filter(|one| one.may_give_below().is_some_and(|place| Some(place) == highest)) {
         let before = match one.reach {
             Reached::Until { sequence, .. } => Some(sequence),
             Reached::Nothing | Reached::All => None,
         };
         one.reach = Reached::All;
-        let page = match keepers.ask(one.member, ListHeads { limit, before }) {
+        now.push((one, before));
+    }
+    let questions = now.iter().map(|(one, before)| (one.member, ListHeads { limit, before: *before }));
+    let mut told: HashMap<_, _> = keepers.ask(questions.collect()).into_iter().collect();
+    let mut given = Vec::new();
+    for (one, before) in now {
+        let silent = || Err("it is silent, while others have answered".to_owned());
+        let page = match told.remove(&one.member).unwrap_or_else(silent) {
             Ok(page) => page.heads,
             Err(error) => {
                 progress(format!("{} gives no heads: {error}", one.name));
@@ -219,19 +227,25 @@ mod tests {
         is_old: bool,
     }
 
+    impl Kept {
+        fn page(&self, member: MemberId, question: ListHeads) -> HeadPage {
+            let (_, heads) = self.heads.iter().find(|(id, _)| *id == member).expect("one of them");
+            let before = question.before.filter(|_| !self.is_old);
+            let from = before.map_or(0, |before| {
+                heads.iter().position(|head| head.head().sequence == before).map_or(heads.len(), |at| at + 1)
+            });
+            let page = heads[from..].iter().take(question.limit.into());
+            HeadPage { heads: page.map(|head| head.signed().encode().into()).collect() }
+        }
+    }
+
     impl Keepers for Kept {
         fn all(&self) -> Vec<(MemberId, String)> {
             self.heads.iter().map(|(member, _)| (*member, member.to_string())).collect()
         }
 
-        fn ask(&self, member: MemberId, message: ListHeads) -> Result<HeadPage, String> {
-            let (_, heads) = self.heads.iter().find(|(id, _)| *id == member).ok_or("unknown")?;
-            let before = message.before.filter(|_| !self.is_old);
-            let from = before.map_or(0, |before| {
-                heads.iter().position(|head| head.head().sequence == before).map_or(heads.len(), |at| at + 1)
-            });
-            let page = heads[from..].iter().take(message.limit.into());
-            Ok(HeadPage { heads: page.map(|head| head.signed().encode().into()).collect() })
+        fn ask(&self, questions: Vec<(MemberId, ListHeads)>) -> Vec<(MemberId, Result<HeadPage, String>)> {
+            questions.into_iter().map(|(member, question)| (member, Ok(self.page(member, question)))).collect()
         }
     }
 

@@ -6,6 +6,7 @@
 //! lost, its catalog, or anybody's word but the kit's: the log is checked from its first entry on, heads by their signatures,
 //! shards and packs by their names.
 
+mod abreast;
 mod drill;
 mod gathering;
 mod heads;
@@ -30,6 +31,7 @@ use datis_engine::store::folder::FolderStore;
 use datis_engine::store::{ObjectName, PackStore, StoreError};
 use datis_engine::units::UnixMillis;
 
+use self::abreast::BrokenOff;
 pub(crate) use self::drill::{DrillError, Drilled, drill};
 use self::gathering::gather;
 use self::heads::{Newest, newest_readable};
@@ -88,6 +90,9 @@ pub(crate) enum RecoveryError {
     /// What another box answers.
     #[error(transparent)]
     Link(#[from] PeerLinkError),
+    /// Asking another box came to no end.
+    #[error(transparent)]
+    BrokenOff(#[from] BrokenOff),
     /// The community's log.
     #[error(transparent)]
     Log(#[from] LogError),

@@ -16,6 +16,7 @@ use datis_engine::wire::reach::OpenChannel;
 use minicbor::bytes::ByteVec;
 
 use super::RecoveryError;
+use super::abreast::Abreast;
 use crate::links::packs::{NoLine, Reach};
 use crate::links::peers::{DialError, Dialler, PeerLink};
 use crate::operations::community::give;
@@ -37,7 +38,7 @@ pub(super) struct Proof {
 /// The community, and a connection to each member that answers.
 pub(super) struct Community {
     logs: Logs,
-    pub(super) links: Vec<(MemberId, Mutex<PeerLink>)>,
+    pub(super) links: Vec<(MemberId, Arc<Mutex<PeerLink>>)>,
     /// Where members said that they are, as they signed it.
     pub(super) records: Vec<ByteVec>,
     hints: Vec<KitHint>,
@@ -135,7 +136,7 @@ impl Community {
     pub(super) fn settle(&mut self, links: Vec<(SpkiPin, PeerLink)>, progress: &mut dyn FnMut(String)) {
         for (pin, link) in links {
             if let Some(member) = active(self.log(), &pin).map(|member| member.id) {
-                self.links.push((member, Mutex::new(link)));
+                self.links.push((member, Arc::new(Mutex::new(link))));
             }
         }
         if self.logs.have_parted() {
@@ -152,22 +153,29 @@ impl Community {
 
     /// Gives those that answer the entries of `log` that they lack; how many have just these now.
     pub(super) fn tell(&self, log: &Log) -> usize {
-        let last = log.last_hash();
-        let question = |entries: Vec<ByteVec>| Exchange {
-            sequence: log.roster().sequence(),
-            last,
-            entries,
-            records: Vec::new(),
-            proposals: Vec::new(),
-            // What they have besides is of no use here.
-            entries_at_most: Some(0),
-        };
-        let tell = |link: &Mutex<PeerLink>| {
-            let mut link = self.lock(link);
+        let (last, log) = (log.last_hash(), log.clone());
+        let members = self.links.iter().filter_map(|(member, _)| self.link_to(*member));
+        let told = Abreast::each(members, move |link| {
+            let question = |entries: Vec<ByteVec>| Exchange {
+                sequence: log.roster().sequence(),
+                last,
+                entries,
+                records: Vec::new(),
+                proposals: Vec::new(),
+                // What they have besides is of no use here.
+                entries_at_most: Some(0),
+            };
+            let mut link = link.lock();
             let told = link.ask(&question(Vec::new()))?;
-            give(log, told, |entries| link.ask(&question(entries)))
-        };
-        self.links.iter().filter(|(_, link)| tell(link).is_ok_and(|told| told.last == last)).count()
+            give(&log, told, |entries| Ok::<_, RecoveryError>(link.ask(&question(entries))?))
+        });
+        told.into_iter().filter(|(_, told)| told.as_ref().is_ok_and(|told| told.last == last)).count()
+    }
+
+    /// The connection to a member that answers.
+    pub(super) fn link_to(&self, member: MemberId) -> Option<Linked> {
+        let (_, link) = self.links.iter().find(|(id, _)| *id == member)?;
+        Some(Linked { member, link: Arc::clone(link) })
     }
 
     /// The way to all members that are in.
@@ -221,10 +229,19 @@ impl Community {
     pub(super) fn name(&self, member: MemberId) -> String {
         self.log().roster().member(member).map_or_else(|| member.to_string(), |member| member.name.to_string())
     }
+}
 
-    /// A link is used as it is after a panic elsewhere: a broken one says so.
-    pub(super) fn lock<'l>(&self, link: &'l Mutex<PeerLink>) -> MutexGuard<'l, PeerLink> {
-        link.lock().unwrap_or_else(PoisonError::into_inner)
+/// A connection to a member, which whoever has stopped to wait for it may still be asking on.
+#[derive(Clone)]
+pub(super) struct Linked {
+    pub(super) member: MemberId,
+    link: Arc<Mutex<PeerLink>>,
+}
+
+impl Linked {
+    /// It is used as it is after a panic elsewhere: a broken one says so.
+    pub(super) fn lock(&self) -> MutexGuard<'_, PeerLink> {
+        self.link.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
