@@ -422,8 +422,10 @@ fn boxes_of_before_and_of_later_are_understood_and_what_is_not_known_is_refused_
     let (last, none) = (EntryHash::from_bytes([5; EntryHash::LEN]), Vec::<ByteVec>::new());
     // Before there were proposals, and with fields that nobody knows yet.
     let before = encode(&(0_u64, last, none.clone(), none.clone()));
-    let later = encode(&(0_u64, last, none.clone(), none.clone(), none, "later", 7_u8));
-    for message in [before, later] {
+    // Before it was said how much of a log comes at once.
+    let whole = encode(&(0_u64, last, none.clone(), none.clone(), none.clone()));
+    let later = encode(&(0_u64, last, none.clone(), none.clone(), none, None::<u32>, "later", 7_u8));
+    for message in [before, whole, later] {
         let answer = spoken.exchange("POST", Exchange::PATH, &message).expect("an answer");
         assert_eq!(answer.status, 200, "{answer:?}");
         let told: Exchanged = decode_all("exchanged", &answer.body).expect("an answer");
