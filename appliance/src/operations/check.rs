@@ -9,12 +9,12 @@ use datis_engine::store::{ObjectName, StoreError};
 use datis_engine::wire::SnapshotState;
 
 use super::OperationError;
-use super::restore::readable;
+use super::readable::Readable;
 use super::site::Site;
 use super::verify::{Progress, VerifyReport};
 use super::walk::{Guide, NodePlace, NodeRef, Walk};
-use crate::catalog::chunks::ChunkFinder;
-use crate::catalog::closure::{ClosureLookup, NodeKind};
+use crate::catalog::chunks::ChunkAt;
+use crate::catalog::closure::NodeKind;
 use crate::catalog::packs::PackState;
 use crate::catalog::snapshots::{Lifecycle, SnapshotBrief};
 use crate::catalog::{CatalogError, MachineRow, packs, snapshots};
@@ -144,19 +144,14 @@ impl Guide for Resolve<'_> {
     fn choose(&mut self, nodes: &[NodeRef]) -> Result<Vec<Option<NodePlace>>, OperationError> {
         let site = self.site;
         site.catalog.reader().read(|tx| {
-            let (mut finder, mut lookup) = (ChunkFinder::new(tx)?, ClosureLookup::new(tx, self.machine)?);
-            let mut places = Vec::new();
+            let mut readable = Readable::new(tx, self.machine)?;
             let mut chosen = Vec::with_capacity(nodes.len());
             for node in nodes {
                 if !self.seen.nodes.insert((node.id, node.kind)) {
                     chosen.push(None);
                     continue;
                 }
-                finder.find(&node.id, &mut places)?;
-                places.retain(|place| place.state != PackState::Damaged);
-                let best = readable(self.machine, &node.id, &places, &mut lookup)?;
-                let best = best.ok_or(OperationError::ChunkGone(node.id))?;
-                chosen.push(Some(NodePlace::of(&best)));
+                chosen.push(Some(NodePlace::of(&undamaged(&mut readable, &node.id)?)));
             }
             Ok(chosen)
         })
@@ -165,16 +160,14 @@ impl Guide for Resolve<'_> {
     fn chunks(&mut self, chunks: &[(ChunkId, u64)]) -> Result<(), OperationError> {
         let site = self.site;
         site.catalog.reader().read(|tx| {
-            let (mut finder, mut lookup) = (ChunkFinder::new(tx)?, ClosureLookup::new(tx, self.machine)?);
-            let mut places = Vec::new();
-            for (id, _) in chunks {
-                finder.find(id, &mut places)?;
-                places.retain(|place| place.state != PackState::Damaged);
-                if readable(self.machine, id, &places, &mut lookup)?.is_none() {
-                    return Err(OperationError::ChunkGone(*id));
-                }
-            }
-            Ok(())
+            let mut readable = Readable::new(tx, self.machine)?;
+            chunks.iter().try_for_each(|(id, _)| undamaged(&mut readable, id).map(drop))
         })
     }
+}
+
+/// Damaged places come last, so that there is no other one when the best is damaged.
+fn undamaged(readable: &mut Readable<'_>, id: &ChunkId) -> Result<ChunkAt, OperationError> {
+    let best = readable.find(id)?.filter(|place| place.state != PackState::Damaged);
+    best.ok_or(OperationError::ChunkGone(*id))
 }

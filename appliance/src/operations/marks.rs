@@ -11,11 +11,11 @@ use datis_engine::ids::ChunkId;
 
 use super::OperationError;
 use super::pace::Pace;
-use super::restore::readable;
+use super::readable::Readable;
 use super::site::Site;
 use super::walk::{Guide, NodePlace, NodeRef, Walk};
-use crate::catalog::chunks::{self, ChunkFinder};
-use crate::catalog::closure::{self, ClosureLookup, NodeKind};
+use crate::catalog::chunks;
+use crate::catalog::closure::{self, NodeKind};
 use crate::catalog::snapshots::{self, SnapshotBrief};
 use crate::catalog::{MachineRow, PackRow, SnapshotRow};
 
@@ -211,8 +211,7 @@ impl Guide for Marker<'_> {
         self.site.check_running()?;
         let site = self.site;
         site.catalog.reader().read(|tx| {
-            let (mut finder, mut lookup) = (ChunkFinder::new(tx)?, ClosureLookup::new(tx, self.machine)?);
-            let mut places = Vec::new();
+            let mut readable = Readable::new(tx, self.machine)?;
             let mut chosen = Vec::with_capacity(nodes.len());
             for node in nodes {
                 if !self.of_machine.nodes.insert((node.id, node.kind)) {
@@ -220,10 +219,7 @@ impl Guide for Marker<'_> {
                     continue;
                 }
                 mark_in(self.of_machine, self.index, self.late, &node.id);
-                finder.find(&node.id, &mut places)?;
-                let best = readable(self.machine, &node.id, &places, &mut lookup)?;
-                let best = best.ok_or(OperationError::ChunkGone(node.id))?;
-                chosen.push(Some(NodePlace::of(&best)));
+                chosen.push(Some(NodePlace::of(&readable.demand(&node.id)?)));
             }
             Ok(chosen)
         })

@@ -31,6 +31,7 @@ mod pace;
 mod pauses;
 mod prune;
 mod put_back;
+mod readable;
 mod rebuild;
 mod receive;
 mod registrar;

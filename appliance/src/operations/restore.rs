@@ -11,11 +11,12 @@ use datis_engine::wire::{
 
 use super::Machine;
 use super::error::Failure;
+use super::readable::Readable;
 use super::site::Site;
 use crate::catalog::chunks::{ChunkAt, ChunkFinder};
 use crate::catalog::closure::ClosureLookup;
-use crate::catalog::packs::{Pack, PackState};
-use crate::catalog::{CatalogError, MachineRow, PackRow, packs, snapshots};
+use crate::catalog::packs::Pack;
+use crate::catalog::{CatalogError, PackRow, packs, snapshots};
 
 /// The machine's snapshots, newest first.
 ///
@@ -58,13 +59,11 @@ fn try_locate(site: &Site, machine: &Machine, message: &Locate) -> Result<Locate
     let mut order: Vec<usize> = (0..ids.len()).collect();
     order.sort_unstable_by_key(|at| ids[*at]);
     site.catalog.reader().read(|tx| {
-        let (mut finder, mut lookup) = (ChunkFinder::new(tx)?, ClosureLookup::new(tx, machine.row)?);
+        let mut readable = Readable::new(tx, machine.row)?;
         let mut located = Located { packs: Vec::new(), places: vec![None; ids.len()] };
         let mut numbers: HashMap<PackRow, u32> = HashMap::new();
-        let mut places = Vec::new();
         for at in order {
-            finder.find(&ids[at], &mut places)?;
-            let Some(best) = readable(machine.row, &ids[at], &places, &mut lookup)? else { continue };
+            let Some(best) = readable.find(&ids[at])? else { continue };
             let next = u32::try_from(located.packs.len()).map_err(|_| malformed("the number of packs"))?;
             let pack = *numbers.entry(best.pack).or_insert(next);
             if pack == next {
@@ -78,26 +77,6 @@ fn try_locate(site: &Site, machine: &Machine, message: &Locate) -> Result<Locate
         }
         Ok(located)
     })
-}
-
-/// The best place to read a chunk from that the machine has a right to: what is here first, damaged packs last, of several its own.
-pub(super) fn readable(
-    machine: MachineRow,
-    id: &ChunkId,
-    places: &[ChunkAt],
-    lookup: &mut ClosureLookup<'_>,
-) -> Result<Option<ChunkAt>, CatalogError> {
-    let foreign_allowed = places.iter().any(|p| p.machine != machine) && lookup.may_use_foreign(id)?;
-    let order = |p: &&ChunkAt| {
-        let state = match p.state {
-            PackState::Stored => 0,
-            PackState::Condemned => 1,
-            PackState::Outside => 2,
-            PackState::Damaged => 3,
-        };
-        (state, p.machine != machine, !p.verified)
-    };
-    Ok(places.iter().filter(|p| p.machine == machine || foreign_allowed).min_by_key(order).copied())
 }
 
 /// One segment: the whole of it when the machine sent the pack, else exactly the chunks it may read.

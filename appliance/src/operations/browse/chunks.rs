@@ -10,10 +10,9 @@ use datis_engine::chunk::seal::FrameDecoder;
 use datis_engine::ids::ChunkId;
 
 use super::super::OperationError;
-use super::super::restore::readable;
+use super::super::readable::Readable;
 use super::super::site::Site;
-use crate::catalog::chunks::{ChunkAt, ChunkFinder};
-use crate::catalog::closure::ClosureLookup;
+use crate::catalog::chunks::ChunkAt;
 use crate::catalog::{CatalogError, MachineRow, PackRow};
 
 /// How many segments stay decoded, 4 MiB each at most.
@@ -67,11 +66,9 @@ impl Chunks {
         let (site, machine) = (&self.site, self.machine);
         let places = &mut self.places;
         site.catalog.reader().read(|tx| {
-            let (mut finder, mut lookup) = (ChunkFinder::new(tx)?, ClosureLookup::new(tx, machine)?);
-            let mut found = Vec::new();
+            let mut readable = Readable::new(tx, machine)?;
             for id in ids.iter().filter(|id| !places.contains_key(*id)).collect::<Vec<_>>() {
-                finder.find(id, &mut found)?;
-                if let Some(place) = readable(machine, id, &found, &mut lookup)? {
+                if let Some(place) = readable.find(id)? {
                     places.insert(*id, place);
                 }
             }

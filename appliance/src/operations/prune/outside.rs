@@ -9,13 +9,13 @@ use datis_engine::ids::ChunkId;
 
 use super::super::OperationError;
 use super::super::dispersal::{Circle, Keepers};
-use super::super::restore::readable;
+use super::super::readable::Readable;
 use super::super::site::{Site, lock};
 use super::super::verify::read_directory;
 use super::super::walk::{Guide, NodePlace, NodeRef, Walk};
 use super::plan::{Kept, Plan, Why};
-use crate::catalog::chunks::{ChunkAt, ChunkFinder};
-use crate::catalog::closure::{ClosureLookup, NodeKind};
+use crate::catalog::chunks::ChunkAt;
+use crate::catalog::closure::NodeKind;
 use crate::catalog::dispersal::kept_outside;
 use crate::catalog::packs::{Pack, PackState};
 use crate::catalog::snapshots::{self, SnapshotBrief};
@@ -176,11 +176,10 @@ impl Needs<'_> {
     fn place(
         &mut self,
         tx: &rusqlite::Transaction<'_>,
+        readable: &mut Readable<'_>,
         id: &ChunkId,
-        places: &[ChunkAt],
-        lookup: &mut ClosureLookup<'_>,
     ) -> Result<ChunkAt, OperationError> {
-        let best = readable(self.machine, id, places, lookup)?.ok_or(OperationError::ChunkGone(*id))?;
+        let best = readable.demand(id)?;
         if self.is_safe && self.packs.insert(best.pack) {
             let pack = packs::by_row(tx, best.pack)?.ok_or(OperationError::ChunkGone(*id))?;
             self.is_safe = pack.state != PackState::Damaged && self.keepers.have(tx, &pack.id)?;
@@ -196,8 +195,7 @@ impl Guide for Needs<'_> {
         self.site.check_running()?;
         let site = self.site;
         site.catalog.reader().read(|tx| {
-            let (mut finder, mut lookup) = (ChunkFinder::new(tx)?, ClosureLookup::new(tx, self.machine)?);
-            let mut places = Vec::new();
+            let mut readable = Readable::new(tx, self.machine)?;
             let mut chosen = Vec::with_capacity(nodes.len());
             for node in nodes {
                 // Once it is known not to be safe, nothing more has to be read.
@@ -205,8 +203,7 @@ impl Guide for Needs<'_> {
                     chosen.push(None);
                     continue;
                 }
-                finder.find(&node.id, &mut places)?;
-                chosen.push(Some(NodePlace::of(&self.place(tx, &node.id, &places, &mut lookup)?)));
+                chosen.push(Some(NodePlace::of(&self.place(tx, &mut readable, &node.id)?)));
             }
             Ok(chosen)
         })
@@ -215,14 +212,12 @@ impl Guide for Needs<'_> {
     fn chunks(&mut self, chunks: &[(ChunkId, u64)]) -> Result<(), OperationError> {
         let site = self.site;
         site.catalog.reader().read(|tx| {
-            let (mut finder, mut lookup) = (ChunkFinder::new(tx)?, ClosureLookup::new(tx, self.machine)?);
-            let mut places = Vec::new();
+            let mut readable = Readable::new(tx, self.machine)?;
             for (id, _) in chunks {
                 if !self.is_safe {
                     break;
                 }
-                finder.find(id, &mut places)?;
-                self.place(tx, id, &places, &mut lookup)?;
+                self.place(tx, &mut readable, id)?;
             }
             Ok(())
         })
