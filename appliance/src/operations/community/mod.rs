@@ -119,8 +119,9 @@ pub enum CommunityError {
     NoProposal,
     /// Snapshots would be lost with the community.
     #[error(
-        "{0} snapshots are kept outside only and would be lost; keep them longer here (`datisd policy --local`) and wait until \
-         they are back, or let go of them (`datisd policy --external`) and collect (`datisd prune`), then try again"
+        "{0} {are} kept outside only and would be lost; keep more here (`datisd policy --local`) and wait until all is back, or keep \
+         less outside (`datisd policy --external`) and collect (`datisd prune`), then try again",
+        are = if *.0 == 1 { "snapshot is" } else { "snapshots are" }
     )]
     OnlyOutside(u64),
     /// Another name than that of the community was typed.

@@ -1013,3 +1013,10 @@ fn a_box_that_came_back_confirms_itself_only_when_the_others_take_it() {
     let known = first.site().community().expect("in");
     assert_eq!(known.confirms_itself_from(known.me), Some(until));
 }
+
+#[test]
+fn the_sentence_counts_the_snapshots_that_would_be_lost() {
+    let said = [1, 2].map(|many| CommunityError::OnlyOutside(many).to_string());
+    assert!(said[0].starts_with("1 snapshot is kept outside only and would be lost;"), "{}", said[0]);
+    assert!(said[1].starts_with("2 snapshots are kept outside only and would be lost;"), "{}", said[1]);
+}
