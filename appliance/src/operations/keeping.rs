@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 
 use super::accounts::{AccountError, Action, Actor, Right, log_use, record};
 use super::community::{CommunityError, kit_community};
+use super::dispersal::{DispersalStatus, dispersal_status};
 use super::{OperationError, Site};
 use crate::catalog::CatalogError;
 use crate::catalog::audit;
@@ -72,11 +73,13 @@ fn is_drill_time(passed: Option<UnixMillis>, failed: Option<UnixMillis>, now: Un
 /// # Errors
 /// [`OperationError`].
 pub fn is_recovery_possible(site: &Site) -> Result<bool, OperationError> {
-    if !site.awaited.is_empty() || site.community().is_none() {
-        return Ok(false);
-    }
-    let outside = super::dispersal::dispersal_status(site)?;
-    Ok(outside.machines.iter().any(|machine| machine.last_safe.is_some()))
+    Ok(site.community().is_some() && can_be_recovered(site, &dispersal_status(site)?))
+}
+
+/// The same, where it is known already what is `outside`.
+#[must_use]
+pub fn can_be_recovered(site: &Site, outside: &DispersalStatus) -> bool {
+    site.awaited.is_empty() && outside.machines.iter().any(|machine| machine.last_safe.is_some())
 }
 
 /// A recovery that was not tried for so long is news: it is tried every 90 days where the box can do that by itself.

@@ -86,9 +86,9 @@ pub(crate) use error::chain;
 pub use error::{OperationError, PutBackProblem};
 pub use have::have;
 pub use keeping::{
-    Deed, DrillStatus, drill_status, is_drill_due, is_kit_old, is_mail_code_awaited, is_recovery_possible,
-    kit_last_taken, kit_question, last_done, note_kit_sheets_shown, note_kit_shown, note_kit_typed, prove_kit,
-    send_mail_code, type_mail_code,
+    Deed, DrillStatus, can_be_recovered, drill_status, is_drill_due, is_kit_old, is_mail_code_awaited,
+    is_recovery_possible, kit_last_taken, kit_question, last_done, note_kit_sheets_shown, note_kit_shown,
+    note_kit_typed, prove_kit, send_mail_code, type_mail_code,
 };
 pub use machines::{
     PolicyChange, RetentionPreset, create_enrolment_code, default_policy, heartbeat, list_machines, machine_by_key,

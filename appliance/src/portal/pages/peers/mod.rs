@@ -33,7 +33,7 @@ use crate::operations::community::{
     self, CommunityError, MemberState, MemberView, Overview, Parted, Proposal, Proposed, overview,
 };
 use crate::operations::dispersal::{DispersalStatus, dispersal_status};
-use crate::operations::{drill_status, is_recovery_possible};
+use crate::operations::{can_be_recovered, drill_status};
 use crate::reports::drill_sentence;
 use crate::vault::VaultError;
 
@@ -218,7 +218,7 @@ fn shown(visit: &Visit, known: &Overview, outside: &DispersalStatus, may_manage:
         fragments: format!("{} / {}", outside.fragments_in_place, outside.fragments_needed),
         oldest: when(outside.oldest_missing),
         ledger: community::ledger(visit.site())?.map(|ledger| LedgerView::of(&ledger, locale)),
-        drill: drilled(visit)?,
+        drill: drilled(visit, outside)?,
         machines: outside
             .machines
             .iter()
@@ -232,9 +232,9 @@ fn shown(visit: &Visit, known: &Overview, outside: &DispersalStatus, may_manage:
     })
 }
 
-fn drilled(visit: &Visit) -> Result<Option<Drilled>, PageError> {
+fn drilled(visit: &Visit, outside: &DispersalStatus) -> Result<Option<Drilled>, PageError> {
     let (locale, now) = (visit.locale(), visit.site().clock.now());
-    let may_try = visit.actor()?.has(Right::ChangeBox) && is_recovery_possible(visit.site())?;
+    let may_try = visit.actor()?.has(Right::ChangeBox) && can_be_recovered(visit.site(), outside);
     let needs_kit = needs_kit(visit)?;
     let drill = drill_status(visit.site())?;
     Ok(drill.map(|drill| Drilled {
