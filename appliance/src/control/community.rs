@@ -15,7 +15,7 @@ use super::execute::Desk;
 use super::show::{self, with_causes};
 use super::{ledger, reach};
 use crate::operations::accounts::Actor;
-use crate::operations::community::{self, CommunityError, Decided, Parted, Proposed};
+use crate::operations::community::{self, CommunityError, Decided, KitUse, Parted, Proposed};
 use crate::operations::hosting::{self, OwnerReport};
 use crate::peers::{Lifted, Peers, PeersError, Reached};
 
@@ -403,6 +403,11 @@ fn shown(desk: &Desk) -> Result<Answer, Failed> {
         "damaged": hosted.iter().map(|owner| owner.damaged).sum::<u64>(),
         "read_over": read_over.map(|at| at.0),
     });
+    if let Some(used) = community::kit_use(&desk.site)? {
+        text.push_str(&kit_used_text(&used));
+        let seen_by: Vec<&str> = used.seen_by.iter().map(MemberName::as_str).collect();
+        json["kit_used"] = json!({ "at": used.at.0, "seen_by": seen_by });
+    }
     if let Some(peers) = desk.peers.as_deref() {
         let refusing = peers.refusing();
         let refusing: Vec<&str> = refusing.iter().map(MemberName::as_str).collect();
@@ -416,6 +421,15 @@ fn shown(desk: &Desk) -> Result<Answer, Failed> {
         json["relayed"] = reach::relayed_json(&relayed, roster);
     }
     Ok(Answer { text, json, outcome: Outcome::Done })
+}
+
+fn kit_used_text(used: &KitUse) -> String {
+    format!(
+        "Somebody has shown the recovery kit of this box to {}, as this box has known since {}, and reads what is kept for it \
+         there. If that was none of you, the kit is in the wrong hands: set up a new box with a new kit.\n",
+        used.witnesses(),
+        show::day(used.at)
+    )
 }
 
 fn refusing_text(refusing: &[&str]) -> String {

@@ -71,7 +71,7 @@ impl Standing {
         if self.is_kit_old {
             bad(AlertKind::KitOld, String::new());
         }
-        if self.is_kit_used {
+        if self.kit_use.is_some() {
             bad(AlertKind::KitUsed, String::new());
         }
         if self.is_reach_lost {
@@ -101,7 +101,7 @@ impl Standing {
         judgement
     }
 
-    /// What an alert is about, for people: a machine, a check, or nothing.
+    /// What an alert is about, for people: a machine, a check, another box, or nothing.
     pub(crate) fn name_of(&self, key: &AlertKey, locale: &Locale) -> String {
         match key.kind {
             AlertKind::MachineDamaged
@@ -122,8 +122,8 @@ impl Standing {
             | AlertKind::BooksDiffer
             | AlertKind::CommunityParted
             | AlertKind::MemberRebound => {
-                let worry = self.worries.iter().find(|worry| worry.member.to_string() == key.subject);
-                worry.map_or_else(|| key.subject.clone(), |worry| worry.name.clone())
+                let member = key.subject.parse().ok().and_then(|id| self.community.as_ref()?.roster().member(id));
+                member.map_or_else(|| key.subject.clone(), |member| member.name.to_string())
             }
             AlertKind::DamagedPacks
             | AlertKind::DiskFull
@@ -137,21 +137,26 @@ impl Standing {
         }
     }
 
-    /// A sentence or two: what it is, and what is to be done. Of a check that is still so, what it found too.
+    /// A sentence or two: what it is, and what is to be done. While it is so, what is known of it too.
     pub(crate) fn sentence(&self, alert: &Alert, locale: &Locale) -> String {
         let key = &alert.key;
         let mut args = FluentArgs::new();
         args.set("name", self.name_of(key, locale));
         let text = locale.say(&format!("alert-{}", key.kind.word()), &args);
-        let found = self.checks.iter().find(|check| is_about(key, check)).filter(|_| alert.closed_at.is_none());
-        match found {
-            Some(check) => {
-                let message = commissioning::message(&check.outcome, locale);
-                let remedy = commissioning::remedy(&check.outcome, locale).unwrap_or_default();
-                format!("{text} {message} {remedy}").trim_end().to_owned()
-            }
-            None => text,
-        }
+        let known = if alert.closed_at.is_none() { self.details(key, locale) } else { String::new() };
+        format!("{text} {known}").trim_end().to_owned()
+    }
+
+    /// What a check has found, and which boxes have seen the kit.
+    fn details(&self, key: &AlertKey, locale: &Locale) -> String {
+        let check = self.checks.iter().find(|check| is_about(key, check)).map(|check| {
+            let message = commissioning::message(&check.outcome, locale);
+            let remedy = commissioning::remedy(&check.outcome, locale).unwrap_or_default();
+            format!("{message} {remedy}")
+        });
+        let kit = self.kit_use.as_ref().filter(|_| key.kind == AlertKind::KitUsed);
+        let seen = kit.map(|kit| locale.naming("alert-kit-used-by", &kit.witnesses()));
+        check.or(seen).unwrap_or_default()
     }
 }
 
@@ -210,8 +215,12 @@ fn rfc3339(at: UnixMillis) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::locale::Language;
+    use crate::operations::accounts::Actor;
+    use crate::operations::community::{self, Community, KitUse, Worry};
     use crate::operations::testing::{Client, TestBox, files};
     use crate::operations::{self, AlertRow, CheckOutcome, Site};
 
@@ -279,19 +288,50 @@ mod tests {
 
     #[test]
     fn what_goes_wrong_between_boxes_is_an_alert_by_the_name_of_the_other_one() {
-        use crate::operations::community::Worry;
         let test = TestBox::start();
+        let founded = founded(&test);
         let mut standing = looked(test.site());
-        assert!(standing.worries.is_empty(), "it is in no community");
-        let member = datis_engine::ids::MemberId::from_bytes([7; 32]);
-        standing.worries =
-            [Wrong::Suspect, Wrong::Frozen].map(|what| Worry { member, name: "Café".to_owned(), what }).to_vec();
+        assert!(standing.worries.is_empty());
+        let member = founded.me;
+        standing.worries = [Wrong::Suspect, Wrong::Frozen].map(|what| Worry { member, what }).to_vec();
         let subject = member.to_string();
         let expected = [(AlertKind::DeletionsFrozen, subject.clone()), (AlertKind::PeerSuspect, subject.clone())];
         assert_eq!(kinds(&standing), expected);
         let key = AlertKey { kind: AlertKind::PeerSuspect, subject };
         let locale = Locale::open(Language::ALL[0]).expect("locale");
-        assert_eq!(standing.name_of(&key, &locale), "Café");
+        standing.worries.clear();
+        assert_eq!(standing.name_of(&key, &locale), "Café", "also when it is over");
+        standing.community = None;
+        assert_eq!(standing.name_of(&key, &locale), key.subject, "nobody knows any more");
+    }
+
+    #[test]
+    fn a_kit_that_was_shown_is_an_alert_that_names_the_boxes_that_have_seen_it_while_it_is_open() {
+        let test = TestBox::start();
+        let mut standing = looked(test.site());
+        assert!(standing.kit_use.is_none());
+        let seen_by = ["bakery", "mill"].map(|name| name.parse().expect("a name")).to_vec();
+        standing.kit_use = Some(KitUse { at: UnixMillis(NOW), seen_by });
+        let key = AlertKey { kind: AlertKind::KitUsed, subject: String::new() };
+        assert_eq!(kinds(&standing), [(key.kind, key.subject.clone())]);
+        let mut alert =
+            Alert { row: AlertRow(7), key, opened_at: UnixMillis(NOW), closed_at: None, acknowledged: None };
+        for language in Language::ALL {
+            let locale = Locale::open(language).expect("locale");
+            let said = standing.sentence(&alert, &locale);
+            assert!(said.ends_with(": bakery, mill."), "{said}");
+        }
+        alert.closed_at = Some(UnixMillis(NOW));
+        let english = Locale::open(Language::English).expect("locale");
+        assert!(!standing.sentence(&alert, &english).contains("bakery"), "it may be another time that they have seen");
+    }
+
+    /// It has founded a community in which it is called Café.
+    fn founded(test: &TestBox) -> Arc<Community> {
+        let (name, member) = ("harbour".parse().expect("a name"), "Café".parse().expect("a name"));
+        let kit = test.site().vault.recovery_kit(&test.dir()).expect("kit").identity;
+        community::found(test.site(), &Actor::console(), name, member, &kit).expect("founded");
+        test.site().community().expect("it is in one")
     }
 
     #[test]

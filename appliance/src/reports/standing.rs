@@ -1,6 +1,7 @@
 //! What there is to say about the box at one moment.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use datis_engine::ids::MachineId;
 use datis_engine::units::UnixMillis;
@@ -9,7 +10,7 @@ use super::health::Health;
 use crate::commissioning::{self, CheckState, Remembered};
 use crate::locale::Locale;
 use crate::operations::browse::{self, BrowseError, Proof, Scope};
-use crate::operations::community::{Worry, kit_used_at, reach_lost_at, worries};
+use crate::operations::community::{Community, KitUse, Worry, kit_use, reach_lost_at, worries};
 use crate::operations::{self, Alert, Machine, MachineStatus, OperationError, Site, Status};
 
 /// The company's certificate is asked for again so many days before it ends.
@@ -69,12 +70,14 @@ pub(crate) struct Standing {
     pub(crate) proofs: Vec<(MachineId, Proof)>,
     /// Those that are open, the oldest first.
     pub(crate) alerts: Vec<Alert>,
+    /// Who belongs to the community of the box, and ever has; `None`: it is in none.
+    pub(super) community: Option<Arc<Community>>,
     /// What goes wrong between this box and others.
     pub(crate) worries: Vec<Worry>,
     /// Whether the recovery kit should be printed again.
     pub(crate) is_kit_old: bool,
-    /// Whether somebody has shown the kit of this box to another one lately.
-    pub(crate) is_kit_used: bool,
+    /// That somebody has shown the kit of this box to others lately.
+    pub(crate) kit_use: Option<KitUse>,
     /// Whether other boxes have reached this one, and do not any more.
     pub(crate) is_reach_lost: bool,
     /// When the company's own certificate ends, if there is one.
@@ -90,9 +93,10 @@ impl Standing {
             checks: commissioning::remembered(site)?,
             proofs: browse::last_proofs(site, &Scope::All).map_err(fault)?,
             alerts: operations::open_alerts(site)?,
+            community: site.community(),
             worries: worries(site)?,
             is_kit_old: operations::is_kit_old(site)?,
-            is_kit_used: kit_used_at(site)?.is_some(),
+            kit_use: kit_use(site)?,
             is_reach_lost: reach_lost_at(site)?.is_some(),
             certificate_ends: operations::own_certificate_end(site)?,
         })

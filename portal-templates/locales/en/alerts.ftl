@@ -24,6 +24,7 @@ alert-owner-silent = Nothing was heard of { $name } for half a year. Its data st
 alert-books-differ = This box and { $name } do not agree on what one keeps for the other. Mostly that passes within a day or two; else compare both on the page Other boxes.
 alert-community-parted = This box and { $name } have different logs of the community, and neither hears what is decided at the other. Look at the page Other boxes.
 alert-member-rebound = { $name } was brought back on a new box out of its recovery kit. Ask its admin, best by telephone, whether that is so: if not, the kit was stolen, and an admin of the community puts the box out. If so, an admin confirms it on the page Other boxes; after a day it can do so itself.
+alert-kit-used-by = Seen by: { $what }.
 alert-kit-used = Somebody has shown the recovery kit of this box to another box, and reads what is kept for it there. If that was none of you, the kit is in the wrong hands: see the page Other boxes and the audit logs there, and set up a new box with a new kit.
 alert-reach-lost = Other boxes have reached this one from outside and do not any more. It works all the same, by connections that it opens itself, and more slowly. Look whether the router still forwards the port, best by the checks on the page The site.
 alert-open = Open

@@ -711,5 +711,7 @@ peer-err-only-outside = { $n ->
     [one] One backup is kept outside only and would be lost. Keep it longer here and wait until it is back, or shorten the external retention; then try again.
    *[other] { $n } backups are kept outside only and would be lost. Keep them longer here and wait until they are back, or shorten the external retention; then try again.
 }
+peer-kit-used = Somebody has shown the recovery kit of this box
+peer-kit-used-text = It was shown to { $what }: whoever did that reads what is kept for this box there. If it was none of you, the kit is in the wrong hands: set up a new box with a new kit, and put this one out of the community.
 peer-refused-by = The other boxes refuse this one
 peer-refused-by-text = Refused by { $what }: this box was put out of the community, or another box was brought back in its place with its recovery kit. Nothing of it goes to the others any more, and what they keep is safe. If nobody has done that on purpose, call an admin of the community; else switch this box off, or set it up anew.

@@ -24,6 +24,7 @@ alert-owner-silent = Aucune nouvelle de { $name } depuis six mois. Ses données 
 alert-books-differ = Ce boîtier et { $name } ne sont pas d’accord sur ce que l’un garde pour l’autre. Cela passe en général en un jour ou deux ; sinon, comparez les deux à la page Autres boîtiers.
 alert-community-parted = Ce boîtier et { $name } ont des journaux différents de la communauté, et aucun n’apprend ce qui est décidé chez l’autre. Voyez la page Autres boîtiers.
 alert-member-rebound = { $name } est revenu sur un nouveau boîtier grâce à son kit de secours. Demandez à son administrateur, de préférence par téléphone, si c’est bien le cas : sinon le kit a été volé, et un administrateur de la communauté exclut ce boîtier. Si oui, un administrateur le confirme à la page Autres boîtiers ; après un jour il peut le faire lui-même.
+alert-kit-used-by = Vu par : { $what }.
 alert-kit-used = Quelqu’un a montré le kit de secours de ce boîtier à un autre boîtier et y lit ce qui est gardé pour lui. Si ce n’était aucun de vous, le kit est en de mauvaises mains : voyez la page Autres boîtiers et les journaux d’audit là-bas, et mettez en place un nouveau boîtier avec un nouveau kit.
 alert-reach-lost = D’autres boîtiers atteignaient celui-ci de l’extérieur et ne l’atteignent plus. Il fonctionne quand même, par des connexions qu’il ouvre lui-même, et plus lentement. Vérifiez que le routeur redirige encore le port, au mieux par les contrôles de la page Le site.
 alert-open = Ouvertes

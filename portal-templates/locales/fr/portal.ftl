@@ -711,5 +711,7 @@ peer-err-only-outside = { $n ->
     [one] { $n } sauvegarde est gardée à l’extérieur seulement et serait perdue. Gardez-la plus longtemps ici et attendez son retour, ou raccourcissez la rétention externe ; réessayez ensuite.
    *[other] { $n } sauvegardes sont gardées à l’extérieur seulement et seraient perdues. Gardez-les plus longtemps ici et attendez leur retour, ou raccourcissez la rétention externe ; réessayez ensuite.
 }
+peer-kit-used = Quelqu’un a montré le kit de secours de ce boîtier
+peer-kit-used-text = Il a été montré à { $what } : celui qui l’a fait y lit ce qui est gardé pour ce boîtier. Si ce n’était aucun de vous, le kit est en de mauvaises mains : mettez en place un nouveau boîtier avec un nouveau kit, et excluez celui-ci de la communauté.
 peer-refused-by = Les autres boîtiers refusent celui-ci
 peer-refused-by-text = Refusé par { $what } : ce boîtier a été exclu de la communauté, ou un autre boîtier a été rétabli à sa place avec son kit de secours. Plus rien de ce boîtier ne part chez les autres, et ce qu’ils gardent est en sûreté. Si personne n’a fait cela exprès, appelez un administrateur de la communauté ; sinon, éteignez ce boîtier ou réinstallez-le.

@@ -1,7 +1,9 @@
 //! That somebody has shown the recovery kit of a member: the member's own box hears of it from those that saw it, so that a stolen
 //! kit is not used in silence (mutual-backup 5).
 
-use datis_engine::ids::{MemberId, SpkiPin};
+use std::collections::BTreeSet;
+
+use datis_engine::ids::{MemberId, MemberName, SpkiPin};
 use datis_engine::units::{Seconds, UnixMillis};
 use datis_engine::wire::peers::{KITS_SHOWN_MAX, KitShown};
 
@@ -79,13 +81,33 @@ pub(crate) fn note_own_drill(site: &Site, pin: &SpkiPin) -> Result<(), Operation
     noted.map_err(|e: CatalogError| site.noted(e.into()))
 }
 
-/// When this box has heard lately that somebody has shown its kit.
+/// That somebody has shown the kit of this box.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KitUse {
+    /// When this box heard of it last, by its own clock.
+    pub at: UnixMillis,
+    /// The boxes that have seen it, as the community calls them, by name.
+    pub seen_by: Vec<MemberName>,
+}
+
+impl KitUse {
+    /// The boxes that have seen it, for people.
+    #[must_use]
+    pub fn witnesses(&self) -> String {
+        self.seen_by.iter().map(MemberName::as_str).collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// Whether this box has heard lately that somebody has shown its kit, and from whom.
 ///
 /// # Errors
 /// [`OperationError`].
-pub fn kit_used_at(site: &Site) -> Result<Option<UnixMillis>, OperationError> {
+pub fn kit_use(site: &Site) -> Result<Option<KitUse>, OperationError> {
     let Some(known) = site.community() else { return Ok(None) };
     let shown = site.catalog.reader().read(|tx| catalog::kits_shown(tx, &known.me))?;
-    let last = shown.first().map(|shown| shown.at);
-    Ok(last.filter(|at| site.clock.now().minus(TOLD) < *at))
+    let since = site.clock.now().minus(TOLD);
+    let lately: Vec<_> = shown.iter().filter(|shown| since < shown.at).collect();
+    let name_of = |member| Some(known.roster().member(member)?.name.clone());
+    let seen_by: BTreeSet<_> = lately.iter().filter_map(|shown| name_of(shown.teller.unwrap_or(known.me))).collect();
+    Ok(lately.first().map(|last| KitUse { at: last.at, seen_by: seen_by.into_iter().collect() }))
 }

@@ -43,8 +43,8 @@ pub use deciding::{
     Decided, Proposal, Proposed, agree, appoint, dismiss, forget, label, leave, proposals, remove, rename, vouch,
 };
 pub(crate) use exchange::{compare_notes, give};
-pub use kits::kit_used_at;
 pub(crate) use kits::note_own_drill;
+pub use kits::{KitUse, kit_use};
 pub use ledger::{Ledger, Pair, Stated, Sum, ledger};
 pub use overview::{MemberState, MemberView, Overview, going, overview};
 pub use partings::{Parted, partings, take_log_of};

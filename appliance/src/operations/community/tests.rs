@@ -8,7 +8,7 @@ use datis_engine::community::log::Refusal;
 use datis_engine::community::roster::Rights;
 use datis_engine::community::spoken::{SpokenCode, SpokenError};
 use datis_engine::format::encode;
-use datis_engine::ids::SpkiPin;
+use datis_engine::ids::{MemberName, SpkiPin};
 use datis_engine::keys::{SigningContext, SigningKey, recovery_key};
 use datis_engine::life::placement::{Candidate, independent};
 use datis_engine::units::Seconds;
@@ -316,6 +316,10 @@ fn told_of_kit(second: &TestBox, host: &TestBox) -> Vec<SpkiPin> {
     told.kits_shown.iter().map(|shown| shown.pin).collect()
 }
 
+fn kit_used_at(site: &Site) -> Result<Option<UnixMillis>, OperationError> {
+    Ok(kit_use(site)?.map(|used| used.at))
+}
+
 fn heard(of: &TestBox) -> usize {
     let (site, me) = (of.site(), me(of));
     site.catalog.reader().read(|tx| catalog::kits_shown(tx, &me)).expect("catalog").len()
@@ -350,6 +354,8 @@ fn what_was_heard_once_of_a_kit_is_no_news_again_whoever_tells_it() {
     let site = second.site();
     hosts.iter().for_each(|host| drop(told_of_kit(&second, host)));
     let first = kit_used_at(site).expect("catalog").expect("two are there");
+    let seen_by = kit_use(site).expect("catalog").expect("two are there").seen_by;
+    assert_eq!(seen_by.iter().map(MemberName::as_str).collect::<Vec<_>>(), ["barn", "cellar"]);
     site.clock.catch_up(first.plus(Seconds(13 * 86_400)));
     hosts.iter().for_each(|host| assert_eq!(told_of_kit(&second, host).len(), 1));
     assert_eq!((kit_used_at(site).expect("catalog"), heard(&second)), (Some(first), 2));

@@ -35,8 +35,6 @@ pub enum Wrong {
 pub struct Worry {
     /// About which member.
     pub member: MemberId,
-    /// What it is called.
-    pub name: String,
     /// What is wrong.
     pub what: Wrong,
 }
@@ -48,10 +46,7 @@ pub struct Worry {
 pub fn worries(site: &Site) -> Result<Vec<Worry>, OperationError> {
     let Some(known) = site.community() else { return Ok(Vec::new()) };
     let mut all = Vec::new();
-    let mut worry = |member: MemberId, what| {
-        let name = known.roster().member(member).map_or_else(|| member.to_string(), |member| member.name.to_string());
-        all.push(Worry { member, name, what });
-    };
+    let mut worry = |member: MemberId, what| all.push(Worry { member, what });
     for member in known.others().filter(|member| matches!(member.standing, roster::Standing::Rebound { .. })) {
         worry(member.id, Wrong::Rebound);
     }

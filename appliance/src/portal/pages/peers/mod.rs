@@ -72,6 +72,8 @@ struct Shown {
     partings: Vec<String>,
     /// What it means that no other box takes this one for a member.
     refused: Option<String>,
+    /// Who has seen the kit of this box in strange hands, and what that means.
+    kit_used: Option<String>,
     invitations: Vec<Open>,
     /// How packs are coded, as `6+4`.
     scheme: Option<String>,
@@ -196,6 +198,7 @@ fn shown(visit: &Visit, known: &Overview, outside: &DispersalStatus, may_manage:
         is_admin: known.is_admin,
         partings: community::partings(visit.site()).iter().map(|one| parting_text(one, locale)).collect(),
         refused: refused_text(&visit.portal.ways.peers.refusing(), locale),
+        kit_used: community::kit_use(visit.site())?.map(|used| locale.naming("peer-kit-used-text", &used.witnesses())),
         members: known.members.iter().map(|member| row(visit, member, now)).collect(),
         applicants: applicants
             .into_iter()
