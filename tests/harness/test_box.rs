@@ -296,6 +296,22 @@ impl TestBox {
         daemon.wait().expect("a killed child ends");
     }
 
+    /// Has the daemon stand still (SIGSTOP): it takes connections, and answers nothing. It can be killed as ever.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn freeze(&self) {
+        signal_process(self.pid(), Signal::STOP);
+    }
+
+    /// Has it go on.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn thaw(&self) {
+        signal_process(self.pid(), Signal::CONT);
+    }
+
     /// Lets go of the daemon: it goes on running when this is dropped, and its folder and log stay.
     pub fn leave_running(mut self) {
         self.folder.disable_cleanup(true);

@@ -12,6 +12,7 @@ mod excludes;
 mod harness_itself;
 mod hosts;
 mod kills;
+mod laggards;
 mod metadata;
 mod mounting;
 mod network_folder;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use harness::community::{neighbour, unite, wait_until_outside};
 use harness::people::admin;
 use harness::raw::{Identity, Raw};
-use harness::{Finished, Random, TestBox, wait_for};
+use harness::{Finished, Invocation, Random, TestBox, wait_for};
 
 /// Until everything has spread over the community.
 pub(crate) const SPREAD: Duration = Duration::from_secs(240);
@@ -103,6 +103,18 @@ impl Saved {
         Self { lost, others, names, stored, kit, sheets }
     }
 
+    /// So many packs more of some 600 KB.
+    pub(crate) fn save_more(&mut self, packs: u64) {
+        let desk = self.lost.machine(CANARIES[1]);
+        for seed in 0..packs {
+            let content = Random::new(100 + seed).bytes(600_000);
+            std::fs::write(self.lost.beside().join(format!("papers/more {seed}")), content).expect("a file");
+            let _saved = desk.backup(&self.lost.beside().join("papers"));
+        }
+        let _outside = wait_until_outside(&self.lost, SPREAD);
+        self.stored = files_of(&self.lost.data().join("store"));
+    }
+
     /// The site burns down, and with it those of so many others.
     pub(crate) fn burn(&mut self, others: usize) {
         // Not the founder, whose word is needed later.
@@ -134,12 +146,17 @@ impl Saved {
 
     /// The same with more said.
     pub(crate) fn recover_with(&self, blank: &TestBox, words: &[&str]) -> Finished {
+        self.recovery(blank, words).run()
+    }
+
+    /// The same, to be run.
+    pub(crate) fn recovery(&self, blank: &TestBox, words: &[&str]) -> Invocation {
         let paper = blank.beside().join("kit.txt");
         // In words, without the line of letters.
         let is_typed = |line: &&str| !line.starts_with("AGE-SECRET-KEY-");
         let typed: Vec<&str> = self.kit.lines().filter(is_typed).collect();
         std::fs::write(&paper, typed.join("\n")).expect("the kit is typed");
-        blank.command(["recover", "--near", "--json"]).args(words).arg("--kit").arg(&paper).run()
+        blank.command(["recover", "--near", "--json"]).args(words).arg("--kit").arg(&paper)
     }
 
     /// The same with some of the three sheets, each in a file of its own.
@@ -188,6 +205,15 @@ pub(crate) fn blank() -> TestBox {
 
 /// Speaks to `host` as the box of `owner` does, with the key out of its folder.
 pub(crate) fn as_the_box(owner: &TestBox, host: &TestBox) -> Raw {
-    let key = std::fs::read(owner.data().join("keys/tls.pkcs8")).expect("its key");
-    Raw::open((Ipv4Addr::LOCALHOST, host.machine_port()).into(), Some(&Identity::of_box(&key))).expect("a connection")
+    with_the_key(&key_in(owner.data()), host)
+}
+
+/// The key by which the box in this folder is known.
+pub(crate) fn key_in(folder: &Path) -> Vec<u8> {
+    std::fs::read(folder.join("keys/tls.pkcs8")).expect("its key")
+}
+
+/// Speaks to `host` with a key that was taken out of a box's folder.
+pub(crate) fn with_the_key(key: &[u8], host: &TestBox) -> Raw {
+    Raw::open((Ipv4Addr::LOCALHOST, host.machine_port()).into(), Some(&Identity::of_box(key))).expect("a connection")
 }

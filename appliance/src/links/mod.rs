@@ -1,6 +1,7 @@
 //! Connections that the box makes to others by itself.
 
 mod back;
+mod cost;
 pub(crate) mod directory;
 pub(crate) mod fetch;
 mod https;

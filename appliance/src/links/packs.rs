@@ -18,6 +18,7 @@ use datis_engine::keys::DispersalSecret;
 use datis_engine::outside::stripes::StripeRef;
 use datis_engine::wire::RefusalCode;
 
+use super::cost::{Cost, UNKNOWN_PACE, by_cost, for_a_pack};
 use super::peers::{PeerLink, PeerLinkError};
 use super::portion::Portion;
 use crate::operations::awaited::{Fetch, FetchError, Memory};
@@ -33,8 +34,6 @@ const IDLE_MAX: usize = 4;
 /// So long a connection that is busy is waited for where there can be no more.
 const BUSY_MAX: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_millis(200);
-/// What a member that was never asked is taken to need for 1 MiB, in seconds.
-const UNKNOWN_PACE: f64 = 0.1;
 /// How much the last answer counts for the pace of a member.
 const LAST_COUNTS: f64 = 0.3;
 
@@ -78,7 +77,15 @@ struct Line {
     seconds_per_mib: Option<f64>,
     /// What is asked for at once.
     portion: Portion,
+    /// When a part of a shard came last.
+    heard_at: Option<Instant>,
     silent_since: Option<Instant>,
+}
+
+impl Line {
+    fn is_left_alone(&self) -> bool {
+        self.silent_since.is_some_and(|at| at.elapsed() < LEFT_ALONE)
+    }
 }
 
 /// What came of asking one member.
@@ -117,8 +124,10 @@ impl<R: Reach> Fetcher<R> {
         let members = self.0.members();
         let cost = |member: &MemberId| {
             let Some(line) = members.get(member) else { return Cost::UNKNOWN };
-            let is_silent = line.silent_since.is_some_and(|at| at.elapsed() < LEFT_ALONE);
-            Cost { is_silent, seconds: f64::from(line.asked + 1) * line.seconds_per_mib.unwrap_or(UNKNOWN_PACE) }
+            Cost {
+                is_silent: line.is_left_alone(),
+                seconds: f64::from(line.asked + 1) * line.seconds_per_mib.unwrap_or(UNKNOWN_PACE),
+            }
         };
         stripe.shards.iter().map(|(member, _)| cost(member)).collect()
     }
@@ -137,17 +146,17 @@ impl<R: Reach> Fetcher<R> {
         let (told, answers) = channel();
         let is_over = Arc::new(AtomicBool::new(false));
         let mut came = BTreeMap::new();
-        let (mut under_way, mut is_anybody_silent) = (0, false);
-        let mut begin = |wave: Option<Vec<usize>>, under_way: &mut usize| {
+        let (mut under_way, mut is_anybody_silent) = (BTreeMap::new(), false);
+        let mut begin = |wave: Option<Vec<usize>>, under_way: &mut BTreeMap<usize, Instant>| {
             for at in wave.into_iter().flatten() {
                 let into = memory.pop().unwrap_or_default();
                 self.begin((at, stripe.shards[at]), range.clone(), into, &is_over, &told);
-                *under_way += 1;
+                under_way.insert(at, Instant::now());
             }
         };
         begin(waves.next(), &mut under_way);
         let result = loop {
-            if under_way == 0 {
+            if under_way.is_empty() {
                 match waves.next() {
                     Some(wave) => begin(Some(wave), &mut under_way),
                     None => break None,
@@ -155,18 +164,21 @@ impl<R: Reach> Fetcher<R> {
             }
             match answers.recv_timeout(OVERDRIVE) {
                 Ok((at, Answer::Bytes(bytes))) => {
-                    under_way -= 1;
+                    under_way.remove(&at);
                     came.insert(at, bytes);
                     if let Some(made) = enough(&came) {
                         break Some(made);
                     }
                 }
-                Ok((_, answer)) => {
-                    under_way -= 1;
+                Ok((at, answer)) => {
+                    under_way.remove(&at);
                     is_anybody_silent |= matches!(answer, Answer::Silent);
                     begin(waves.next(), &mut under_way);
                 }
-                Err(RecvTimeoutError::Timeout) => begin(waves.next(), &mut under_way),
+                Err(RecvTimeoutError::Timeout) => {
+                    self.0.note_late(under_way.iter().map(|(at, began)| (stripe.shards[*at].0, *began)));
+                    begin(waves.next(), &mut under_way);
+                }
                 Err(RecvTimeoutError::Disconnected) => break None,
             }
         };
@@ -204,11 +216,13 @@ impl<R: Reach> Fetcher<R> {
         let k = usize::from(stripe.layout.scheme().data());
         let narrow = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
         let range = narrow(piece.in_file.start)..narrow(piece.in_file.end);
-        let mut order = by_cost(&self.costs(stripe));
-        let is_holder_silent = self.0.is_left_alone(stripe.shards[holder].0);
+        let costs = self.costs(stripe);
+        let mut order = by_cost(&costs);
         order.retain(|at| *at != holder);
         let others: Vec<usize> = order.drain(..order.len().min(k)).collect();
-        let mut waves: Vec<Vec<usize>> = if is_holder_silent { Vec::new() } else { vec![vec![holder]] };
+        // Where all are silent it costs least to ask the one that has it.
+        let is_passed_by = costs[holder].is_silent && others.iter().all(|at| !costs[*at].is_silent);
+        let mut waves: Vec<Vec<usize>> = if is_passed_by { Vec::new() } else { vec![vec![holder]] };
         waves.push(others);
         waves.extend(order.into_iter().map(|at| vec![at]));
         let made = self.gather(stripe, &range, waves, &mut Vec::new(), |came| {
@@ -227,50 +241,6 @@ impl<R: Reach> Fetcher<R> {
         });
         made.result
     }
-}
-
-/// What it costs to ask a member.
-#[derive(Debug, Clone, Copy)]
-struct Cost {
-    /// It did not answer just now.
-    is_silent: bool,
-    /// For 1 MiB, with what it is asked already.
-    seconds: f64,
-}
-
-impl Cost {
-    const UNKNOWN: Self = Self { is_silent: false, seconds: UNKNOWN_PACE };
-
-    fn compare(&self, other: &Self) -> std::cmp::Ordering {
-        self.is_silent.cmp(&other.is_silent).then(self.seconds.total_cmp(&other.seconds))
-    }
-
-    /// By a factor of four, which is less than decoding costs on a fast line.
-    fn is_far_below(&self, other: &Self) -> bool {
-        !self.is_silent && (other.is_silent || self.seconds * 4.0 < other.seconds)
-    }
-}
-
-/// The places, the member that will answer first at the start.
-fn by_cost(costs: &[Cost]) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..costs.len()).collect();
-    order.sort_by(|a, b| costs[*a].compare(&costs[*b]));
-    order
-}
-
-/// The same with those first that a whole pack is asked of: the `needed` that hold data, since that needs no decoding, unless
-/// others are much faster. Which member has which index changes from pack to pack, so all have their share of the work.
-fn for_a_pack(costs: &[Cost], needed: usize) -> Vec<usize> {
-    let (mut first, mut others): (Vec<_>, Vec<_>) = by_cost(costs).into_iter().partition(|at| *at < needed);
-    for (slow, fast) in first.iter_mut().rev().zip(&mut others) {
-        if !costs[*fast].is_far_below(&costs[*slow]) {
-            break;
-        }
-        std::mem::swap(slow, fast);
-    }
-    others.sort_by(|a, b| costs[*a].compare(&costs[*b]));
-    first.extend(others);
-    first
 }
 
 /// Shards whose names were looked at.
@@ -348,9 +318,16 @@ impl<R: Reach> Lines<R> {
         self.members.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn is_left_alone(&self, member: MemberId) -> bool {
-        let silent_since = self.members().get(&member).and_then(|line| line.silent_since);
-        silent_since.is_some_and(|at| at.elapsed() < LEFT_ALONE)
+    /// Of these nothing has come, since they were asked or at all, for so long that others are asked besides: they are asked last
+    /// for a while, or each piece of each pack would wait for them anew.
+    fn note_late(&self, asked: impl Iterator<Item = (MemberId, Instant)>) {
+        let mut members = self.members();
+        for (member, began) in asked {
+            let line = members.entry(member).or_default();
+            if line.heard_at.map_or(began, |at| at.max(began)).elapsed() >= OVERDRIVE {
+                line.silent_since = Some(Instant::now());
+            }
+        }
     }
 
     fn ask(
@@ -467,7 +444,10 @@ impl<R: Reach> Lines<R> {
             };
             let (len, began) = (u32::try_from(portion.bytes()).unwrap_or(u32::MAX), Instant::now());
             match open.get_shard(shard, from..range.end.min(from.saturating_add(len)), &mut bytes) {
-                Ok(()) => portion.took(began.elapsed()),
+                Ok(()) => {
+                    portion.took(began.elapsed());
+                    self.members().entry(member).or_default().heard_at = Some(Instant::now());
+                }
                 Err(PeerLinkError::Refused(refusal))
                     if matches!(
                         refusal.code,
@@ -495,18 +475,22 @@ impl<R: Reach> Lines<R> {
 mod tests {
     use super::*;
 
-    fn costs(seconds: &[f64]) -> Vec<Cost> {
-        seconds.iter().map(|seconds| Cost { is_silent: false, seconds: *seconds }).collect()
+    struct Nobody;
+
+    impl Reach for Nobody {
+        fn reach(&self, _: MemberId) -> Result<PeerLink, NoLine> {
+            Err(NoLine::Silent)
+        }
     }
 
     #[test]
-    fn data_is_asked_for_unless_others_are_much_faster() {
-        assert_eq!(for_a_pack(&costs(&[0.2, 0.3, 0.1, 0.08, 0.09]), 3), [2, 0, 1, 3, 4], "about as fast is no reason");
-        assert_eq!(for_a_pack(&costs(&[0.2, 0.5, 0.9, 0.1, 0.3]), 3), [0, 1, 3, 4, 2], "the slowest one is passed by");
-        let mut some = costs(&[0.1, 0.1, 0.1, 9.0, 9.0]);
-        some[1].is_silent = true;
-        assert_eq!(for_a_pack(&some, 3), [0, 2, 3, 4, 1], "whoever is silent comes last, however slow the others are");
-        some.iter_mut().for_each(|cost| cost.is_silent = true);
-        assert_eq!(for_a_pack(&some, 3).len(), 5, "but is asked");
+    fn whoever_others_are_asked_in_place_of_is_asked_last_for_a_while_unless_something_comes_of_it() {
+        let fetcher = Fetcher::new(Nobody, DispersalSecret::from_bytes([1; 32]));
+        let [still, flowing, fresh] = [1, 2, 3].map(|at| MemberId::from_bytes([at; MemberId::LEN]));
+        let long_ago = Instant::now().checked_sub(OVERDRIVE).expect("the computer runs for longer");
+        fetcher.0.members().entry(flowing).or_default().heard_at = Some(Instant::now());
+        fetcher.0.note_late([(still, long_ago), (flowing, long_ago), (fresh, Instant::now())].into_iter());
+        let members = fetcher.0.members();
+        assert_eq!([still, flowing, fresh].map(|member| members[&member].is_left_alone()), [true, false, false]);
     }
 }
