@@ -16,6 +16,7 @@ use super::awaited::{Awaited, AwaitedError, Shelf};
 use super::bandwidth::Bandwidth;
 use super::commit::{Claims, finish_announced};
 use super::community::{Community, CommunityError, KitClaims, Present, SpokenCodes};
+use super::dispersal::Orders;
 use super::error::{Failure, OperationError, chain, full, refusal_of};
 use super::hosting::Hosted;
 use super::opened::OpenedPacks;
@@ -188,6 +189,7 @@ pub struct Site {
     pub(super) sweeps: AtomicU64,
     /// Packs with a lost shard that no member is free to take, by the last plan.
     pub(super) homeless: AtomicU64,
+    pub(super) orders: Orders,
     /// Held while an object is put and its row written, or its row found absent and the object deleted.
     pub(super) objects: Arc<Mutex<()>>,
     pub(super) claims: Claims,
@@ -273,6 +275,7 @@ impl Site {
             poison,
             sweeps: AtomicU64::new(0),
             homeless: AtomicU64::new(0),
+            orders: Orders::default(),
             objects,
             claims: Claims::default(),
             pins: Mutex::new(()),

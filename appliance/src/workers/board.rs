@@ -37,15 +37,24 @@ pub struct WorkerState {
 
 pub(super) struct Board {
     states: Mutex<Vec<WorkerState>>,
-    stopped: Mutex<bool>,
-    changed: Condvar,
+    calls: Mutex<Calls>,
+    called: Condvar,
+}
+
+/// What those that sleep are to hear.
+struct Calls {
+    is_over: bool,
+    /// By worker: whether there is something to do for it.
+    nudged: Vec<bool>,
 }
 
 impl Board {
     pub(super) fn new(names: impl Iterator<Item = &'static str>) -> Self {
         let idle =
             |name| WorkerState { name, state: WorkState::Idle, progress: None, last_error: None, last_run: None };
-        Self { states: Mutex::new(names.map(idle).collect()), stopped: Mutex::new(false), changed: Condvar::new() }
+        let states: Vec<WorkerState> = names.map(idle).collect();
+        let calls = Calls { is_over: false, nudged: vec![false; states.len()] };
+        Self { states: Mutex::new(states), calls: Mutex::new(calls), called: Condvar::new() }
     }
 
     pub(super) fn states(&self) -> Vec<WorkerState> {
@@ -76,24 +85,35 @@ impl Board {
         }
     }
 
-    /// Sleeps; false when it is time to end.
-    pub(super) fn sleep(&self, pause: Duration) -> bool {
+    /// The worker sleeps, unless it was nudged since it has slept last; false when it is time to end.
+    pub(super) fn sleep(&self, at: usize, pause: Duration) -> bool {
         let until = Instant::now() + pause;
-        let mut stopped = lock(&self.stopped);
+        let mut calls = lock(&self.calls);
         loop {
-            if *stopped {
+            if calls.is_over {
                 return false;
+            }
+            if calls.nudged.get_mut(at).is_some_and(std::mem::take) {
+                return true;
             }
             let Some(left) = until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) else {
                 return true;
             };
-            stopped = self.changed.wait_timeout(stopped, left).unwrap_or_else(PoisonError::into_inner).0;
+            calls = self.called.wait_timeout(calls, left).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
+    /// There is something to do for a worker: it does not sleep on.
+    pub(super) fn nudge(&self, at: usize) {
+        if let Some(nudged) = lock(&self.calls).nudged.get_mut(at) {
+            *nudged = true;
+        }
+        self.called.notify_all();
+    }
+
     pub(super) fn stop(&self) {
-        *lock(&self.stopped) = true;
-        self.changed.notify_all();
+        lock(&self.calls).is_over = true;
+        self.called.notify_all();
     }
 }
 

@@ -28,6 +28,7 @@ pub use board::{WorkState, WorkerState};
 use self::board::Board;
 use self::steps::{Done, Worker};
 use crate::config::CommissioningConfig;
+use crate::operations::dispersal::on_orders;
 use crate::operations::{OperationError, Site, chain};
 use crate::partner::Door;
 use crate::peers::Peers;
@@ -78,6 +79,10 @@ pub(crate) type CertificateEnd = Arc<dyn Fn() -> Option<UnixMillis> + Send + Syn
 pub(crate) fn start(site: Arc<Site>, orders: &Orders) -> io::Result<Workers> {
     let board = Arc::new(Board::new(Worker::ALL.iter().map(|worker| worker.name())));
     let mut workers = Workers { site, board, threads: Vec::new() };
+    if let Some(spread) = Worker::ALL.iter().position(|worker| *worker == Worker::Spread) {
+        let board = Arc::clone(&workers.board);
+        on_orders(&workers.site, move || board.nudge(spread));
+    }
     for (at, worker) in Worker::ALL.iter().enumerate() {
         let (site, board, orders) = (Arc::clone(&workers.site), Arc::clone(&workers.board), orders.clone());
         let run = move || run(&site, &orders, &board, at, *worker);
@@ -131,7 +136,7 @@ fn run(site: &Arc<Site>, orders: &Orders, board: &Board, at: usize, worker: Work
     let _ = rustix::process::nice(19);
     let mut pause = worker.first_pause();
     let mut waiting_since: Option<Instant> = None;
-    while board.sleep(hurried(worker, pause)) {
+    while board.sleep(at, hurried(worker, pause)) {
         if worker.gives_way() && !site.is_quiet() && waiting_since.get_or_insert_with(Instant::now).elapsed() < PATIENCE
         {
             board.note(at, WorkState::Waiting, None);

@@ -4,7 +4,7 @@
 //! Nothing is remembered between rounds but what the catalog says; connections last for a round. The pace is that of the
 //! members which make a pack off-site safe: whoever is slower gets what it missed later. Decision 0030.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, channel, sync_channel};
@@ -20,7 +20,7 @@ use super::carriers::{Errand, Outcome, Told, carry};
 use super::lines::Lines;
 use super::steps::Done;
 use crate::operations::bandwidth::Traffic;
-use crate::operations::dispersal::{self, Circle, Place, ReceiptRefusal, Received, StripeKind, Task};
+use crate::operations::dispersal::{self, Circle, Place, ReceiptRefusal, Received, StripeKind, Task, Tried};
 use crate::operations::{OperationError, Site};
 
 /// Packs that are on their way together: while one is coded, the others are sent.
@@ -112,7 +112,7 @@ pub(super) fn round<L: Lines>(
             outcomes,
             pending: HashMap::new(),
             errands: 0,
-            tried: HashSet::new(),
+            tried: Tried::default(),
             refusals: HashMap::new(),
             heads: HashMap::new(),
             memory: Vec::new(),
@@ -136,7 +136,7 @@ struct Round<'a> {
     pending: HashMap<PackId, usize>,
     /// Everything that is on its way.
     errands: usize,
-    tried: HashSet<PackId>,
+    tried: Tried,
     /// How often members would not have a shard, or signed for another one.
     refusals: HashMap<MemberId, usize>,
     /// Which head members were given in this round.
@@ -166,10 +166,7 @@ impl Round<'_> {
                 }
                 break;
             }
-            let limit = PACKS_AT_ONCE + self.tried.len();
-            let tasks = dispersal::next_to_spread(self.site, self.circle, &available, limit)?;
-            let tasks: Vec<Task> =
-                tasks.into_iter().filter(|task| !self.tried.contains(&pack_of(task))).take(PACKS_AT_ONCE).collect();
+            let tasks = dispersal::next_to_spread(self.site, self.circle, &available, PACKS_AT_ONCE, &mut self.tried)?;
             if tasks.is_empty() {
                 // What is on its way may make more packs safe: then the map says so.
                 self.wait(LAST_WAIT, |round| round.errands == 0)?;
@@ -211,7 +208,7 @@ impl Round<'_> {
     }
 
     fn begin(&mut self, task: Task) -> Result<(), OperationError> {
-        self.tried.insert(pack_of(&task));
+        self.tried.add(&task);
         match task {
             Task::New { pack, kind } => self.begin_new(pack, kind),
             Task::Again { stripe, missing, traffic } => {
@@ -238,6 +235,7 @@ impl Round<'_> {
         let coded = dispersal::encode(self.site, (pack, kind), scheme, &mut self.memory)?;
         let Some((layout, shards)) = coded else { return Ok(()) };
         let places: Vec<Place> = dispersal::place(self.site, &self.group, (pack, kind), layout, &shards)?;
+        self.tried.add_places(&places);
         for (Shard { bytes, .. }, place) in shards.into_iter().zip(places) {
             self.hand_over(
                 place.member,
@@ -449,13 +447,6 @@ impl Round<'_> {
         stop.store(true, Ordering::SeqCst);
         while self.listen(LOOK)? {}
         Ok(())
-    }
-}
-
-fn pack_of(task: &Task) -> PackId {
-    match task {
-        Task::New { pack, .. } => *pack,
-        Task::Again { stripe, .. } => stripe.pack,
     }
 }
 

@@ -118,5 +118,31 @@ fn a_step_that_fails_is_shown_until_one_succeeds() {
     board.succeeded(0, datis_engine::units::UnixMillis(7));
     assert_eq!((board.states()[0].last_error.clone(), board.states()[0].last_run), (None, Some(7)));
     board.stop();
-    assert!(!board.sleep(Duration::from_secs(60)));
+    assert!(!board.sleep(0, Duration::from_secs(60)));
+}
+
+#[test]
+fn who_is_nudged_does_not_sleep_on_and_the_others_do() {
+    let board = Arc::new(Board::new(["one", "other"].into_iter()));
+    let hour = Duration::from_secs(3_600);
+    // Also before it sleeps, once.
+    board.nudge(0);
+    assert!(board.sleep(0, hour));
+    let (tell, told) = std::sync::mpsc::channel();
+    let sleeper = |at: usize| {
+        let (board, tell) = (Arc::clone(&board), tell.clone());
+        std::thread::spawn(move || {
+            let goes_on = board.sleep(at, hour);
+            tell.send((at, goes_on)).expect("somebody listens");
+        })
+    };
+    let threads = [sleeper(0), sleeper(1)];
+    board.nudge(1);
+    let patience = Duration::from_secs(20);
+    assert_eq!(told.recv_timeout(patience), Ok((1, true)));
+    board.stop();
+    assert_eq!(told.recv_timeout(patience), Ok((0, false)), "it was not meant");
+    for thread in threads {
+        thread.join().expect("it ends");
+    }
 }

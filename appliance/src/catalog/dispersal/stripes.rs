@@ -1,6 +1,7 @@
 //! Stripes and their shards: what is where, and what is still to be sent or to be condemned.
 
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 
 use datis_engine::erasure::layout::{Layout, StripeVersion};
 use datis_engine::erasure::scheme::Scheme;
@@ -379,24 +380,29 @@ pub fn unmap_if_elsewhere(tx: &Transaction<'_>, stripe: StripeRow, index: u8) ->
     if is_elsewhere { unmap(tx, stripe) } else { Ok(()) }
 }
 
-/// Needed stripes that want shards at one of `holders`, and whose shards can be made here: those with fewest durable shards beyond
-/// what reading needs first,
-/// then the oldest.
+/// Needed stripes that want shards at one of `holders`, and whose shards can be made here: those that are not off-site safe first, then
+/// the oldest. `each` hears of one after the other until it breaks off.
 ///
 /// # Errors
-/// [`CatalogError`].
-pub fn wanting(c: &Connection, holders: &[HolderRow], limit: usize) -> Result<Vec<Stripe>, CatalogError> {
+/// [`CatalogError`], also of `each`.
+pub fn wanting(
+    c: &Connection,
+    holders: &[HolderRow],
+    mut each: impl FnMut(Stripe) -> Result<ControlFlow<()>, CatalogError>,
+) -> Result<(), CatalogError> {
     let numbers = numbers(holders);
     let sql = format!(
         "SELECT {COLUMNS} FROM stripe WHERE gone_at IS NULL AND NOT {IS_DAMAGED}
              AND id IN (SELECT DISTINCT stripe FROM shard WHERE state = 'wanted' AND holder IN ({numbers}))
-         ORDER BY (SELECT count(DISTINCT shard_index) FROM shard WHERE stripe = stripe.id AND state = 'durable')
-                  >= data + (parity + 1) / 2, id
-         LIMIT ?1"
+         ORDER BY safe_at IS NOT NULL, id"
     );
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let found = c.prepare(&sql)?.query_map([limit], stripe_from)?.collect::<Result<_, _>>()?;
-    Ok(found)
+    let mut statement = c.prepare(&sql)?;
+    for stripe in statement.query_map([], stripe_from)? {
+        if each(stripe?)?.is_break() {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// Numbers for a list in a statement.
@@ -416,23 +422,29 @@ pub struct Unplaced {
 }
 
 /// Stored packs without a stripe, or with former ones only, the oldest first, that some snapshot came after or that came before `before`: packs of
-/// backups that are under way may still turn out to be needed by nobody.
+/// backups that are under way may still turn out to be needed by nobody. At most `limit`, without those that are `passed`.
 ///
 /// # Errors
 /// [`CatalogError`].
-pub fn unplaced(c: &Connection, before: UnixMillis, limit: usize) -> Result<Vec<Unplaced>, CatalogError> {
+pub fn unplaced(
+    c: &Connection,
+    before: UnixMillis,
+    passed: impl Fn(&PackId) -> bool,
+    limit: usize,
+) -> Result<Vec<Unplaced>, CatalogError> {
     let sql = "SELECT pack_id, max(bytes), min(received_at), min(id) AS first FROM pack
                WHERE state = 'stored'
                  AND NOT EXISTS (SELECT 1 FROM stripe WHERE stripe.pack_id = pack.pack_id AND stripe.former = 0)
                  AND (received_at < ?1 OR EXISTS (SELECT 1 FROM snapshot WHERE snapshot.machine = pack.machine
                                                   AND snapshot.received_at >= pack.received_at))
-               GROUP BY pack_id ORDER BY first LIMIT ?2";
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+               GROUP BY pack_id ORDER BY first";
     let found = |row: &Row<'_>| {
         Ok(Unplaced { pack: bytes_at(row, 0)?, bytes: size_at(row, 1)?, received_at: time_at(row, 2)? })
     };
-    let found = c.prepare_cached(sql)?.query_map(params![before.0, limit], found)?.collect::<Result<_, _>>()?;
-    Ok(found)
+    let mut statement = c.prepare_cached(sql)?;
+    let all = statement.query_map([before.0], found)?;
+    let others = all.filter(|one| !one.as_ref().is_ok_and(|one| passed(&one.pack)));
+    Ok(others.take(limit).collect::<Result<_, _>>()?)
 }
 
 /// Begins to take away the stripes of packs that the box does not have any more, at most `limit`; how many there were. None as

@@ -10,10 +10,12 @@ mod group;
 mod heads;
 mod keepers;
 mod map;
+mod orders;
 mod repair;
 mod spreading;
 mod standing;
 mod status;
+mod tried;
 
 pub use adopted::{TakeOverError, take_over_map};
 pub use books::{
@@ -26,6 +28,8 @@ pub use heads::{
 };
 pub(in crate::operations) use keepers::Keepers;
 pub use map::{is_map_due, next_map_part, place_of};
+pub(in crate::operations) use orders::Orders;
+pub use orders::on_orders;
 pub use repair::order_repairs;
 pub use spreading::{
     ReceiptRefusal, Received, Task, condemned_for, encode, encode_some, next_to_spread, note_condemned, note_full,
@@ -35,6 +39,7 @@ pub use standing::{
     Shelves, check_so_far, expected_digest, is_sound_here, note_check_so_far, note_peer, presences, shelf_of,
 };
 pub use status::{DispersalStatus, MachineDispersal, dispersal_status};
+pub use tried::Tried;
 
 pub use crate::catalog::dispersal::holders::SoFar;
 pub use crate::catalog::dispersal::stripes::{HeldShard, Place, ShardState, Stripe as PlacedStripe, StripeKind};

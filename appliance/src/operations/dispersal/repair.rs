@@ -75,7 +75,11 @@ pub fn order_repairs(site: &Site, circle: &Circle, limit: usize) -> Result<usize
         }
         Ok(ordered)
     });
-    ordered.map_err(|e: CatalogError| site.noted(e.into()))
+    let ordered = ordered.map_err(|e: CatalogError| site.noted(e.into()))?;
+    if ordered > 0 {
+        site.orders.note();
+    }
+    Ok(ordered)
 }
 
 /// Names of shards do not change, whoever holds them.

@@ -1,6 +1,7 @@
 //! What is to be sent, and what came of it.
 
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 
 use datis_engine::community::signed::Signed;
 use datis_engine::erasure::layout::{Layout, PACK_LEN_MAX};
@@ -13,7 +14,7 @@ use datis_engine::store::{ObjectName, StoreError};
 use datis_engine::wire::peers::{ReceiptError, ShardReceipt};
 
 use super::repair::TAKEN_WITHIN;
-use super::{Circle, Place, PlacedStripe, ShardState, StripeKind, heads, standing};
+use super::{Circle, Place, PlacedStripe, ShardState, StripeKind, Tried, heads, standing};
 use crate::catalog::dispersal::{holders, outside, stripes};
 use crate::catalog::{CatalogError, HolderRow, packs};
 use crate::operations::bandwidth::{Traffic, may_go, open_for};
@@ -59,7 +60,7 @@ impl Task {
 
 /// What is to be sent next, at most `limit`, to members that are `available`: first what is not off-site safe, taking turns with what
 /// is new in the order in which it came, then what is not fully protected. Neither of the first two holds up the other: what is not
-/// safe may wait for one member for long. What does not go out in this hour is left out.
+/// safe may wait for one member for long. What does not go out in this hour is left out, and what was `tried`.
 ///
 /// # Errors
 /// [`OperationError`].
@@ -68,7 +69,10 @@ pub fn next_to_spread(
     circle: &Circle,
     available: &[MemberId],
     limit: usize,
+    tried: &mut Tried,
 ) -> Result<Vec<Task>, OperationError> {
+    // Before the catalog is read: what is ordered meanwhile is seen the next time.
+    tried.hear_of(site.orders.count());
     let before = site.sessions.oldest().unwrap_or_else(|| site.clock.now());
     let counting = counting(site, circle)?;
     // While backups wait, the few that are urgent stand among them.
@@ -78,16 +82,29 @@ pub fn next_to_spread(
         let rows: Vec<HolderRow> =
             all.iter().filter(|holder| available.contains(&holder.member)).map(|holder| holder.row).collect();
         let (mut urgent, mut rest) = (Vec::new(), Vec::new());
-        for stripe in stripes::wanting(tx, &rows, looked_at)? {
+        stripes::wanting(tx, &rows, |stripe| {
+            if tried.has_all_of(stripe.row) {
+                return Ok(ControlFlow::Continue(()));
+            }
             let places = stripes::places(tx, stripe.row)?;
             let traffic = traffic_of(&stripe, &places, &counting);
-            let missing = places.into_iter();
-            let missing = missing.filter(|p| p.state == ShardState::Wanted && available.contains(&p.member)).collect();
+            let is_missing = |place: &Place| {
+                place.state == ShardState::Wanted && available.contains(&place.member) && !tried.has_place(place)
+            };
+            let missing: Vec<Place> = places.into_iter().filter(is_missing).collect();
+            if missing.is_empty() {
+                tried.note_done(stripe.row);
+                return Ok(ControlFlow::Continue(()));
+            }
             let tasks = if stripe.safe_at.is_none() { &mut urgent } else { &mut rest };
             tasks.push(Task::Again { stripe, missing, traffic });
-        }
-        let parts = outside::unplaced_parts(tx)?.into_iter().map(|part| (part.id, StripeKind::Map));
-        let packs = stripes::unplaced(tx, before, limit)?.into_iter().map(|one| (one.pack, StripeKind::Pack));
+            let is_enough = urgent.len() + rest.len() >= looked_at;
+            Ok(if is_enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        })?;
+        let passed = |pack: &PackId| tried.has_new(pack);
+        let parts = outside::unplaced_parts(tx)?.into_iter().filter(|part| !passed(&part.id));
+        let parts = parts.map(|part| (part.id, StripeKind::Map));
+        let packs = stripes::unplaced(tx, before, passed, limit)?.into_iter().map(|one| (one.pack, StripeKind::Pack));
         let new = parts.chain(packs).map(|(pack, kind)| Task::New { pack, kind });
         let tasks = in_turn(urgent, new).chain(rest).filter(|task| may_go(site, task.traffic()));
         Ok::<_, CatalogError>(tasks.take(limit).collect())

@@ -41,7 +41,8 @@ use crate::operations::accounts::Actor;
 use crate::operations::awaited::{Fetch, FetchError, Memory, Mended, mend, mend_for};
 use crate::operations::bandwidth::{BandwidthPlan, HourClass, Megabits, WeekGrid, set_bandwidth};
 use crate::operations::dispersal::{
-    self, Circle, DispersalStatus, Fellow, check_so_far, dispersal_status, next_to_spread, note_peer, presences,
+    self, Circle, DispersalStatus, Fellow, Task, Tried, check_so_far, dispersal_status, next_to_spread, note_peer,
+    presences,
 };
 use crate::operations::testing::{Client, TestBox, files, noise};
 use crate::operations::{Pace, compact, verify};
@@ -344,7 +345,7 @@ fn kit(test: &TestBox) -> VaultIdentity {
 
 fn wanted(test: &TestBox, boxes: &Boxes) -> usize {
     let all: Vec<MemberId> = boxes.hosts.keys().copied().collect();
-    next_to_spread(test.site(), &boxes.circle(), &all, 1_000).expect("tasks").len()
+    next_to_spread(test.site(), &boxes.circle(), &all, 1_000, &mut Tried::default()).expect("tasks").len()
 }
 
 #[test]
@@ -853,9 +854,9 @@ fn what_is_new_and_what_is_not_safe_take_turns() {
     boxes.round(&test);
     Client::enrol(test.site(), "bob").back_up(test.site(), &files(6, 77));
     let all: Vec<MemberId> = boxes.hosts.keys().copied().collect();
-    let tasks = next_to_spread(test.site(), &boxes.circle(), &all, 2).expect("tasks");
+    let tasks = next_to_spread(test.site(), &boxes.circle(), &all, 2, &mut Tried::default()).expect("tasks");
     assert!(
-        matches!(tasks[..], [super::Task::Again { .. }, super::Task::New { .. }]),
+        matches!(tasks[..], [Task::Again { .. }, Task::New { .. }]),
         "however much waits for one member: {tasks:?}"
     );
 }
@@ -874,4 +875,47 @@ fn people_are_told_of_what_is_lost_while_no_box_is_free_to_take_it() {
     }
     assert_eq!(standing(&test, &boxes, 1), Standing::Absent);
     assert!(status(&test).homeless_packs > 0);
+}
+
+#[test]
+fn nothing_is_tried_twice_in_a_round_but_what_was_ordered_meanwhile_is() {
+    let (test, boxes) = (TestBox::start(), Boxes::new(10));
+    let site = test.site();
+    back_up(&test, 0..3);
+    boxes.round(&test);
+    let heard = Arc::new(Mutex::new(0));
+    let counted = Arc::clone(&heard);
+    dispersal::on_orders(site, move || *counted.lock().expect("lock") += 1);
+    let lose = |number: u8| {
+        let shards: Vec<ShardId> = boxes.host(number).shards.keys().copied().collect();
+        dispersal::note_lost(site, &MemberId::from_bytes([number; 32]), &shards).expect("lost");
+        dispersal::order_repairs(site, &boxes.circle(), 1_000).expect("orders")
+    };
+    let all: Vec<MemberId> = boxes.hosts.keys().copied().collect();
+    let mut tried = Tried::default();
+    let mut ask = |limit: usize| {
+        let tasks = next_to_spread(site, &boxes.circle(), &all, limit, &mut tried).expect("tasks");
+        tasks.iter().for_each(|task| tried.add(task));
+        tasks
+    };
+    let wanted = |tasks: &[Task]| {
+        let missing = tasks.iter().filter_map(|task| match task {
+            Task::Again { missing, .. } => Some(missing.iter().map(|place| (place.shard, place.member))),
+            Task::New { .. } => None,
+        });
+        missing.flatten().collect::<BTreeSet<_>>()
+    };
+    let holding = boxes.holding();
+    let first = lose(holding[0]);
+    assert!(first > 1 && *heard.lock().expect("lock") == 1);
+    // One after the other, and what was tried hides nothing that comes behind it.
+    let tried_first: Vec<Task> = (0..first).flat_map(|_| ask(1)).collect();
+    assert_eq!((wanted(&tried_first).len(), ask(1_000)), (first, Vec::new()));
+    let second = lose(holding[1]);
+    let again = ask(1_000);
+    assert!(second > 0 && wanted(&again).len() == second, "of packs that were tried before: {again:?}");
+    assert!(wanted(&again).is_disjoint(&wanted(&tried_first)));
+    assert_eq!((ask(1_000), *heard.lock().expect("lock")), (Vec::new(), 2));
+    assert_eq!(dispersal::order_repairs(site, &boxes.circle(), 1_000).expect("orders"), 0);
+    assert_eq!(*heard.lock().expect("lock"), 2, "nothing was ordered");
 }
