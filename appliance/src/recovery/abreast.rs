@@ -26,9 +26,12 @@ pub(crate) enum BrokenOff {
     Failed,
 }
 
+/// What is done with one, by any thread.
+type Act<A, T, E> = Arc<dyn Fn(&A) -> Result<T, E> + Send + Sync>;
+
 /// Attempts that are under way on threads of their own, and those that wait for one.
 pub(super) struct Abreast<A, T, E> {
-    act: Arc<dyn Fn(&A) -> Result<T, E> + Send + Sync>,
+    act: Act<A, T, E>,
     waiting: VecDeque<A>,
     under_way: usize,
     tell: Sender<(A, Result<T, E>)>,
