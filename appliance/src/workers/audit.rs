@@ -165,7 +165,11 @@ pub(super) fn look<L: Lines>(
         let so_far = dispersal::check_so_far(own.site, &member)?;
         let before = so_far.map_or(Round::default(), |so_far| so_far.found);
         let found = if shelves.held.is_empty() {
-            sum(before, greet(lines, member))
+            match greet(lines, member) {
+                // Nothing is left that could be asked for: that it answers proves no more than that.
+                answered if answered.good > 0 => before,
+                silent => sum(before, silent),
+            }
         } else {
             let ranges = what_is_left(&shelves, check, so_far)?;
             let is_enough = |found: &Round| is_decided(check, found);
@@ -182,11 +186,12 @@ pub(super) fn look<L: Lines>(
                 }
                 return Ok(looked);
             }
+            if found == Round::default() {
+                // The box could not say itself what the answer to any of them is.
+                return Ok(looked);
+            }
             found
         };
-        if found == Round::default() {
-            return Ok(looked);
-        }
         next = dispersal::note_peer(own.site, &member, Event::Checked(check, found))?;
     }
     Ok(looked)

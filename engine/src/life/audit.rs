@@ -137,7 +137,7 @@ impl Answer {
     }
 }
 
-/// The findings of one round, or of one sweep, counted.
+/// The findings of one round, or of one sweep, counted. None at all: there was nothing to ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Round {
     /// Ranges that were right.

@@ -11,7 +11,8 @@
 //!
 //! Silence is counted from the last answer about data, so a peer whose disk is not mounted is silent too. To the worse it
 //! takes two rounds without an answer, to the better two rounds with one. Who was absent or gone is sampled before its
-//! shards count again. Source: mutual-backup 4.5, 4.6.
+//! shards count again. A suspect of which nothing is left that it could be asked for proves nothing by being there: it is
+//! one for as long as any other. Source: mutual-backup 4.5, 4.6, decision 0028.
 
 use super::audit::{RETURN_RANGES, Round, SWEEP_RANGES};
 use super::clock::since;
@@ -25,9 +26,9 @@ pub const ABSENT_AFTER: Seconds = Seconds(72 * 3_600);
 pub const GONE_AFTER: Seconds = Seconds(30 * 86_400);
 /// How many rounds in a row have to say the same before a peer's state follows.
 pub const ROUNDS_TO_CHANGE: u8 = 2;
-/// A suspect is swept again after this, until a sweep is clean.
+/// A suspect is swept again after this, until a sweep is clean; where there is nothing to sweep, it is one for so long after its last
+/// loss.
 pub const SWEEP_AGAIN_AFTER: Seconds = Seconds::DAY;
-
 /// The state of a peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Standing {
@@ -88,7 +89,8 @@ impl Check {
 pub enum Event {
     /// A round of audits is over.
     Round(Round),
-    /// The check that was asked for by [`Effect::Look`] is over.
+    /// The check that was asked for by [`Effect::Look`] is over. A round of nothing at all: the peer answers, and there was nothing
+    /// to ask it for.
     Checked(Check, Round),
     /// People put the peer out.
     Expelled,
@@ -122,14 +124,16 @@ pub struct Peer {
     /// The check that is under way.
     running: Option<Check>,
     checked_at: UnixMillis,
+    /// When it was last proven to have lost something; `None`: not since it was last without fault.
+    lost_at: Option<UnixMillis>,
 }
 
 impl Peer {
     /// A peer that has just been met.
     #[must_use]
     pub const fn met(now: UnixMillis) -> Self {
-        let (misses, hits, owes, running) = (0, 0, None, None);
-        Self { standing: Standing::Ok, answered_at: now, misses, hits, owes, running, checked_at: now }
+        let (misses, hits, owes, running, lost_at) = (0, 0, None, None, None);
+        Self { standing: Standing::Ok, answered_at: now, misses, hits, owes, running, checked_at: now, lost_at }
     }
 
     /// Its state.
@@ -191,6 +195,7 @@ impl Peer {
         self.misses = 0;
         self.hits = self.hits.saturating_add(1);
         if round.lost > 0 {
+            self.lost_at = Some(now);
             return self.suspected();
         }
         match self.standing {
@@ -258,8 +263,11 @@ impl Peer {
             return Vec::new();
         }
         self.running = None;
-        if round.good > 0 || round.lost > 0 {
+        if round.absent == 0 || round.good > 0 || round.lost > 0 {
             self.answered_at = now;
+        }
+        if round.lost > 0 {
+            self.lost_at = Some(now);
         }
         if round.absent > 0 {
             // It stopped to answer in the middle: the next good round asks again. What was proven lost stays so.
@@ -271,8 +279,14 @@ impl Peer {
         }
         self.checked_at = now;
         match (check, round.lost) {
+            (Check::Return | Check::Sweep, 0) if round == Round::default() && self.has_lost_lately(now) => {
+                self.owes = None;
+                self.standing = Standing::Suspect;
+                Vec::new()
+            }
             (Check::Return | Check::Sweep, 0) => {
                 self.owes = None;
+                self.lost_at = None;
                 self.standing = Standing::Ok;
                 Vec::new()
             }
@@ -288,6 +302,10 @@ impl Peer {
                 Vec::new()
             }
         }
+    }
+
+    fn has_lost_lately(&self, now: UnixMillis) -> bool {
+        self.lost_at.is_some_and(|at| since(at, now) < SWEEP_AGAIN_AFTER)
     }
 
     fn readmitted(&mut self, now: UnixMillis) -> Vec<Effect> {
@@ -431,6 +449,42 @@ mod tests {
         assert_eq!(peer.step(hours(28), Event::Round(GOOD)), [Effect::Look(Check::Sweep)]);
         let to_ok = Effect::Changed { from: Standing::Suspect, to: Standing::Ok };
         assert_eq!(peer.step(hours(29), Event::Checked(Check::Sweep, GOOD)), [to_ok]);
+    }
+
+    #[test]
+    fn a_suspect_of_which_nothing_is_left_is_not_sound_because_it_answers() {
+        let mut peer = Peer::met(hours(0));
+        peer.step(hours(1), Event::Round(LOST));
+        let all = Round { good: 0, lost: 20, absent: 0 };
+        assert_eq!(peer.step(hours(1), Event::Checked(Check::Sweep, all)), [Effect::Look(Check::EveryShard)]);
+        peer.step(hours(1), Event::Checked(Check::EveryShard, all));
+        for hour in [2, 24] {
+            assert_eq!(peer.step(hours(hour), Event::Round(Round::greeting())), []);
+            assert!(!peer.presence(hours(hour)).may_receive(), "hour {hour}");
+        }
+        assert_eq!(peer.step(hours(25), Event::Round(Round::greeting())), [Effect::Look(Check::Sweep)]);
+        let to_ok = Effect::Changed { from: Standing::Suspect, to: Standing::Ok };
+        assert_eq!(peer.step(hours(25), Event::Checked(Check::Sweep, Round::default())), [to_ok]);
+        assert_eq!(peer, Peer { hits: peer.hits, ..Peer::met(hours(25)) }, "it begins anew");
+        // The shard that was found lost was all that it had, so there is nothing to look at more closely.
+        peer.step(hours(30), Event::Round(LOST));
+        assert_eq!(peer.step(hours(30), Event::Checked(Check::Sweep, Round::default())), []);
+        assert_eq!(peer.step(hours(53), Event::Round(Round::greeting())), []);
+        assert!(!peer.presence(hours(53)).may_receive());
+        assert_eq!(peer.step(hours(54), Event::Round(Round::greeting())), [Effect::Look(Check::Sweep)]);
+        assert_eq!(peer.step(hours(54), Event::Checked(Check::Sweep, Round::default())), [to_ok]);
+    }
+
+    #[test]
+    fn whoever_has_lost_nothing_and_holds_nothing_is_back_when_it_answers_also_after_long() {
+        for day in [4, 40] {
+            let mut peer = Peer::met(hours(0));
+            rounds(&mut peer, 0, day * 24, |_| SILENT);
+            let effects = peer.step(days(day), Event::Round(Round::greeting()));
+            let [Effect::Look(check)] = effects[..] else { panic!("{effects:?}") };
+            peer.step(days(day), Event::Checked(check, Round::default()));
+            assert!(peer.presence(days(day)).may_receive(), "day {day}");
+        }
     }
 
     #[test]

@@ -332,6 +332,10 @@ fn the_others_prove_what_is_kept_outside_only_and_what_they_lose_is_made_again_o
     }
     assert!(!owner.places_outside().contains(&place), "nobody takes them for it");
     rotten().shards.remove(&place.shard);
+    // Whoever has lost all that it had is given nothing before a day is over.
+    crate::operations::hosting::testing::pass_days(owner.site(), 1);
+    audit();
+    audit();
     owner.bring_out();
     let is_held =
         |host: &Mutex<Host>| super::lock(host).shards.get(&place.shard).is_some_and(|s| name_shard(s) == place.shard);
