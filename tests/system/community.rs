@@ -62,6 +62,8 @@ fn a_lost_box_comes_back_out_of_its_kit_when_as_many_others_are_lost_as_may_be()
         lost["standing"].as_str().expect("a word").to_owned()
     };
     assert_eq!(standing(), "on a new box, not confirmed yet");
+    let unchecked = back.status()["outside"]["fragments_unchecked"].as_u64();
+    assert!(unchecked > Some(0), "nobody has said since that it is there: {unchecked:?}");
     let _confirmed = community(founder, &["confirm", "bakery"]).run().expect_success();
     assert_eq!(standing(), "in");
     saved.others[1..=2].iter_mut().for_each(TestBox::start_again);

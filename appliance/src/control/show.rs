@@ -160,6 +160,11 @@ fn write_outside(out: &mut String, outside: &DispersalStatus, now: i64) -> std::
     if let Some(line) = paused(&outside.outgoing, now) {
         writeln!(out, "  {line}")?;
     }
+    if outside.fragments_unchecked > 0 {
+        let sentence =
+            "fragments are being checked: they were taken over, and the boxes that have them are to confirm it";
+        writeln!(out, "  {} {sentence}", outside.fragments_unchecked)?;
+    }
     if outside.scheme.is_none() {
         return Ok(());
     }
@@ -184,7 +189,7 @@ fn write_outside(out: &mut String, outside: &DispersalStatus, now: i64) -> std::
             machine.packs_in_place,
             machine.packs_needed,
             ago(machine.last_safe),
-            ago(machine.last_full)
+            if outside.fragments_unchecked > 0 { "being checked".to_owned() } else { ago(machine.last_full) }
         )?;
     }
     Ok(())

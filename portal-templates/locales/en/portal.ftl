@@ -715,3 +715,9 @@ peer-kit-used = Somebody has shown the recovery kit of this box
 peer-kit-used-text = It was shown to { $what }: whoever did that reads what is kept for this box there. If it was none of you, the kit is in the wrong hands: set up a new box with a new kit, and put this one out of the community.
 peer-refused-by = The other boxes refuse this one
 peer-refused-by-text = Refused by { $what }: this box was put out of the community, or another box was brought back in its place with its recovery kit. Nothing of it goes to the others any more, and what they keep is safe. If nobody has done that on purpose, call an admin of the community; else switch this box off, or set it up anew.
+
+external-checked = Being checked
+external-checked-text = { $n ->
+    [one] { $n } fragment is known from before this box came back, or its catalog was made anew. The box that keeps it is asked whether it is still there, as soon as this one may write to the others.
+   *[other] { $n } fragments are known from before this box came back, or its catalog was made anew. The boxes that keep them are asked whether they are still there, as soon as this one may write to the others.
+}

@@ -715,3 +715,9 @@ peer-kit-used = Quelqu’un a montré le kit de secours de ce boîtier
 peer-kit-used-text = Il a été montré à { $what } : celui qui l’a fait y lit ce qui est gardé pour ce boîtier. Si ce n’était aucun de vous, le kit est en de mauvaises mains : mettez en place un nouveau boîtier avec un nouveau kit, et excluez celui-ci de la communauté.
 peer-refused-by = Les autres boîtiers refusent celui-ci
 peer-refused-by-text = Refusé par { $what } : ce boîtier a été exclu de la communauté, ou un autre boîtier a été rétabli à sa place avec son kit de secours. Plus rien de ce boîtier ne part chez les autres, et ce qu’ils gardent est en sûreté. Si personne n’a fait cela exprès, appelez un administrateur de la communauté ; sinon, éteignez ce boîtier ou réinstallez-le.
+
+external-checked = En cours de vérification
+external-checked-text = { $n ->
+    [one] { $n } fragment est connu d’avant le retour de ce boîtier, ou d’avant la reconstruction de son catalogue. On demande au boîtier qui le garde s’il l’a encore, dès que celui-ci a le droit d’écrire chez les autres.
+   *[other] { $n } fragments sont connus d’avant le retour de ce boîtier, ou d’avant la reconstruction de son catalogue. On demande aux boîtiers qui les gardent s’ils les ont encore, dès que celui-ci a le droit d’écrire chez les autres.
+}

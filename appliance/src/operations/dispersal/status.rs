@@ -55,6 +55,9 @@ pub struct DispersalStatus {
     pub fragments_in_place: u64,
     /// Shards that there should be.
     pub fragments_needed: u64,
+    /// Shards among those in place that were taken over from an earlier box or catalog, and that nobody has said or shown to be there
+    /// since: they are being checked, until books are compared with their member.
+    pub fragments_unchecked: u64,
     /// Whether what can wait goes out in this hour.
     pub outgoing: Outgoing,
 }
@@ -65,7 +68,7 @@ pub struct DispersalStatus {
 /// [`OperationError`].
 pub fn dispersal_status(site: &Site) -> Result<DispersalStatus, OperationError> {
     let millis = |at: Option<UnixMillis>| at.map(|at| at.0);
-    let thinned = thinned(site)?;
+    let believed = believed(site)?;
     let status = site.catalog.reader().read(|tx| {
         let mut all = Vec::new();
         for machine in machines::all(tx)? {
@@ -92,24 +95,39 @@ pub fn dispersal_status(site: &Site) -> Result<DispersalStatus, OperationError> 
             machines: all,
             last_head_at,
             oldest_missing,
-            thin_packs: thinned.thin,
-            beyond_reach_packs: thinned.beyond_reach,
+            thin_packs: believed.thinned.thin,
+            beyond_reach_packs: believed.thinned.beyond_reach,
             homeless_packs: site.homeless.load(Ordering::SeqCst),
             fragments_in_place,
             fragments_needed,
+            fragments_unchecked: believed.unchecked,
             outgoing: outgoing(site),
         })
     })?;
     Ok(status)
 }
 
-/// By the members whose shards count now. A box that may not write to the others knows nothing of how they do.
-fn thinned(site: &Site) -> Result<Thinned, OperationError> {
-    let Some(circle) = Circle::of(site)? else { return Ok(Thinned::default()) };
+/// What the members whose shards count now are believed to have.
+#[derive(Debug, Default)]
+struct Believed {
+    thinned: Thinned,
+    unchecked: u64,
+}
+
+/// A box that may not write to the others knows nothing of how they do, and has compared books with nobody.
+fn believed(site: &Site) -> Result<Believed, OperationError> {
+    let Some(circle) = Circle::of(site)? else {
+        return Ok(site.catalog.reader().read(|tx| {
+            let all: Vec<_> = holders::all(tx)?.into_iter().map(|holder| holder.row).collect();
+            Ok::<_, CatalogError>(Believed { unchecked: outside::unchecked(tx, &all)?, ..Believed::default() })
+        })?);
+    };
     let presences = standing::presences(site, &circle)?;
     let counts = |member: &MemberId| presences.get(member).is_some_and(|presence| presence.counts);
     Ok(site.catalog.reader().read(|tx| {
         let counting = holders::all(tx)?.into_iter().filter(|holder| counts(&holder.member));
-        outside::thinned(tx, &counting.map(|holder| holder.row).collect::<Vec<_>>())
+        let counting: Vec<_> = counting.map(|holder| holder.row).collect();
+        let (thinned, unchecked) = (outside::thinned(tx, &counting)?, outside::unchecked(tx, &counting)?);
+        Ok::<_, CatalogError>(Believed { thinned, unchecked })
     })?)
 }

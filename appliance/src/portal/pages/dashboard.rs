@@ -126,6 +126,8 @@ fn external(status: &Status, locale: &Locale) -> Tile {
         tile("warn", "external-homeless", locale.count("external-homeless-text", outside.homeless_packs))
     } else if outside.thin_packs > 0 {
         tile("warn", "external-thin", locale.count("external-thin-text", outside.thin_packs))
+    } else if outside.fragments_unchecked > 0 {
+        tile("warn", "external-checked", locale.count("external-checked-text", outside.fragments_unchecked))
     } else if safe < all {
         tile("warn", "external-behind", locale.say("external-behind-text", &args))
     } else {
@@ -290,6 +292,7 @@ mod tests {
             homeless_packs: 0,
             fragments_in_place: 8,
             fragments_needed: 9,
+            fragments_unchecked: 0,
             outgoing: Outgoing::default(),
         };
         let tile =
@@ -304,6 +307,7 @@ mod tests {
             (Some(with(4, 4, Some(1))), "good"),
             (Some(thinned(1, 0)), "warn"),
             (Some(thinned(1, 1)), "bad"),
+            (Some(DispersalStatus { fragments_unchecked: 1, ..with(4, 4, Some(1)) }), "warn"),
             (Some(DispersalStatus { homeless_packs: 1, ..with(4, 4, Some(1)) }), "warn"),
         ] {
             assert_eq!(tile(&outside).tone, tone, "{outside:?}");

@@ -78,6 +78,8 @@ struct Shown {
     /// How packs are coded, as `6+4`.
     scheme: Option<String>,
     fragments: String,
+    /// What is being checked, as a sentence.
+    unchecked: Option<String>,
     /// When the oldest change came that is not outside.
     oldest: Option<When>,
     ledger: Option<LedgerView>,
@@ -219,6 +221,8 @@ fn shown(visit: &Visit, known: &Overview, outside: &DispersalStatus, may_manage:
             .collect(),
         scheme: outside.scheme.clone(),
         fragments: format!("{} / {}", outside.fragments_in_place, outside.fragments_needed),
+        unchecked: (outside.fragments_unchecked > 0)
+            .then(|| locale.count("external-checked-text", outside.fragments_unchecked)),
         oldest: when(outside.oldest_missing),
         ledger: community::ledger(visit.site())?.map(|ledger| LedgerView::of(&ledger, locale)),
         drill: drilled(visit, outside)?,

@@ -22,8 +22,8 @@ use crate::catalog::dispersal::{holders, outside, stripes};
 use crate::catalog::packs::{self as pack_rows, NewPack};
 use crate::catalog::{CatalogError, machines};
 use crate::operations::dispersal::{
-    Circle, MachineDispersal, Place, PlacedStripe, ShardState, StripeKind, choose_group, note_lost, order_repairs,
-    place,
+    Circle, MachineDispersal, Place, PlacedStripe, ShardState, StripeKind, choose_group, note_leased, note_lost,
+    order_repairs, place,
 };
 use crate::operations::hosting::testing::join_two;
 use crate::operations::rebuild;
@@ -86,6 +86,15 @@ impl Member {
         status(&self.test).machines.into_iter().find(|machine| machine.machine == "alice").expect("alice")
     }
 
+    /// Shards that were taken over and not asked for since.
+    fn unchecked(&self) -> u64 {
+        let found = self.test.site().catalog.reader().read(|tx| {
+            let all: Vec<HolderRow> = holders::all(tx)?.into_iter().map(|holder| holder.row).collect();
+            outside::unchecked(tx, &all)
+        });
+        found.expect("read")
+    }
+
     fn packs_in_place(&self) -> (u64, u64) {
         let all = status(&self.test).machines;
         (all.iter().map(|one| one.packs_in_place).sum(), all.iter().map(|one| one.packs_needed).sum())
@@ -128,7 +137,10 @@ fn a_new_catalog_knows_what_is_outside_and_the_next_head_says_no_less() {
     member.round();
     let (last, map) = member.newest();
     assert!(member.is_all_there(&map));
+    assert_eq!(member.unchecked(), 0, "a receipt is somebody's word");
     member.rebuild(|_| Ok(0));
+    let shards = member.boxes.hosts.values().map(|host| super::lock(host).shards.len() as u64).sum::<u64>();
+    assert_eq!(member.unchecked(), shards, "what the map says nobody has said since");
     let (in_place, needed) = member.packs_in_place();
     assert!(in_place == needed && needed > 0, "{in_place} of {needed}");
     assert_eq!(member.round().receipts, 0, "nothing is brought out again");
@@ -136,6 +148,10 @@ fn a_new_catalog_knows_what_is_outside_and_the_next_head_says_no_less() {
     assert_eq!(next, last + 1);
     assert!(member.is_all_there(&map));
     assert!(member.alice().last_safe.is_some());
+    for (fellow, compared) in member.circle.fellows.iter().zip(1..) {
+        note_leased(member.test.site(), &fellow.member).expect("noted");
+        assert_eq!(member.unchecked() == 0, compared == member.circle.fellows.len());
+    }
     // What comes now is added to it.
     back_up_more(&member);
     member.round();
