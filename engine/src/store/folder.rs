@@ -391,6 +391,18 @@ impl PackStore for FolderStore {
     }
 }
 
+impl FolderStore {
+    /// Whether the file system takes no writes at all now: it was mounted so, or has turned so after an error of its disk.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub fn is_read_only(&self) -> Result<bool, StoreError> {
+        let stat = rustix::fs::fstatvfs(&self.root)
+            .map_err(|e| StoreError::io("ask for the state of", &self.path, 0, e.into()))?;
+        Ok(stat.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY))
+    }
+}
+
 /// The directory that all objects of a kind are under, relative to the folder.
 const fn top_dir(kind: ObjectKind) -> &'static str {
     match kind {

@@ -232,7 +232,7 @@ pub enum ShardOffer {
         #[n(0)]
         left: u64,
     },
-    /// The host's disk is full, or not there.
+    /// The host's disk is full, not there, or takes nothing now.
     #[n(3)]
     NoRoom,
 }

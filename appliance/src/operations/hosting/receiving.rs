@@ -72,6 +72,10 @@ impl Owner {
         // What is held was perhaps put just before a crash, or has rotted since and is offered again.
         let found = match sound_len(store, member, shard) {
             Ok(found) => found,
+            // What is damaged cannot be taken out of the way.
+            Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::ReadOnlyFilesystem => {
+                return Ok(ShardOffer::NoRoom);
+            }
             // What the disk does not give is no fault of the box that is said again with each offer.
             Err(error @ StoreError::Io { .. }) => {
                 site.hosted.folder.store(site)?;
@@ -114,7 +118,7 @@ impl Owner {
             staged.discard();
             from = 0;
         }
-        if !site.hosted.folder.has_room(site, store, u64::from(len).saturating_sub(from))? {
+        if store.is_read_only()? || !site.hosted.folder.has_room(site, store, u64::from(len).saturating_sub(from))? {
             return Ok(ShardOffer::NoRoom);
         }
         self.coming.insert(shard, Coming { len, window: Some(window), at: Instant::now() });
@@ -285,6 +289,10 @@ fn try_receive(
     })?;
     let store = site.hosted.folder.store(site)?;
     check_writable(&store)?;
+    if store.is_read_only()? {
+        let sentence = "the disk with what the box keeps for others takes nothing now, it is read-only; what it holds is still read";
+        return Err(Failure::refuse(RefusalCode::Full, sentence));
+    }
     if !site.hosted.folder.has_room(site, &store, u64::from(piece_len))? {
         return Err(full().into());
     }
