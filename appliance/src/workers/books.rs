@@ -478,26 +478,39 @@ mod tests {
     #[test]
     fn only_the_recovery_kit_lets_the_brake_go_and_only_on_the_connection_that_it_signed_for() {
         let pair = Pair::start();
-        let (host, peer) = (pair.host.site(), pair.peer());
+        let (host, peer, all) = (pair.host.site(), pair.peer(), pair.held());
         let frozen =
             hosting::condemn(host, &peer, &Condemn { shards: pair.held(), wish: Wish::Delete }).expect("condemn");
         assert!(frozen.frozen_until.is_some());
         let me = host.community().expect("community").me;
         let community = host.community().expect("community").log.community();
-        let lift = |key: &SigningKey, channel: &[u8; 32]| {
-            let message = lift_message(community, pair.member(), me, &[1; 32]);
+        let lift_signed_for = |key: &SigningKey, signed: u8, channel: u8| {
+            let message = lift_message(community, pair.member(), me, &[signed; 32]);
             let signature = key.sign(SigningContext::LiftBrake, &message);
             let sent: LiftBrake = decode_all("lift", &encode(&LiftBrake { signature })).expect("own bytes");
-            hosting::lift_brake(host, &peer, channel, &sent)
+            hosting::lift_brake(host, &peer, &[channel; 32], &sent)
         };
-        let by_box = lift(&pair.owner.site().vault.device_key, &[1; 32]).expect_err("not the kit");
+        let lift_on = |key: &SigningKey, channel: u8| lift_signed_for(key, channel, channel);
+        let by_box = lift_on(&pair.owner.site().vault.device_key, 1).expect_err("not the kit");
         assert_eq!(by_box.code, RefusalCode::BadSignature);
-        assert_eq!(lift(&pair.owner_kit, &[2; 32]).expect_err("again").code, RefusalCode::BadSignature);
+        assert_eq!(lift_signed_for(&pair.owner_kit, 1, 2).expect_err("again").code, RefusalCode::BadSignature);
         assert!(hosted_for(host).expect("hosted")[0].frozen_until.is_some());
-        assert!(lift(&pair.owner_kit, &[1; 32]).expect("the kit").held);
+        assert!(lift_on(&pair.owner_kit, 1).expect("the kit").held);
         assert!(hosted_for(host).expect("hosted")[0].frozen_until.is_none());
         let condemned =
             hosting::condemn(host, &peer, &Condemn { shards: pair.held(), wish: Wish::Delete }).expect("condemn");
         assert!(condemned.frozen_until.is_none() && condemned.noted > 0);
+        // A week later the brake is back, and what the kit has signed on that connection counts no more.
+        pass_days(host, 8);
+        let spared = Condemn { shards: all.clone(), wish: Wish::Spare };
+        hosting::condemn(host, &peer, &spared).expect("spared");
+        let again = |held: bool, channel: u8| {
+            let condemned = Condemn { shards: all.clone(), wish: Wish::Delete };
+            hosting::condemn(host, &peer, &condemned).expect("condemn");
+            assert_eq!(lift_on(&pair.owner_kit, channel).expect("the kit").held, held);
+            hosted_for(host).expect("hosted")[0].frozen_until.is_some()
+        };
+        assert!(again(true, 1), "it was used up");
+        assert!(!again(true, 3), "people have decided anew, on another connection");
     }
 }

@@ -10,7 +10,7 @@ use datis_engine::wire::{Refusal, RefusalCode};
 
 use super::super::accounts::{Action, Actor, record};
 use super::super::error::Failure;
-use super::super::site::Site;
+use super::super::site::{Site, lock};
 use super::{Owner, Peer};
 use crate::catalog::statements::{self, StatementRow};
 
@@ -93,7 +93,11 @@ pub(crate) fn day_of(at: UnixMillis) -> u32 {
     u32::try_from(at.0.div_euclid(1_000) / i64::try_from(Seconds::DAY.0).unwrap_or(i64::MAX)).unwrap_or(0)
 }
 
-/// Lets the brake of this owner go, and lets a week pass without one: whoever asks has the recovery kit.
+/// So many connections are remembered on which a brake was let go. Each needs the recovery kit once.
+const LIFTED_MAX: usize = 1_024;
+
+/// Lets the brake of this owner go, and lets a week pass without one: whoever asks has the recovery kit. Once for each signature: the
+/// owner's box has it, and could send it again as long as its connection lasts.
 ///
 /// # Errors
 /// [`RefusalCode::BadSignature`] for whoever has not; [`Refusal`].
@@ -116,12 +120,18 @@ fn try_lift(site: &Site, peer: &Peer, channel: &[u8; 32], message: &LiftBrake) -
     site.with_owner(peer.member, |owner| {
         let now = site.counted_now();
         let held = owner.hosting.frozen_until(now).is_some();
+        let mut lifted = lock(&site.hosted.lifted);
+        if lifted.contains(channel) {
+            return Ok(BrakeLifted { held });
+        }
         owner.hosting.lift_brake(now, &proof);
         let recent = owner.hosting.state().recent;
         owner.save_with(site, &[], |tx, row| {
             crate::catalog::hosting::keep_recent(tx, row, &recent)?;
             record(tx, site, &Actor::console(), Action::BrakeLifted, &name, "")
         })?;
+        lifted.push_front(*channel);
+        lifted.truncate(LIFTED_MAX);
         Ok(BrakeLifted { held })
     })
 }

@@ -20,7 +20,7 @@ pub(crate) mod testing;
 mod tests;
 mod tidying;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -116,6 +116,8 @@ pub(crate) struct Hosted {
     is_compared: AtomicBool,
     /// Shards whose files are there, and which the disk did not give when they were looked at.
     unreadable: Mutex<HashSet<(MemberId, ShardId)>>,
+    /// Connections on which a brake was let go; a restart ends them all.
+    lifted: Mutex<VecDeque<[u8; 32]>>,
 }
 
 /// `None`: to be read from the catalog.
@@ -153,6 +155,7 @@ impl Hosted {
             receiving: Mutex::default(),
             is_compared: AtomicBool::new(false),
             unreadable: Mutex::default(),
+            lifted: Mutex::default(),
         })
     }
 
