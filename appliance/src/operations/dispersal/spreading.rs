@@ -465,3 +465,45 @@ pub fn note_condemned(site: &Site, member: &MemberId, shards: &[ShardId]) -> Res
     });
     noted.map_err(|e: CatalogError| site.noted(e.into()))
 }
+
+#[cfg(test)]
+mod tests {
+    use datis_engine::ids::CommunityId;
+    use datis_engine::keys::SigningKey;
+    use datis_engine::units::UnixMillis;
+
+    use super::super::Fellow;
+    use super::*;
+
+    #[test]
+    fn a_receipt_counts_only_of_its_host_for_its_owner_and_its_shard() {
+        let [me, host, other] = [1, 2, 3].map(|number| MemberId::from_bytes([number; MemberId::LEN]));
+        let device = SigningKey::from_seed(&[7; 32]);
+        let fellow = |member, key: &SigningKey| Fellow {
+            member,
+            device: key.public_key(),
+            domains: Default::default(),
+            leaves: false,
+            room_bytes: 0,
+        };
+        let community = CommunityId::from_bytes([9; CommunityId::LEN]);
+        let elsewhere = SigningKey::from_seed(&[8; 32]);
+        let circle = Circle { community, me, fellows: vec![fellow(host, &device), fellow(other, &elsewhere)] };
+        let shard = |number: u8| ShardId::from_bytes([number; ShardId::LEN]);
+        let counts = |receipt: ShardReceipt, key: &SigningKey| {
+            let place = Place { index: 0, member: host, shard: shard(5), state: ShardState::Wanted };
+            let one = Received { pack: PackId::from_bytes([4; PackId::LEN]), place, signed: receipt.sign(key) };
+            check(&circle, &one).is_ok()
+        };
+        let right = ShardReceipt { owner: me, host, shard: shard(5), len: 64, received_at: UnixMillis(1) };
+        assert!(counts(right, &device));
+        assert!(!counts(right, &elsewhere), "signed by another box");
+        for wrong in [
+            ShardReceipt { owner: other, ..right },
+            ShardReceipt { host: other, ..right },
+            ShardReceipt { shard: shard(6), ..right },
+        ] {
+            assert!(!counts(wrong, &device), "{wrong:?}");
+        }
+    }
+}
