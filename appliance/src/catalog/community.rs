@@ -328,6 +328,15 @@ pub fn set_record(tx: &Transaction<'_>, member: &MemberId, record: &[u8], at: Un
     Ok(())
 }
 
+/// Forgets the record of a member.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn drop_record(tx: &Transaction<'_>, member: &MemberId) -> Result<(), CatalogError> {
+    tx.execute("DELETE FROM community_address WHERE member = ?1", [member.as_bytes()])?;
+    Ok(())
+}
+
 /// The number of the next record of the box's own addresses, which is used up. It never goes back, also not over a clock that does.
 ///
 /// # Errors

@@ -13,7 +13,8 @@ use super::CommunityError;
 use crate::catalog::CatalogError;
 use crate::catalog::community;
 
-/// Signs where this box can be reached now.
+/// Signs where this box can be reached now. Records that hold no more, since their member was put out, has left, or has another box,
+/// are forgotten: whoever compares notes with this box would be told them for ever.
 ///
 /// # Errors
 /// [`CommunityError`].
@@ -32,6 +33,11 @@ pub(crate) fn announce(site: &Site, addresses: Vec<Address>) -> Result<(), Commu
             issued_at: now,
             gives_bytes,
         };
+        for (member, bytes, _) in community::records(tx)? {
+            if AddressRecord::verify(&bytes, known.roster()).is_err() {
+                community::drop_record(tx, &member)?;
+            }
+        }
         community::set_record(tx, &known.me, &record.sign(&site.vault.device_key).encode(), now)
     });
     written.map_err(|e: CatalogError| site.noted(e.into()))?;

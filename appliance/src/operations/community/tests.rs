@@ -575,6 +575,27 @@ fn is_out(on: &TestBox, which: &str) -> bool {
 }
 
 #[test]
+fn where_a_member_was_that_is_out_is_forgotten_and_told_to_nobody() {
+    let (first, second, third) = (founder(), TestBox::start(), TestBox::start());
+    join(&second, &first, "attic");
+    join(&third, &first, "barn");
+    for (of, place) in [(&second, "attic.example.org:20600"), (&third, "barn.example.org:20600")] {
+        announce(of.site(), vec![place.parse().expect("address")]).expect("announced");
+        gossip(of, &first);
+    }
+    let told = || question(first.site()).expect("question").records.len();
+    announce(first.site(), Vec::new()).expect("announced");
+    assert_eq!(told(), 3);
+    assert_eq!(remove(first.site(), &by(), &name("barn")).expect("removed"), Decided::Done);
+    announce(first.site(), Vec::new()).expect("announced");
+    assert_eq!(told(), 2);
+    assert_eq!(places_of(first.site(), me(&second)).expect("places").len(), 1);
+    // Who has not heard of the removal yet brings it along, and it is not taken again.
+    gossip(&third, &first);
+    assert_eq!(told(), 2);
+}
+
+#[test]
 fn with_three_admins_two_have_to_agree_each_at_their_own_box() {
     let [mut first, second, third] = three_admins();
     assert_eq!(first.site().community().expect("in").roster().removal_threshold(), 2);
