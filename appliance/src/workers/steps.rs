@@ -20,8 +20,8 @@ const SCRUB_AFTER: Seconds = Seconds(20 * 86_400);
 /// A mapping is never asked for again sooner than this, however short its lease.
 const RENEW_MIN: Duration = Duration::from_secs(5);
 
-/// Damaged packs that the other boxes could not give are asked for again after this.
-const MEND_AGAIN: Duration = Duration::from_secs(3_600);
+/// Packs that the other boxes could not give are asked for again after this: most that fall silent are back within minutes.
+const MEND_AGAIN: Duration = Duration::from_secs(600);
 
 /// What has failed for less than this may mend itself; what has failed for longer waits for somebody.
 const FAILS_LATELY: Seconds = Seconds::HOUR;
