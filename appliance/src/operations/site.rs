@@ -15,7 +15,7 @@ use super::accounts::{Delays, Questions};
 use super::awaited::{Awaited, AwaitedError, Shelf};
 use super::bandwidth::Bandwidth;
 use super::commit::{Claims, finish_announced};
-use super::community::{Community, CommunityError, KitClaims, Present, SpokenCodes};
+use super::community::{CommunityError, KitClaims, Present, SpokenCodes};
 use super::dispersal::Orders;
 use super::error::{Failure, OperationError, chain, full, refusal_of};
 use super::hosting::Hosted;
@@ -243,7 +243,7 @@ impl Site {
         let store: Arc<dyn PackStore> = Arc::new(shelf);
         let floor = catalog.reader().read(|tx| snapshots::last_received_at(tx))?;
         let community = Present::default();
-        community.set(catalog.reader().read(Community::read).map_err(|e| OpenError::Community(Box::new(e)))?);
+        community.set(catalog.reader().read(super::community::read).map_err(|e| OpenError::Community(Box::new(e)))?);
         let clock = Arc::new(Clock::starting_at(floor));
         let plan = catalog.reader().read(|tx| bandwidth::plan(tx))?.unwrap_or_default();
         let bandwidth = Bandwidth::new(plan);

@@ -4,10 +4,58 @@
 //! proposal about it. Its words are held back therefore, and count nothing where two logs part. Accusing another one in turn must
 //! gain it nothing: what a second admin has built on holds nobody back. Decision 0034.
 
+use std::collections::BTreeMap;
+
 use super::entry::{Change, SignedEntry};
-use super::log::Log;
-use crate::ids::MemberId;
+use super::known::Community;
+use super::log::{Log, Weighed};
+use super::proposals::Open;
+use crate::ids::{EntryHash, MemberId};
 use crate::keys::PublicKey;
+use crate::units::{Seconds, UnixMillis};
+
+/// For so long what a member says alone is held up while others want to put it out.
+pub const ACCUSED_FOR: Seconds = Seconds(3 * 86_400);
+
+/// Since when a box has known of each proposal to put somebody out.
+#[derive(Debug, Clone, Default)]
+pub struct Accusations(BTreeMap<EntryHash, UnixMillis>);
+
+impl Accusations {
+    /// Whose words are held back: those whom others want to put out, or to be no admin any more. An entry that nobody else has signed
+    /// would end the proposal, so it waits, for [`ACCUSED_FOR`] at most. Whom this box's own admin wants to put out holds up nobody here.
+    ///
+    /// `open`: what waits here and can still come next. What is not in it any more is forgotten.
+    pub fn held_back(&mut self, known: &Community, open: &[Open], now: UnixMillis) -> Vec<MemberId> {
+        self.0.retain(|hash, _| open.iter().any(|(entry, _)| entry.hash() == *hash));
+        let signers = |weighed: &Weighed| weighed.signed.iter().map(|key| known.who(key)).collect::<Vec<_>>();
+        let accusing = open.iter().filter_map(|(entry, weighed)| {
+            let about = is_about(&weighed.entry.change)?;
+            Some((entry.hash(), about, signers(weighed)))
+        });
+        let accusing: Vec<_> = accusing.collect();
+        let by_this_box = accusing.iter().filter(|(_, _, by)| by.contains(&Some(known.me)));
+        let distrusted: Vec<MemberId> = by_this_box.map(|(_, member, _)| *member).collect();
+        let is_heard = |by: &[Option<MemberId>]| by.iter().flatten().any(|by| !distrusted.contains(by));
+        let mut is_young = |hash: EntryHash| now < self.0.entry(hash).or_insert(now).plus(ACCUSED_FOR);
+        // What others hold back of this box does not depend on whom it believes.
+        let counts = |member: &MemberId, by: &[Option<MemberId>]| *member == known.me || is_heard(by);
+        let held = accusing.into_iter().filter(|(hash, member, by)| is_young(*hash) && counts(member, by));
+        held.map(|(_, member, _)| member).collect()
+    }
+
+    /// Forgets all of them.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+}
+
+/// Whether a box may say this, which comes next, while the words of `held` are held back. What it alone would say while others are
+/// asked to put it out is taken by nobody: it would keep its log from the place where they agree on what comes next.
+#[must_use]
+pub fn is_free_to_say(known: &Community, entry: &SignedEntry, held: &[MemberId]) -> bool {
+    !(known.log.is_signed_only_by(entry, known.me) && held.contains(&known.me))
+}
 
 /// The member whom `change` puts out, or takes the admin's rights from.
 #[must_use]
@@ -44,6 +92,9 @@ pub fn before_the_word_of<'e>(
     entries: &'e [SignedEntry],
     proposals: &[SignedEntry],
 ) -> &'e [SignedEntry] {
+    if accused.is_empty() {
+        return entries;
+    }
     let is_new = |entry: &SignedEntry| entry.entry().is_ok_and(|e| log.hash_at(e.sequence) != Some(entry.hash()));
     let on_top = signers_on_top(log, entries, proposals);
     let is_held = |(at, entry): (usize, &SignedEntry)| {

@@ -105,19 +105,22 @@ impl Log {
     /// # Errors
     /// [`LogError::Format`], [`LogError::Chain`], [`LogError::Refused`].
     pub fn begin(first: SignedEntry) -> Result<Self, LogError> {
-        let encoded = SignedEntry::decode(&first.encode())?.encode();
+        SignedEntry::decode(&first.encode())?;
         let entry = first.entry()?;
         if entry.sequence != 0 || entry.previous != EntryHash::from_bytes([0; EntryHash::LEN]) {
             return Err(LogError::Chain { found: entry.sequence, last: 0 });
         }
         rules::check_founding(&entry.change, &first).map_err(|refusal| LogError::Refused { sequence: 0, refusal })?;
-        let hash = first.hash();
+        Self::begun(first, &entry.change).ok_or(LogError::Refused { sequence: 0, refusal: Refusal::Founding })
+    }
+
+    /// The log of a first entry that was checked; `None`: `change`, which it makes, founds nothing.
+    fn begun(first: SignedEntry, change: &Change) -> Option<Self> {
+        let Change::Found { name, founder, removal_threshold, window_days } = change else { return None };
+        let (hash, bytes) = (first.hash(), framed_len(first.encode().len()));
         let community = CommunityId::from_bytes(*hash.as_bytes());
-        let Change::Found { name, founder, removal_threshold, window_days } = &entry.change else {
-            return Err(LogError::Refused { sequence: 0, refusal: Refusal::Founding });
-        };
         let roster = Roster::founded(community, name, founder, *removal_threshold, *window_days);
-        Ok(Self { first, rest: Vec::new(), hashes: vec![hash], bytes: framed_len(encoded.len()), roster })
+        Some(Self { first, rest: Vec::new(), hashes: vec![hash], bytes, roster })
     }
 
     /// The unsigned first entry of a new log; the founder's device key and recovery key have to sign it.
@@ -245,7 +248,10 @@ impl Log {
     /// The log as it was when the entry of this sequence was its last.
     #[must_use]
     pub fn up_to(&self, sequence: u64) -> Self {
-        let Ok(mut log) = Self::begin(self.first.clone()) else { unreachable!("this log was begun with it") };
+        let founding = self.first.entry().ok();
+        let Some(mut log) = founding.and_then(|entry| Self::begun(self.first.clone(), &entry.change)) else {
+            unreachable!("this log was begun with it")
+        };
         let count = usize::try_from(sequence).unwrap_or(usize::MAX);
         for signed in self.rest.iter().take(count) {
             // It was checked when it was appended.

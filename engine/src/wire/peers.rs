@@ -14,6 +14,8 @@ use crate::ids::{CommunityId, EntryHash, InvitationId, MemberId, ShardId, SpkiPi
 use crate::keys::{KeyError, PublicKey, Signature, SigningContext, SigningKey};
 use crate::units::UnixMillis;
 
+pub use crate::community::proposals::PROPOSALS_MAX;
+
 /// `PUT` one piece of a shard (`Content-Range`), `GET` one range of it (`Range`); the answer to the last piece is a
 /// [`ShardReceipt`] as [`Signed`].
 pub const SHARD_PATH: &str = "/v1/peers/shards/{shard}";
@@ -24,9 +26,6 @@ pub const CHANNEL_LABEL: &[u8] = b"EXPORTER-Channel-Binding";
 
 /// The most entries, records, ids or ranges in one message.
 pub const PEER_BATCH_MAX: usize = 4_096;
-
-/// The most proposals in one message, and of one community.
-pub const PROPOSALS_MAX: usize = 16;
 
 /// Of so many boxes that have shown a member's recovery kit the member is told.
 pub const KITS_SHOWN_MAX: usize = 4;

@@ -3,14 +3,12 @@
 
 use std::sync::atomic::Ordering;
 
-use datis_engine::community::accused::is_about;
+use datis_engine::community::accused::is_free_to_say;
 use datis_engine::community::entry::{Change, Domains, SignedEntry};
 use datis_engine::community::log::{LogError, Refusal, Weighed};
-use datis_engine::community::roster::Roster;
+use datis_engine::community::proposals::{self, Open, PROPOSALS_MAX, Put, majority};
 use datis_engine::ids::{CommunityName, EntryHash, MemberId, MemberName};
-use datis_engine::keys::PublicKey;
-use datis_engine::units::{Seconds, UnixMillis};
-use datis_engine::wire::peers::PROPOSALS_MAX;
+use datis_engine::units::UnixMillis;
 use minicbor::bytes::ByteVec;
 
 use super::super::accounts::{Action, Actor, Right, record};
@@ -20,15 +18,6 @@ use super::super::{OperationError, Site};
 use super::{Community, CommunityError};
 use crate::catalog::dispersal::kept_outside;
 use crate::catalog::{CatalogError, community};
-
-/// Of what waits for more admins, each signs so much and no more: nobody fills the places of the others.
-const PROPOSALS_OF_ONE: usize = 2;
-
-/// For so long what a member says alone is held up while others want to put it out.
-const ACCUSED_FOR: Seconds = Seconds(3 * 86_400);
-
-/// From so many admins on it takes more than half of them.
-const MANY_ADMINS: usize = 3;
 
 /// What came of a decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -232,67 +221,29 @@ pub(super) fn take(site: &Site, proposals: &[ByteVec]) -> Result<(), CommunityEr
     }
     let _gate = lock(&site.joining);
     let known = site.in_community()?;
-    let mut here = open(site, &known)?;
-    for bytes in proposals.iter().take(PROPOSALS_MAX) {
-        // Of another place in the log, or not by admins alone: the next one who asks has a better one.
-        let Ok(theirs) = SignedEntry::decode(bytes) else { continue };
-        let Ok(weighed) = known.log.weigh(&theirs) else { continue };
-        // What one signature is enough for comes with the log, where it is held back as long as it has to be.
-        if !needs_admins(&weighed.entry.change) {
-            continue;
-        }
-        let has_room = here.len() < PROPOSALS_MAX && weighed.signed.iter().any(|signer| signs_few(&here, signer));
-        let merged = match here.iter_mut().find(|(entry, _)| entry.hash() == theirs.hash()) {
-            Some((entry, _)) => {
-                if !entry.merge(&theirs) {
-                    continue;
-                }
-                entry.clone()
-            }
-            None if has_room => {
-                here.push((theirs.clone(), weighed));
-                theirs
-            }
-            None => continue,
+    // Of another version, or none at all: the next one who asks has a better one.
+    let told = proposals.iter().take(PROPOSALS_MAX).filter_map(|bytes| SignedEntry::decode(bytes).ok());
+    let passed = proposals::pass(&known.log, open(site, &known)?, &told.collect::<Vec<_>>())?;
+    if !passed.kept.is_empty() {
+        let keep = |tx: &rusqlite::Transaction<'_>| {
+            passed.kept.iter().try_for_each(|entry| community::keep_proposal(tx, &entry.hash(), &entry.encode()))
         };
-        if put(site, &known, merged, |_| Ok(()))? == Decided::Done {
-            return Ok(());
-        }
+        site.catalog.writer().write(keep).map_err(|e: CatalogError| site.noted(e.into()))?;
     }
-    Ok(())
+    let Some((entry, log)) = passed.complete else { return Ok(()) };
+    check_is_heard(site, &known, &entry)?;
+    site.take_log(known.me, log, |_| Ok(()))
 }
 
-fn signs_few(open: &[(SignedEntry, Weighed)], signer: &PublicKey) -> bool {
-    open.iter().filter(|(_, weighed)| weighed.signed.contains(signer)).count() < PROPOSALS_OF_ONE
-}
-
-/// Whose words are held back: those whom others want to put out, or to be no admin any more. An entry that nobody else has signed
-/// would end the proposal, so it waits, for [`ACCUSED_FOR`] at most. Whom this box's own admin wants to put out holds up nobody here.
+/// Whose words are held back ([`Accusations::held_back`](datis_engine::community::accused::Accusations::held_back)).
 pub(super) fn held_back(site: &Site, known: &Community) -> Result<Vec<MemberId>, CommunityError> {
     let (open, now) = (open(site, known)?, site.clock.now());
-    let mut since = lock(&site.community.accusations);
-    since.retain(|hash, _| open.iter().any(|(entry, _)| entry.hash() == *hash));
-    let signers = |weighed: &Weighed| weighed.signed.iter().map(|key| known.who(key)).collect::<Vec<_>>();
-    let accusing = open.iter().filter_map(|(entry, weighed)| {
-        let about = is_about(&weighed.entry.change)?;
-        Some((entry.hash(), about, signers(weighed)))
-    });
-    let accusing: Vec<_> = accusing.collect();
-    let by_this_box = accusing.iter().filter(|(_, _, by)| by.contains(&Some(known.me)));
-    let distrusted: Vec<MemberId> = by_this_box.map(|(_, member, _)| *member).collect();
-    let is_heard = |by: &[Option<MemberId>]| by.iter().flatten().any(|by| !distrusted.contains(by));
-    let mut is_young = |hash: EntryHash| now < since.entry(hash).or_insert(now).plus(ACCUSED_FOR);
-    // What others hold back of this box does not depend on whom it believes.
-    let counts = |member: &MemberId, by: &[Option<MemberId>]| *member == known.me || is_heard(by);
-    let held = accusing.into_iter().filter(|(hash, member, by)| is_young(*hash) && counts(member, by));
-    Ok(held.map(|(_, member, _)| member).collect())
+    Ok(lock(&site.community.accusations).held_back(known, &open, now))
 }
 
-/// What this box alone would say while others are asked to put it out is taken by nobody: it would keep its log from the place where
-/// they agree on what comes next.
+/// Whether the others would hear what this box is about to say.
 pub(super) fn check_is_heard(site: &Site, known: &Community, entry: &SignedEntry) -> Result<(), CommunityError> {
-    let is_held = known.log.is_signed_only_by(entry, known.me) && held_back(site, known)?.contains(&known.me);
-    if is_held { Err(CommunityError::Accused) } else { Ok(()) }
+    if is_free_to_say(known, entry, &held_back(site, known)?) { Ok(()) } else { Err(CommunityError::Accused) }
 }
 
 /// What waits, as it is passed on.
@@ -349,23 +300,20 @@ fn put(
     entry: SignedEntry,
     more: impl FnOnce(&rusqlite::Transaction<'_>) -> Result<(), CatalogError>,
 ) -> Result<Decided, CommunityError> {
-    let weighed = known.log.weigh(&entry)?;
-    let mut log = known.log.clone();
-    match log.append(entry.clone()) {
-        Ok(()) => {
+    match proposals::put(&known.log, &entry)? {
+        Put::Next(log) => {
             check_is_heard(site, known, &entry)?;
-            site.take_log(known.me, log, more)?;
+            site.take_log(known.me, *log, more)?;
             Ok(Decided::Done)
         }
-        Err(_) if !weighed.signed.is_empty() && weighed.signed.len() < weighed.needed => {
+        Put::Waits { agreed, needed } => {
             let written = site.catalog.writer().write(|tx| {
                 community::keep_proposal(tx, &entry.hash(), &entry.encode())?;
                 more(tx)
             });
             written.map_err(|e: CatalogError| site.noted(e.into()))?;
-            Ok(Decided::Waiting { agreed: weighed.signed.len(), needed: weighed.needed })
+            Ok(Decided::Waiting { agreed, needed })
         }
-        Err(error) => Err(error.into()),
     }
 }
 
@@ -391,22 +339,10 @@ fn follow_up(site: &Site, by: &Actor, decided: Decided) -> Result<Decided, Commu
     Ok(decided)
 }
 
-/// How many admins should have to agree: more than half from three on, so that one alone, or whoever has stolen one box, puts
-/// nobody out.
-fn majority(roster: &Roster) -> u8 {
-    let admins = roster.admins().count();
-    if admins < MANY_ADMINS { 1 } else { u8::try_from(admins / 2 + 1).unwrap_or(u8::MAX) }
-}
-
 /// What waits and can still come next.
-fn open(site: &Site, known: &Community) -> Result<Vec<(SignedEntry, Weighed)>, CommunityError> {
+fn open(site: &Site, known: &Community) -> Result<Vec<Open>, CommunityError> {
     let kept = site.catalog.reader().read(|tx| community::proposals(tx))?;
-    let read = |bytes: &Vec<u8>| {
-        let entry = SignedEntry::decode(bytes).ok()?;
-        let weighed = known.log.weigh(&entry).ok()?;
-        Some((entry, weighed))
-    };
-    Ok(kept.iter().filter_map(read).collect())
+    Ok(proposals::open(&known.log, kept.iter().filter_map(|bytes| SignedEntry::decode(bytes).ok())))
 }
 
 fn shown(known: &Community, entry: &SignedEntry, weighed: &Weighed) -> Option<Proposal> {
@@ -418,7 +354,7 @@ fn shown(known: &Community, entry: &SignedEntry, weighed: &Weighed) -> Option<Pr
         Change::Dismiss { member } => Proposed::Dismiss(name(member)?),
         Change::SetRemovalThreshold { threshold } => Proposed::Threshold(*threshold),
         Change::SetWindow { days } => Proposed::Window(*days),
-        // They never wait (`needs_admins`).
+        // They never wait.
         Change::Found { .. }
         | Change::Admit { .. }
         | Change::Rename { .. }
@@ -440,25 +376,6 @@ fn shown(known: &Community, entry: &SignedEntry, weighed: &Weighed) -> Option<Pr
         needed: weighed.needed,
         waits_for_this_box: may_sign && !weighed.signed.iter().any(has_signed),
     })
-}
-
-/// Whether it may take more than one admin; all else never waits.
-fn needs_admins(change: &Change) -> bool {
-    match change {
-        Change::Remove { .. }
-        | Change::Appoint { .. }
-        | Change::Dismiss { .. }
-        | Change::SetRemovalThreshold { .. }
-        | Change::SetWindow { .. } => true,
-        Change::Found { .. }
-        | Change::Admit { .. }
-        | Change::Rename { .. }
-        | Change::Leave { .. }
-        | Change::Rebind { .. }
-        | Change::Confirm { .. }
-        | Change::SetDomains { .. }
-        | Change::Vouch { .. } => false,
-    }
 }
 
 /// Nobody is asked about being put out, or about being no admin any more.

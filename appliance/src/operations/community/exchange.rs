@@ -1,9 +1,9 @@
 //! What two members tell each other of the community: entries of the log and address records.
 
-use datis_engine::community::accused::before_the_word_of;
 use datis_engine::community::entry::SignedEntry;
+use datis_engine::community::hearing::{Heard, hear};
 use datis_engine::community::log::Log;
-use datis_engine::community::parting::{GivesWay, Parting, Proposed};
+use datis_engine::community::parting::Proposed;
 use datis_engine::ids::MemberId;
 use datis_engine::wire::peers::{ENTRIES_AT_ONCE, Exchange, Exchanged, PROPOSALS_MAX};
 use minicbor::bytes::ByteVec;
@@ -25,7 +25,7 @@ pub(crate) fn compare_notes<E: From<CommunityError>>(
     member: MemberId,
     mut ask: impl FnMut(&Exchange) -> Result<Exchanged, E>,
 ) -> Result<u64, E> {
-    let mut told = hear(site, member, &mut ask)?;
+    let mut told = catch_up(site, member, &mut ask)?;
     let mut common = told.sequence;
     // A log that parts from this one is looked at from further back, each time twice as far.
     let mut back = 1;
@@ -57,7 +57,7 @@ pub(crate) fn compare_notes<E: From<CommunityError>>(
 }
 
 /// Takes what the other one has and this box has not, part by part.
-fn hear<E: From<CommunityError>>(
+fn catch_up<E: From<CommunityError>>(
     site: &Site,
     member: MemberId,
     ask: &mut impl FnMut(&Exchange) -> Result<Exchanged, E>,
@@ -174,33 +174,21 @@ fn take_entries(
     }
     let _gate = lock(&site.joining);
     let known = site.in_community()?;
-    let (mut log, now) = (known.log.clone(), site.clock.now());
     let entries = entries.iter().map(|bytes| SignedEntry::decode(bytes)).collect::<Result<Vec<_>, _>>()?;
     // One that is not understood is passed over, as it is where they are taken.
     let theirs = proposals.iter().take(PROPOSALS_MAX).filter_map(|bytes| SignedEntry::decode(bytes).ok());
     let (ours, theirs) = (super::deciding::waiting(site, &known)?, theirs.collect::<Vec<_>>());
     let held = super::deciding::held_back(site, &known)?;
-    let is_old = |since: u64| known.is_old(since, now);
     let proposed = Proposed { ours: &ours, theirs: &theirs, held: &held };
-    if let Some(parting) = Parting::of(&known.log, &entries, proposed, is_old)? {
-        return settle(site, &known, member, &parting);
-    }
-    log.follow(before_the_word_of(&held, &known.log, &entries, &theirs), is_old)?;
-    if log.roster().sequence() > known.roster().sequence() { site.take_log(known.me, log, |_| Ok(())) } else { Ok(()) }
-}
-
-/// Of two logs that part, this box's gives way, or the other one's does when its box hears of it, or people have to choose.
-fn settle(site: &Site, known: &Community, member: MemberId, parting: &Parting) -> Result<(), CommunityError> {
-    match (parting.gives_way(), parting.their_log()) {
-        // A log that does not know this box is none to go on with by itself.
-        (GivesWay::Ours, Some(log)) if log.roster().member(known.me).is_some() => {
+    match hear(&known, &site.vault.device_key, &entries, proposed, site.clock.now())? {
+        Heard::Nothing => Ok(()),
+        Heard::Longer(log) => site.take_log(known.me, *log, |_| Ok(())),
+        Heard::GivesWay(parting, said_again) => {
             tracing::warn!(%member, at = parting.at(), "Takes another member's log, and says again what this box had said");
-            partings::give_way(site, known, parting, log, |_| Ok(()))
+            partings::give_way(site, &known, *said_again, |_| Ok(()))
         }
-        // What is held back is taken when its time is over.
-        (GivesWay::Theirs, _) | (GivesWay::Ours, None) => Ok(()),
-        (GivesWay::Ours, Some(_)) | (GivesWay::Neither, _) => {
-            site.community.part(member, parting, site.clock.now());
+        Heard::Parted(parting) => {
+            site.community.part(member, &parting, site.clock.now());
             Ok(())
         }
     }

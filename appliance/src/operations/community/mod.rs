@@ -20,13 +20,12 @@ mod worries;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use datis_engine::community::accused::Accusations;
 use datis_engine::community::entry::SignedEntry;
 use datis_engine::community::log::{Log, LogError};
-use datis_engine::community::roster::{Pinned, REBIND_HOLD, Rights, Roster, Standing};
 use datis_engine::format::FormatError;
-use datis_engine::ids::{EntryHash, MemberId};
-use datis_engine::keys::PublicKey;
-use datis_engine::units::{Seconds, UnixMillis};
+use datis_engine::ids::MemberId;
+use datis_engine::units::UnixMillis;
 
 pub use addresses::kit_community;
 pub(crate) use addresses::{announce, given_by, places_of};
@@ -38,6 +37,7 @@ pub use coming_in::{
     Applicant, JoinTry, OpenInvitation, admit, applicants, asked_to_join, come_back, confirm, found, invitations,
     invite, join_answer, joined, joining, not_asked, refuse, revoke, stop_asking, take_request, try_to_join,
 };
+pub use datis_engine::community::known::Community;
 pub(crate) use deciding::news;
 pub use deciding::{
     Decided, Proposal, Proposed, agree, appoint, dismiss, forget, label, leave, proposals, remove, rename, vouch,
@@ -58,17 +58,6 @@ use super::{OperationError, Site};
 use crate::catalog::CatalogError;
 use crate::catalog::community::{self, Membership};
 
-/// The community as this box knows it. Never changed: a longer log is another one.
-#[derive(Debug, Clone)]
-pub struct Community {
-    /// What its members have signed.
-    pub log: Log,
-    /// Which of them this box is.
-    pub me: MemberId,
-    /// When this box first had each entry.
-    seen: BTreeMap<u64, UnixMillis>,
-}
-
 /// The community that the box is in now.
 #[derive(Debug, Default)]
 pub(in crate::operations) struct Present {
@@ -76,7 +65,7 @@ pub(in crate::operations) struct Present {
     /// Members whose log parts from it.
     parted: Mutex<BTreeMap<MemberId, partings::Told>>,
     /// Since when a proposal to put somebody out has held up what that member says.
-    accusations: Mutex<BTreeMap<EntryHash, UnixMillis>>,
+    accusations: Mutex<Accusations>,
 }
 
 /// Why something about the community was not done.
@@ -170,99 +159,30 @@ impl From<CatalogError> for CommunityError {
     }
 }
 
-impl Community {
-    /// Where the log has led to.
-    #[must_use]
-    pub fn roster(&self) -> &Roster {
-        self.log.roster()
-    }
-
-    /// What this box grants to a member now.
-    #[must_use]
-    pub fn rights_of(&self, member: MemberId, now: UnixMillis) -> Rights {
-        let Some(member) = self.roster().member(member) else { return Rights::None };
-        let since = match member.standing {
-            Standing::Full => member.admitted,
-            Standing::Rebound { since } | Standing::Leaving { since } | Standing::Removed { since } => since,
-        };
-        member.rights(self.seen_at(since), now)
-    }
-
-    /// The member whose present box has this key.
-    #[must_use]
-    pub fn who(&self, device: &PublicKey) -> Option<MemberId> {
-        match self.roster().who(device.spki_pin()) {
-            Pinned::Current(member) => Some(member.id),
-            Pinned::Revoked(_) | Pinned::Unknown => None,
+/// What the catalog holds, checked again from the first entry on.
+pub(in crate::operations) fn read(tx: &rusqlite::Transaction<'_>) -> Result<Option<Community>, CommunityError> {
+    let Some(membership) = community::membership(tx)? else { return Ok(None) };
+    let entries = community::entries(tx)?;
+    let (mut seen, mut log): (_, Option<Log>) = (BTreeMap::new(), None);
+    for (at, (bytes, seen_at)) in entries.iter().enumerate() {
+        let entry = SignedEntry::decode(bytes)?;
+        match &mut log {
+            None => log = Some(Log::begin(entry)?),
+            Some(log) => log.append(entry)?,
         }
+        seen.insert(at as u64, *seen_at);
     }
-
-    /// For how long this box has known a member.
-    #[must_use]
-    pub fn time_in(&self, member: MemberId, now: UnixMillis) -> Seconds {
-        let admitted = self.roster().member(member).map_or(now, |member| self.seen_at(member.admitted));
-        Seconds(u64::try_from(now.0.saturating_sub(admitted.0) / 1_000).unwrap_or(0))
+    let log = log.ok_or(LogError::Format(FormatError::damaged("community", "it has no first entry")))?;
+    if log.community() != membership.community {
+        return Err(LogError::Community { found: log.community(), wanted: membership.community }.into());
     }
-
-    /// The others to whom this box talks now, by id: not those whose time after leaving is over.
-    pub(crate) fn partners(&self, now: UnixMillis) -> Vec<MemberId> {
-        let talks = |member: &MemberId| self.rights_of(*member, now) != Rights::None;
-        self.others().map(|member| member.id).filter(talks).collect()
-    }
-
-    /// The others that are in, by id.
-    pub fn others(&self) -> impl Iterator<Item = &datis_engine::community::roster::Member> {
-        self.roster().active().filter(|member| member.id != self.me)
-    }
-
-    /// An entry that was never seen counts as seen long ago: its hold is for the others to keep.
-    fn seen_at(&self, sequence: u64) -> UnixMillis {
-        self.seen.get(&sequence).copied().unwrap_or_default()
-    }
-
-    /// From when on the others take a confirmation of this member by its kit alone, as far as this box can tell; `None`: it waits for
-    /// none.
-    #[must_use]
-    pub fn confirms_itself_from(&self, member: MemberId) -> Option<UnixMillis> {
-        match self.roster().member(member)?.standing {
-            Standing::Rebound { since } => Some(self.seen_at(since).plus(REBIND_HOLD)),
-            Standing::Full | Standing::Leaving { .. } | Standing::Removed { .. } => None,
-        }
-    }
-
-    /// Whether this box has known the rebinding of this sequence for as long as a kit alone has to wait. One that is not in the log
-    /// yet is seen only now.
-    fn is_old(&self, since: u64, now: UnixMillis) -> bool {
-        self.seen.get(&since).is_some_and(|seen| now >= seen.plus(REBIND_HOLD))
-    }
-
-    /// What the catalog holds, checked again from the first entry on.
-    pub(in crate::operations) fn read(tx: &rusqlite::Transaction<'_>) -> Result<Option<Self>, CommunityError> {
-        let Some(membership) = community::membership(tx)? else { return Ok(None) };
-        let entries = community::entries(tx)?;
-        let (mut seen, mut log): (_, Option<Log>) = (BTreeMap::new(), None);
-        for (at, (bytes, seen_at)) in entries.iter().enumerate() {
-            let entry = SignedEntry::decode(bytes)?;
-            match &mut log {
-                None => log = Some(Log::begin(entry)?),
-                Some(log) => log.append(entry)?,
-            }
-            seen.insert(at as u64, *seen_at);
-        }
-        let log = log.ok_or(LogError::Format(FormatError::damaged("community", "it has no first entry")))?;
-        if log.community() != membership.community {
-            return Err(LogError::Community { found: log.community(), wanted: membership.community }.into());
-        }
-        Ok(Some(Self { log, me: membership.member, seen }))
-    }
+    Ok(Some(Community { log, me: membership.member, seen }))
 }
 
 /// Puts a box into a community, all of whose entries it has seen just now.
 #[cfg(test)]
 pub(crate) fn enter_for_tests(site: &Site, log: &Log, me: MemberId) {
-    let now = site.clock.now();
-    let seen = (0..=log.roster().sequence()).map(|sequence| (sequence, now)).collect();
-    site.community.set(Some(Community { log: log.clone(), me, seen }));
+    site.community.set(Some(Community::entered(log.clone(), me, site.clock.now())));
 }
 
 impl Present {
@@ -295,27 +215,28 @@ impl Site {
         log: Log,
         more: impl FnOnce(&rusqlite::Transaction<'_>) -> Result<(), CatalogError>,
     ) -> Result<(), CommunityError> {
-        let before = self.community();
-        let known = before.as_ref().map_or(0, |community| community.log.common_entries(&log)) as u64;
-        let mut seen = before.map(|community| community.seen.clone()).unwrap_or_default();
-        let given_up = seen.split_off(&known);
-        let now = self.clock.now();
+        let (before, now) = (self.community(), self.clock.now());
+        let common = before.as_ref().map_or(0, |community| community.log.common_entries(&log));
+        let gives_up = before.as_ref().is_some_and(|community| community.log.entries().count() > common);
+        let next = match before.filter(|_| common > 0) {
+            Some(before) => before.with_log(log, now),
+            None => Community::entered(log, me, now),
+        };
         let written = self.catalog.writer().write(|tx| {
-            if known == 0 {
-                community::enter(tx, &Membership { community: log.community(), member: me, joined_at: now })?;
+            if common == 0 {
+                community::enter(tx, &Membership { community: next.log.community(), member: me, joined_at: now })?;
             }
-            if !given_up.is_empty() {
-                community::cut(tx, known)?;
+            if gives_up {
+                community::cut(tx, common as u64)?;
             }
-            for (sequence, entry) in (0_u64..).zip(log.entries()).skip(seen.len()) {
+            for (sequence, entry) in (0_u64..).zip(next.log.entries()).skip(common) {
                 community::append(tx, sequence, &entry.encode(), now)?;
             }
             community::drop_proposals(tx)?;
             more(tx)
         });
         written.map_err(|e: CatalogError| self.noted(e.into()))?;
-        seen.extend((known..=log.roster().sequence()).map(|sequence| (sequence, now)));
-        self.community.set(Some(Community { log, me, seen }));
+        self.community.set(Some(next));
         Ok(())
     }
 }

@@ -2,7 +2,7 @@
 //! to the other one. Kept in memory: boxes compare notes again after a restart.
 
 use datis_engine::community::entry::{Change, SignedEntry};
-use datis_engine::community::log::Log;
+use datis_engine::community::hearing::{SaidAgain, say_again};
 use datis_engine::community::parting::{Parting, Proposed};
 use datis_engine::community::roster::Rights;
 use datis_engine::ids::{MemberId, MemberName};
@@ -106,27 +106,21 @@ pub fn take_log_of(site: &Site, by: &Actor, name: &MemberName) -> Result<Vec<Cha
     let lost = parting.ours().iter().filter_map(|entry| Some(entry.entry().ok()?.change));
     let lost: Vec<Change> = lost.filter(|change| change.said_of_itself() != Some(known.me)).collect();
     let detail = format!("{} / {}", lost.len(), parting.theirs().len());
-    give_way(site, &known, &parting, log, |tx| record(tx, site, by, Action::LogTaken, name.as_str(), &detail))?;
+    let said_again = say_again(&known, &site.vault.device_key, &parting, log, now);
+    give_way(site, &known, said_again, |tx| record(tx, site, by, Action::LogTaken, name.as_str(), &detail))?;
     site.community.joined_again(member);
     Ok(lost)
 }
 
-/// Goes on with the other log, `theirs`, and says again on top of it what this box had said of itself. The caller holds [`Site::joining`].
+/// Goes on with another log, on top of which this box has said again what it had said of itself. The caller holds [`Site::joining`].
 pub(super) fn give_way(
     site: &Site,
     known: &Community,
-    parting: &Parting,
-    theirs: &Log,
+    said_again: SaidAgain,
     more: impl FnOnce(&rusqlite::Transaction<'_>) -> Result<(), CatalogError>,
 ) -> Result<(), CommunityError> {
-    let key = &site.vault.device_key;
-    let mut log = theirs.clone();
-    for change in parting.said_by(known.me, key.public_key()) {
-        let mut entry = log.draft(site.clock.now(), change);
-        entry.sign(key);
-        if let Err(error) = log.append(entry) {
-            tracing::warn!(%error, "What this box had said of itself cannot be said again");
-        }
+    for error in &said_again.refused {
+        tracing::warn!(%error, "What this box had said of itself cannot be said again");
     }
-    site.take_log(known.me, log, more)
+    site.take_log(known.me, said_again.log, more)
 }
