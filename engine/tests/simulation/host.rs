@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use datis_engine::ids::{MemberId, ShardId};
 use datis_engine::life::audit::Answer;
-use datis_engine::life::clock::{CountedClock, Look};
 use datis_engine::life::hosting::{Condemned, Effect, Fate, HeldShard, Hosting, Lease, Stored, Window};
 use datis_engine::units::{Seconds, UnixMillis};
 
+use crate::clocks::Clocks;
 use crate::lies::{self, Lie};
 
 pub(crate) const HOUR: u64 = 3_600_000;
@@ -70,23 +70,18 @@ pub(crate) struct Host {
     pub(crate) heads: BTreeMap<usize, Vec<KeptHead>>,
     /// Counts changes of what is truly here.
     pub(crate) changes: u64,
-    wall_offset: i64,
-    boot: u8,
-    booted_at: u64,
-    clock: CountedClock,
-    saved_clock: CountedClock,
+    clocks: Clocks,
     pub(crate) shelves: BTreeMap<usize, Shelf>,
     window: Window,
 }
 
 impl Host {
     pub(crate) fn new(number: usize, owners: &[MemberId], window: Window, t: u64) -> Self {
-        let look = Look { wall: UnixMillis(i64::try_from(t).expect("small")), boot: [0; 16], since_boot_ms: 0 };
-        let clock = CountedClock::start(look);
+        let mut clocks = Clocks::new(t);
         let member = member(number);
         let mut shelves = BTreeMap::new();
         for (owner, id) in owners.iter().enumerate().filter(|(_, id)| **id != member) {
-            let hosting = Hosting::begin(*id, 1 << 40, clock.now());
+            let hosting = Hosting::begin(*id, 1 << 40, clocks.now(t));
             shelves.insert(owner, Shelf { hosting, truth: BTreeMap::new(), taken: Vec::new(), dropped: false });
         }
         Self {
@@ -100,11 +95,7 @@ impl Host {
             lie: None,
             heads: BTreeMap::new(),
             changes: 0,
-            wall_offset: 0,
-            boot: 0,
-            booted_at: t,
-            clock,
-            saved_clock: clock,
+            clocks,
             shelves,
             window,
         }
@@ -125,30 +116,24 @@ impl Host {
 
     /// Counted time, which is all that machines see.
     pub(crate) fn now(&mut self, t: u64) -> UnixMillis {
-        let wall = i64::try_from(t).expect("small").saturating_add(self.wall_offset);
-        let since_boot_ms = t.saturating_sub(self.booted_at);
-        let now = self.clock.observe(Look { wall: UnixMillis(wall), boot: [self.boot; 16], since_boot_ms });
-        let truth = UnixMillis(i64::try_from(t).expect("small"));
-        assert!(now <= truth || cfg!(feature = "plant"), "counted time is ahead of true time");
-        now
+        self.clocks.now(t)
     }
 
     pub(crate) fn set_wall(&mut self, offset_ms: i64) {
-        self.wall_offset = offset_ms;
+        self.clocks.set_wall(offset_ms);
     }
 
     /// Power cut: what was not saved is lost, and it takes a while until it is back.
     pub(crate) fn crash(&mut self, t: u64, off_ms: u64) {
-        self.clock = self.saved_clock;
         self.off_until = self.off_until.max(t + off_ms);
-        self.boot = self.boot.wrapping_add(1);
-        self.booted_at = self.off_until;
+        self.clocks.crash(self.off_until);
     }
 
     /// Switches it on, if it is off.
     pub(crate) fn wake(&mut self, t: u64) {
         if self.off_until > t {
-            (self.off_until, self.booted_at) = (t, t);
+            self.off_until = t;
+            self.clocks.wake(t);
         }
     }
 
@@ -174,7 +159,7 @@ impl Host {
         }
         shelf.dropped |= !intact;
         self.changes += 1;
-        self.saved_clock = self.clock;
+        self.clocks.save();
         true
     }
 
@@ -276,7 +261,7 @@ impl Host {
             let lately: u64 = shelf.taken.iter().filter(|(at, _)| *at + 7 * DAY > t).map(|(_, bytes)| bytes).sum();
             assert!(lately * 10 <= held || shards == 0, "{lately} of {held} bytes condemned within a week, no brake");
         }
-        self.saved_clock = self.clock;
+        self.clocks.save();
         Some(outcome)
     }
 
@@ -302,7 +287,7 @@ impl Host {
         if self.disk != Disk::Fine {
             return Vec::new();
         }
-        self.saved_clock = self.clock;
+        self.clocks.save();
         let mut erased = Vec::new();
         for (owner, shelf) in &mut self.shelves {
             for effect in shelf.hosting.tick(now) {

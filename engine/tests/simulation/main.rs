@@ -5,15 +5,19 @@
 //! What must hold is looked at after each event (`world.rs`, `host.rs`). A failing run prints its seed;
 //! `DATIS_SEED=n cargo test -p datis-engine --test simulation seeds` runs it alone. `DATIS_SEEDS` sets how many are run.
 
+mod clocks;
 mod deaths;
 mod host;
 mod lies;
+mod log;
 mod owner;
 #[cfg(feature = "plant")]
 mod planted;
 mod rng;
 mod world;
 
+use std::fmt::Debug;
+use std::ops::AddAssign;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::world::{Seen, World};
@@ -25,33 +29,33 @@ fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok().and_then(|text| text.parse().ok())
 }
 
-fn run(seed: u64) -> Seen {
-    let run = catch_unwind(AssertUnwindSafe(|| World::new(seed).run()));
-    run.unwrap_or_else(|cause| {
-        println!(
-            "seed {seed} failed; again with: DATIS_SEED={seed} cargo test -p datis-engine --test simulation seeds"
-        );
-        std::panic::resume_unwind(cause)
-    })
-}
-
-#[test]
-fn seeds_of_mutual_backup_hold_what_is_promised() {
+/// Runs one seed, or as many as are asked for; what they saw together, and how many they were. `None`: one alone, of which not much
+/// can be asked.
+fn run_all<S: AddAssign + Default + Debug + Send + 'static>(test: &'static str, run: fn(u64) -> S) -> Option<(S, u64)> {
+    let run = move |seed| {
+        let seen = catch_unwind(AssertUnwindSafe(|| run(seed)));
+        seen.unwrap_or_else(|cause| {
+            println!(
+                "seed {seed} failed; again with: DATIS_SEED={seed} cargo test -p datis-engine --test simulation {test}"
+            );
+            std::panic::resume_unwind(cause)
+        })
+    };
     if let Some(seed) = number("DATIS_SEED") {
         println!("{:?}", run(seed));
-        return;
+        return None;
     }
     let seeds = number("DATIS_SEEDS").unwrap_or(SEEDS);
     let workers: Vec<_> = (0..THREADS)
         .map(|first| {
             std::thread::spawn(move || {
-                let mut sum = Seen::default();
-                (first..seeds).step_by(2).for_each(|seed| sum += run(seed));
+                let mut sum = S::default();
+                (first..seeds).step_by(THREADS as usize).for_each(|seed| sum += run(seed));
                 sum
             })
         })
         .collect();
-    let mut sum = Seen::default();
+    let mut sum = S::default();
     for worker in workers {
         match worker.join() {
             Ok(seen) => sum += seen,
@@ -59,6 +63,21 @@ fn seeds_of_mutual_backup_hold_what_is_promised() {
         }
     }
     println!("{seeds} seeds: {sum:?}");
+    Some((sum, seeds))
+}
+
+#[test]
+fn seeds_of_the_log_lead_all_boxes_to_the_same() {
+    let run = |seed| log::Circle::new(seed).run();
+    if let Some((sum, seeds)) = run_all("seeds_of_the_log", run) {
+        log::saw_enough(&sum, seeds);
+    }
+}
+
+#[test]
+fn seeds_of_mutual_backup_hold_what_is_promised() {
+    let run = |seed| World::new(seed).run();
+    let Some((sum, seeds)): Option<(Seen, u64)> = run_all("seeds_of_mutual_backup", run) else { return };
     // A simulation in which nothing happens proves nothing.
     for (count, what) in [
         (sum.safe, "packs that became safe"),
@@ -80,6 +99,7 @@ fn seeds_of_mutual_backup_hold_what_is_promised() {
         (sum.rebound, "members with another box"),
         (sum.joined, "boxes that came in"),
         (sum.left, "boxes that left"),
+        (sum.put_out, "boxes that were put out"),
         (sum.moved, "shards that were elsewhere when their holder left"),
         (sum.epochs, "new groups"),
         (sum.relaxed, "groups in which a rule could not be kept"),

@@ -7,13 +7,22 @@ pub(crate) fn is_planted(bug: &str) -> bool {
     std::env::var("DATIS_PLANT").is_ok_and(|planted| planted == bug)
 }
 
-/// Runs some seeds in a process of their own, with a bug in it; `says`: what has to be found broken.
+/// Runs some seeds of mutual backup in a process of their own, with a bug in it; `says`: what has to be found broken.
 fn finds(bug: &str, says: &str) {
+    finds_in("seeds_of_mutual_backup_hold_what_is_promised", bug, says);
+}
+
+/// The same with seeds of the log.
+fn finds_in_the_log(bug: &str, says: &str) {
+    finds_in("seeds_of_the_log_lead_all_boxes_to_the_same", bug, says);
+}
+
+fn finds_in(test: &str, bug: &str, says: &str) {
     let program = std::env::current_exe().expect("this program");
     let run = Command::new(program)
-        .args(["--exact", "seeds_of_mutual_backup_hold_what_is_promised", "--nocapture"])
+        .args(["--exact", test, "--nocapture"])
         .env("DATIS_PLANT", bug)
-        .env("DATIS_SEEDS", "400")
+        .env("DATIS_SEEDS", "1000")
         .env_remove("DATIS_SEED")
         .output()
         .expect("run");
@@ -56,4 +65,34 @@ fn an_owner_that_takes_a_list_for_a_proof_is_found() {
 #[test]
 fn a_recovery_that_believes_the_first_host_s_head_is_found() {
     finds("newest-head-of-one", "was chosen, and an honest host has");
+}
+
+#[test]
+fn an_owner_that_counts_on_whom_others_put_out_is_found() {
+    finds("put-out-counts", "a pack is called fully protected, and is not");
+}
+
+#[test]
+fn a_kit_that_confirms_a_box_at_once_is_found() {
+    finds_in_the_log("kit-at-once", "a kit alone confirmed a box that was known since");
+}
+
+#[test]
+fn a_host_that_lets_a_new_box_write_at_once_is_found() {
+    finds_in_the_log("rebound-writes-at-once", "may write and condemn");
+}
+
+#[test]
+fn a_member_that_keeps_its_rights_when_it_is_put_out_is_found() {
+    finds_in_the_log("removed-keeps-rights", "of a member that was put out");
+}
+
+#[test]
+fn a_removal_by_too_few_admins_is_found() {
+    finds_in_the_log("one-admin-removes", "admins put a member out");
+}
+
+#[test]
+fn a_box_that_gives_up_what_others_decided_is_found() {
+    finds_in_the_log("decisions-give-way", "what others decided was given up");
 }

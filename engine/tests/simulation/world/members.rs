@@ -8,6 +8,7 @@ use datis_engine::life::placement::{Candidate, Domains, Group, Relaxed, independ
 use datis_engine::life::repair::{Order, Plan, THIN_AFTER};
 use datis_engine::life::stripe::ShardState;
 
+use super::troubles::KNOWN_AFTER;
 use super::{Event, QUIET, World, candidate};
 use crate::host::{DAY, member};
 use crate::owner::{Owner, scheme};
@@ -65,6 +66,36 @@ impl World {
         }
         self.hosts[number].dies();
         for owner in 0..self.owners.len() {
+            self.regroup_if_members_changed(owner);
+        }
+    }
+
+    /// The admins put a box out: from one moment to the next it is no member, and what it holds is worth nothing. Never more boxes
+    /// than the stripes bear.
+    pub(super) fn put_out(&mut self) {
+        let is_in = |number: &usize| {
+            let knows = |owner: &Owner| owner.peers.contains_key(number) && !owner.leaving.contains(number);
+            !self.hosts[*number].is_dead() && self.owners.iter().all(knows)
+        };
+        let those: Vec<usize> = (self.owners.len()..self.hosts.len()).filter(is_in).collect();
+        // Most are put out for what they have done.
+        let liar = those.iter().copied().find(|number| self.hosts[*number].lie.is_some());
+        let Some(number) = liar.or_else(|| (!those.is_empty()).then(|| self.rng.pick(&those))) else { return };
+        if !self.may_fail(number) {
+            return;
+        }
+        self.seen.put_out += 1;
+        self.troubled_until = self.troubled_until.max(self.t + KNOWN_AFTER);
+        self.hosts[number].dies();
+        for owner in 0..self.owners.len() {
+            let one = &mut self.owners[owner];
+            one.peers.remove(&number);
+            one.saved_peers.remove(&number);
+            one.ballast.remove(&number);
+            one.packs.iter_mut().for_each(|pack| {
+                pack.destroyed |= 1 << number;
+                pack.missed |= 1 << number;
+            });
             self.regroup_if_members_changed(owner);
         }
     }

@@ -53,6 +53,7 @@ enum Event {
     Join(usize),
     Leave,
     Left(usize),
+    PutOut,
     Quiet,
 }
 
@@ -83,6 +84,7 @@ pub(crate) struct Seen {
     pub(crate) rebound: u64,
     pub(crate) joined: u64,
     pub(crate) left: u64,
+    pub(crate) put_out: u64,
     /// Shards that were elsewhere when their holder left.
     pub(crate) moved: u64,
     pub(crate) epochs: u64,
@@ -116,6 +118,7 @@ impl std::ops::AddAssign for Seen {
         self.rebound += other.rebound;
         self.joined += other.joined;
         self.left += other.left;
+        self.put_out += other.put_out;
         self.moved += other.moved;
         self.epochs += other.epochs;
         self.relaxed += other.relaxed;
@@ -245,6 +248,10 @@ impl World {
             let at = self.rng.range(HOUR, last * DAY);
             self.after(at, Event::Leave);
         }
+        if self.rng.percent(25) {
+            let at = self.rng.range(HOUR, days * DAY);
+            self.after(at, Event::PutOut);
+        }
         self.after(self.end - QUIET - START, Event::Quiet);
     }
 
@@ -288,6 +295,7 @@ impl World {
             Event::Join(number) => self.join(number),
             Event::Leave => self.leave(),
             Event::Left(number) => self.left(number),
+            Event::PutOut => self.put_out(),
             Event::Quiet => self.quiet(),
         }
     }
@@ -543,6 +551,7 @@ impl World {
             assert!(pack.repairs <= causes, "{} repairs of a pack for {causes} causes: {order:?}", pack.repairs);
             self.seen.repairs += 1;
             let peer = usize::from(order.to.as_bytes()[0]);
+            assert!(self.owners[owner].peers.contains_key(&peer), "a repair goes to a box that is no member");
             self.after(HOUR / 2, Event::Send(owner, at, order.index, peer));
         }
     }

@@ -43,7 +43,7 @@ const TROUBLES: [Trouble; 13] = [
 ];
 
 /// A death or a loss is known and repaired in so long at the latest, but for the days that nothing else goes wrong.
-const KNOWN_AFTER: u64 = 4 * DAY;
+pub(super) const KNOWN_AFTER: u64 = 4 * DAY;
 
 impl World {
     pub(super) fn fault(&mut self) {
@@ -129,7 +129,7 @@ impl World {
     }
 
     /// Whether one more box may cost its owners what it holds.
-    fn may_fail(&mut self, number: usize) -> bool {
+    pub(super) fn may_fail(&mut self, number: usize) -> bool {
         let may = number >= self.owners.len() && self.may_destroy > 0;
         self.may_destroy -= usize::from(may);
         self.seen.destroyed += u64::from(may);

@@ -94,6 +94,7 @@ impl World {
                 if stay >= pack.redundancy.width() && can_be_made {
                     let state = owner.map().state(&pack.id, &view);
                     assert_eq!(state, Some(StripeState::FullyProtected), "{there} shards there, {stay} boxes stay");
+                    assert_eq!(there, pack.redundancy.width(), "a pack is called fully protected, and is not");
                 }
             }
         }
