@@ -1,7 +1,7 @@
 //! Where the chunks of a machine are best read.
 
 use datis_engine::ids::ChunkId;
-use rusqlite::Connection;
+use rusqlite::Transaction;
 
 use super::OperationError;
 use crate::catalog::chunks::{ChunkAt, ChunkFinder};
@@ -19,8 +19,8 @@ pub(super) struct Readable<'c> {
 }
 
 impl<'c> Readable<'c> {
-    pub(super) fn new(c: &'c Connection, machine: MachineRow) -> Result<Self, CatalogError> {
-        let (finder, lookup) = (ChunkFinder::new(c)?, ClosureLookup::new(c, machine)?);
+    pub(super) fn new(tx: &'c Transaction<'_>, machine: MachineRow) -> Result<Self, CatalogError> {
+        let (finder, lookup) = (ChunkFinder::new(tx)?, ClosureLookup::new(tx, machine)?);
         Ok(Self { machine, finder, lookup, places: Vec::new() })
     }
 
