@@ -1,5 +1,6 @@
 //! Six other boxes keep what the first one has; it is lost with two of them, and a blank one brings it back.
 
+use std::collections::HashSet;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -41,7 +42,7 @@ impl Neighbours {
 
     /// Waits until as many boxes may be lost as the scheme allows.
     pub(crate) fn spread(&self, steps: &mut Steps, ours: &TestBox, patience: Duration) {
-        steps.begin("Spreading packs over the others: sealed once more, coded, sent, and signed for by who keeps them");
+        steps.begin("Waiting until the others keep every pack; spreading began as soon as they were in");
         let mut told = Instant::now();
         let outside = watch_outside(ours, patience, |outside| {
             if told.elapsed() >= TELL_EVERY {
@@ -58,7 +59,7 @@ impl Neighbours {
         let scheme = outside.scheme.unwrap_or_default();
         let sum: u64 = self.boxes.iter().flat_map(TestBox::shards).map(|(_, len)| len).sum();
         steps.end(&format!(
-            "scheme {scheme}: {} of packs became {} of shards at six boxes, {:.2} times as much",
+            "scheme {scheme}: {} of packs, sealed once more, became {} of shards at six boxes, {:.2} times as much",
             size(outside.bytes.1),
             size(sum),
             sum as f64 / outside.bytes.1.max(1) as f64
@@ -79,7 +80,8 @@ impl Neighbours {
 
     /// A blank box, the kit typed into it.
     pub(crate) fn recover(&mut self, steps: &mut Steps, folder: &Path, kit: &str) -> TestBox {
-        steps.begin("Typing the kit into a blank box: it asks the others, and puts every pack together again");
+        steps
+            .begin("Typing the kit into a blank box: it asks the others what they keep, and makes its catalog of that");
         let data = folder.join("new box");
         let paper = folder.join("kit.txt");
         std::fs::write(&paper, kit).expect("the kit can be written down");
@@ -94,14 +96,21 @@ impl Neighbours {
             .spawn()
             .expect("datisd can be started");
         let lines = BufReader::new(recovery.stderr.take().expect("a pipe was asked for")).lines();
-        let is_log = |line: &String| [" INFO ", " WARN "].iter().any(|level| line.contains(level));
-        lines.map_while(Result::ok).filter(|line| !is_log(line)).for_each(|line| steps.progress(&line));
+        let is_log = |line: &str| [" INFO ", " WARN "].iter().any(|level| line.contains(level));
+        // Where nobody is at an address out of the kit, it is told a moment later which box does not answer.
+        let is_address = |line: &str| line.contains(" is not to be had: ");
+        let mut told_before = HashSet::new();
+        for line in lines.map_while(Result::ok).filter(|line| !is_log(line) && !is_address(line)) {
+            if told_before.insert(line.clone()) {
+                steps.progress(&line);
+            }
+        }
         let told = recovery.wait_with_output().expect("it ends");
         assert!(told.status.success(), "the box was not recovered: {}", String::from_utf8_lossy(&told.stdout));
         std::fs::remove_file(&paper).expect("the kit can be put away");
-        steps.end(String::from_utf8_lossy(&told.stdout).lines().next().unwrap_or_default());
+        steps.end(String::from_utf8_lossy(&told.stdout).lines().next().unwrap_or_default().trim_end_matches('.'));
 
-        steps.begin("Starting it in the place of the lost one");
+        steps.begin("Starting it in the place of the lost one; packs come back while it serves");
         let back = neighbour().data(data).start();
         steps.end(&format!("it serves {:.1} s after the kit was typed", self.since_kit()));
         back

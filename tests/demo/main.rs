@@ -94,6 +94,10 @@ impl Demonstration {
         self.steps.table();
         if keep {
             self.keep(&machine, neighbours);
+        } else {
+            println!(
+                "\nAll boxes end now, and their folders are removed; KEEP=1 leaves them running, to be looked at."
+            );
         }
     }
 
@@ -145,7 +149,7 @@ impl Demonstration {
         show(machine.run(["find", "letter.txt"]), 3);
         show(machine.run(["diff", first, second]), 6);
         let folder = within(second, &self.source);
-        show(machine.command(["ls"]).arg(folder).run(), 6);
+        show(machine.command(["ls"]).arg(folder).run(), 3);
         self.steps.end("each took a few blocks of the listings");
     }
 

@@ -33,6 +33,7 @@ impl Steps {
         for (title, seconds) in &self.done {
             println!("  {seconds:7.2}  {}", title.split([':', ';', ',']).next().unwrap_or(title));
         }
+        println!("  {:7.2}  in all", self.done.iter().map(|(_, seconds)| seconds).sum::<f64>());
     }
 }
 
