@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use harness::browser::Browser;
-use harness::repository;
+use harness::{TestBox, repository};
 use serde_json::json;
 
 /// The rules of axe-core that a page has to keep (WCAG 2.2, A and AA).
@@ -22,6 +22,38 @@ const TEXTS: &str = "const found = [document.title];\
     for (const e of document.querySelectorAll('[aria-label], [title], [placeholder], [alt]'))\
       for (const name of ['aria-label', 'title', 'placeholder', 'alt']) found.push(e.getAttribute(name) || '');\
     return found.map((text) => text.replace(/\\s+/g, ' ').trim()).filter((text) => text)";
+
+/// The page that is shown keeps what every page is held to, in every language, at both widths, and in the dark.
+#[track_caller]
+pub(crate) fn is_whole(browser: &Browser, the_box: &TestBox, path: &str) {
+    let (mut told, mut english) = (Vec::new(), BTreeSet::new());
+    let in_language = |language| {
+        let joint = if path.contains('?') { '&' } else { '?' };
+        the_box.url(&format!("{path}{joint}lang={language}"))
+    };
+    for language in ["en", "fr", "ru"] {
+        browser.open(&in_language(language));
+        for width in [320, 1280] {
+            browser.set_width(width);
+            let at_width = barriers(browser).into_iter().chain(overflow(browser));
+            told.extend(at_width.map(|each| format!("{language} at {width} px: {each}")));
+        }
+        browser.set_dark(true);
+        told.extend(barriers(browser).into_iter().map(|each| format!("{language} in the dark: {each}")));
+        browser.set_dark(false);
+        let texts = texts(browser);
+        told.extend(raw_messages(&texts));
+        if language == "en" {
+            english = texts;
+        } else {
+            told.extend(untranslated(&english, &texts));
+        }
+    }
+    // A refused form is an answer of 422, and the browser says so.
+    told.extend(browser.complaints().into_iter().filter(|line| !line.contains("status of 422")));
+    browser.open(&in_language("en"));
+    assert!(told.is_empty(), "{path}: {told:#?}");
+}
 
 /// What keeps people out of the page as it is now, by axe-core.
 pub(crate) fn barriers(browser: &Browser) -> Vec<String> {

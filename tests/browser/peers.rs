@@ -1,11 +1,10 @@
 //! How two boxes come together, as their admins click it.
 
-use std::collections::BTreeSet;
-
 use harness::browser::{Browser, eventually};
 use harness::portal::COOKIE;
 use harness::{BoxOptions, TestBox};
 
+use crate::inspect::is_whole;
 use crate::{inspect, scene};
 
 /// The strangest name that a member may have.
@@ -20,31 +19,6 @@ fn desk() -> (TestBox, Browser) {
     browser.set_cookie(COOKIE, &admin.cookie);
     browser.open(&the_box.url("/peers"));
     (the_box, browser)
-}
-
-/// The page that is shown keeps what every page is held to, in every language and at both widths.
-#[track_caller]
-fn is_whole(browser: &Browser, the_box: &TestBox, path: &str) {
-    let (mut told, mut english) = (Vec::new(), BTreeSet::new());
-    for language in ["en", "fr", "ru"] {
-        browser.open(&the_box.url(&format!("{path}?lang={language}")));
-        for width in [320, 1280] {
-            browser.set_width(width);
-            let at_width = inspect::barriers(browser).into_iter().chain(inspect::overflow(browser));
-            told.extend(at_width.map(|each| format!("{language} at {width} px: {each}")));
-        }
-        let texts = inspect::texts(browser);
-        told.extend(inspect::raw_messages(&texts));
-        if language == "en" {
-            english = texts;
-        } else {
-            told.extend(inspect::untranslated(&english, &texts));
-        }
-    }
-    // A refused form is an answer of 422, and the browser says so.
-    told.extend(browser.complaints().into_iter().filter(|line| !line.contains("status of 422")));
-    browser.open(&the_box.url(&format!("{path}?lang=en")));
-    assert!(told.is_empty(), "{path}: {told:#?}");
 }
 
 /// The six digits that the page shows.

@@ -26,8 +26,8 @@ struct BackPage<'p> {
     /// What is shown of the way there; empty before it has begun.
     steps: Vec<Step>,
     problem: Option<Problem>,
-    /// Whether it is asked if one box is enough.
-    is_one_word: bool,
+    /// Whether one box is enough; `None`: it is not asked.
+    one_peer: Option<bool>,
     /// What was typed and cannot be taken yet: so that nobody types a whole page again for one word.
     typed: Zeroizing<String>,
     /// Where the first admin of the box that came back comes in.
@@ -79,15 +79,16 @@ pub(in crate::portal) async fn begin(visit: Visit, link: web::Path<String>, form
         .answer(move |visit| {
             let standing = standing(visit, &link)?;
             let Kit { kit, one_peer } = form.into_inner();
-            let text = Zeroizing::new(kit);
+            let (text, one_peer) = (Zeroizing::new(kit), one_peer.is_some());
             match RecoveryKit::parse(&text) {
                 Ok(kit) => {
-                    visit.portal.ways.back.begin(kit, one_peer.is_some());
+                    visit.portal.ways.back.begin(kit, one_peer);
                     Ok(Reply::Go(format!("/welcome/{link}/back")))
                 }
                 Err(error) => {
                     let problem = Some(kit_problem(&error, visit.locale()));
-                    Ok(Reply::Refused(page(visit, link.into_inner(), standing, Typed { text, problem }, false)?))
+                    let typed = Typed { text, one_peer, problem };
+                    Ok(Reply::Refused(page(visit, link.into_inner(), standing, typed, false)?))
                 }
             }
         })
@@ -118,6 +119,7 @@ fn standing(visit: &Visit, link: &str) -> Result<BackStanding, PageError> {
 #[derive(Default)]
 struct Typed {
     text: Zeroizing<String>,
+    one_peer: bool,
     problem: Option<Problem>,
 }
 
@@ -130,6 +132,7 @@ fn page(
 ) -> Result<String, PageError> {
     let locale = visit.locale();
     let is_one_word = matches!(standing, BackStanding::Failed(BackProblem::OneWord { .. }));
+    let one_peer = is_one_word.then_some(typed.one_peer);
     let (steps, problem, next) = match standing {
         _ if typed.problem.is_some() => (Vec::new(), typed.problem, None),
         BackStanding::NotBlank | BackStanding::NotBegun => (Vec::new(), None, None),
@@ -139,7 +142,7 @@ fn page(
     };
     let is_starting = is_asked && next.is_some();
     let frame = Frame::new(visit, &locale.word("back-title"));
-    Ok(BackPage { frame, link, steps, problem, is_one_word, typed: typed.text, next, is_starting }.render()?)
+    Ok(BackPage { frame, link, steps, problem, one_peer, typed: typed.text, next, is_starting }.render()?)
 }
 
 /// `at`: what is being done; `None`: all is done.
@@ -161,10 +164,12 @@ fn steps(at: Option<BackStage>, locale: &Locale) -> Vec<Step> {
 
 fn problem(why: BackProblem, locale: &Locale) -> Problem {
     let (key, detail) = match why {
+        BackProblem::OneWord { silent } => {
+            return Problem::plain(locale.naming("err-back-one", &silent.join(", ")));
+        }
         BackProblem::NoCommunity => ("err-back-no-community", None),
         BackProblem::Nobody => ("err-back-nobody", None),
         BackProblem::NothingKept => ("err-back-nothing", None),
-        BackProblem::OneWord { silent } => ("err-back-one", Some(silent.join(", "))),
         BackProblem::TooFew => ("err-back-few", None),
         BackProblem::Other(words) => ("err-back-other", Some(words)),
     };
