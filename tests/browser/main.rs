@@ -9,6 +9,7 @@ mod checks_themselves;
 mod first_run;
 mod hostile;
 mod inspect;
+mod kept_outside;
 mod pages;
 mod peers;
 mod scene;

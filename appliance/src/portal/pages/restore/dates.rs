@@ -5,6 +5,7 @@ use datis_engine::ids::SnapshotId;
 
 use super::super::Date;
 use super::place::{Place, text_of};
+use crate::locale::Locale;
 use crate::operations::browse::Moment;
 
 /// Width of the strip, and of the space that a dot has for itself. Snapshots that stand closer share a dot.
@@ -46,7 +47,7 @@ pub(super) struct DateChoice {
 }
 
 impl Dates {
-    pub(super) fn new(place: &Place, here: &Moment, path: Option<&EntryPath>) -> Self {
+    pub(super) fn new(place: &Place, here: &Moment, path: Option<&EntryPath>, locale: &Locale) -> Self {
         let at = place.moments.iter().position(|moment| moment.id == here.id).unwrap_or_default();
         let address = |moment: &Moment| place.addresses.folder(&moment.id, path);
         let next = |at: Option<usize>| at.and_then(|at| place.moments.get(at)).map(address);
@@ -59,7 +60,7 @@ impl Dates {
             choices: listed
                 .map(|moment| DateChoice {
                     snapshot: moment.id.to_string(),
-                    shown: Date::new(moment.received_at).shown,
+                    shown: name_of(moment, locale),
                     is_here: moment.id == here.id,
                 })
                 .collect(),
@@ -69,6 +70,12 @@ impl Dates {
             newer: next(at.checked_sub(1)),
         }
     }
+}
+
+/// When it was made, and whether reading it takes longer.
+fn name_of(moment: &Moment, locale: &Locale) -> String {
+    let date = Date::new(moment.received_at).shown;
+    if moment.is_outside { format!("{date}, {}", locale.word("snapshot-outside")) } else { date }
 }
 
 /// From left to right. Where several snapshots share a dot it leads to the one that is looked at, or else to the newest.

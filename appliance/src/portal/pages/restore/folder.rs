@@ -28,7 +28,8 @@ struct FolderView<'p> {
     crumbs: Vec<Crumb>,
     dates: Dates,
     /// What is to be known of the snapshot.
-    notice: Option<(&'static str, String)>,
+    /// How whole it is where it is not, and that it is kept outside only.
+    notices: Vec<(&'static str, String)>,
     /// `None`: there is no such folder at this date.
     listed: Option<Listed>,
     /// Of the path, when it is not there.
@@ -125,19 +126,19 @@ fn view(
     listed: Option<Listed>,
 ) -> Result<String, PageError> {
     let locale = visit.locale();
-    let notice = match moment.state {
-        SnapshotState::Complete if moment.is_outside => Some(("plain", locale.word("restore-outside"))),
+    let state = match moment.state {
         SnapshotState::Complete => None,
         SnapshotState::Incomplete => Some(("warn", locale.count("restore-incomplete", moment.problems))),
         SnapshotState::Damaged => Some(("bad", locale.word("restore-damaged"))),
     };
+    let place_of_it = moment.is_outside.then(|| ("plain", locale.word("restore-outside")));
     let page = FolderView {
         frame: Frame::new(visit, &format!("{} · {}", place.machine_name, locale.word("nav-restore"))),
         machine: place.machine_name.clone(),
         source: place.source.as_str().to_owned(),
         crumbs: crumbs(place, moment, path),
-        dates: Dates::new(place, moment, path),
-        notice,
+        dates: Dates::new(place, moment, path, locale),
+        notices: state.into_iter().chain(place_of_it).collect(),
         versions: path.filter(|_| listed.is_none()).map(|path| place.addresses.versions(path)),
         listed,
     };
