@@ -11,6 +11,7 @@ mod enrolment;
 mod excludes;
 mod harness_itself;
 mod hosts;
+mod interrupted;
 mod kills;
 mod laggards;
 mod metadata;

@@ -64,6 +64,10 @@ pub(crate) fn run(dir: &DataDir, options: &RunOptions) -> Result<(), AppError> {
     back::change_places(dir)?;
     raise_descriptor_limit();
     let mut opened = super::open(dir, lock, &mut |made| tracing::info!("First start: {made}"))?;
+    if let Err(error) = recovery::clear_sandbox(dir) {
+        // The next drill says so too, where people see it.
+        tracing::warn!(error = %control::with_causes(&error), "What a broken drill has left is not cleared away");
+    }
     if bundle::looked(dir, &opened.config.bundle, &opened.site) {
         opened.config = super::settled(dir, &opened.site)?;
     }

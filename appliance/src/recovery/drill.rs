@@ -90,7 +90,7 @@ pub(crate) fn drill(
         Err(TryLockError::Poisoned(alone)) => alone.into_inner(),
         Err(TryLockError::WouldBlock) => return Err(DrillError::Running),
     };
-    let side = DataDir::new(dir.root().join("drill"));
+    let side = sandbox(dir);
     clear(&side)?;
     let came = attempt(site, dir, &side, kit, progress);
     clear(&side)?;
@@ -163,6 +163,19 @@ fn restore_some(back: &Arc<Site>) -> Result<(u64, u64), DrillError> {
         (files, bytes) = (files + proof.files, bytes + proof.bytes);
     }
     if files == 0 { Err(DrillError::Nothing) } else { Ok((files, bytes)) }
+}
+
+/// Clears away what a drill has left that was broken off, such as by a power cut: the keys of its sandbox are of no use to anybody.
+///
+/// # Errors
+/// [`OperationError`] of the folder.
+pub(crate) fn clear_sandbox(dir: &DataDir) -> Result<(), OperationError> {
+    clear(&sandbox(dir))
+}
+
+/// Where the box is made that is thrown away.
+fn sandbox(dir: &DataDir) -> DataDir {
+    DataDir::new(dir.root().join("drill"))
 }
 
 fn clear(side: &DataDir) -> Result<(), OperationError> {

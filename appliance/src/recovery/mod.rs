@@ -32,7 +32,7 @@ use datis_engine::store::{ObjectName, PackStore, StoreError};
 use datis_engine::units::UnixMillis;
 
 use self::abreast::BrokenOff;
-pub(crate) use self::drill::{DrillError, Drilled, drill};
+pub(crate) use self::drill::{DrillError, Drilled, clear_sandbox, drill};
 use self::gathering::gather;
 use self::heads::{Newest, newest_readable};
 use self::packs::fetch_directories;
