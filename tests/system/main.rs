@@ -14,6 +14,7 @@ mod hosts;
 mod interrupted;
 mod kills;
 mod laggards;
+mod leaving;
 mod metadata;
 mod mounting;
 mod network_folder;
