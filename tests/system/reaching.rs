@@ -7,11 +7,13 @@
 //! home 192.168.88.60 ── nat2 100.64.9.2 ── translated ┘
 //! ```
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use harness::{BoxOptions, Invocation, Lab, Machine, Random, TestBox, wait_for};
+use datis_engine::erasure::scheme::Scheme;
+use harness::{BoxOptions, Invocation, Lab, Machine, Programs, Random, TestBox, wait_for};
 use serde_json::Value;
 
 use crate::saved::newest_file;
@@ -345,4 +347,88 @@ fn places_that_swallow_what_is_sent_to_them_hold_a_recovery_up_for_seconds() {
     let recovered = done.json();
     assert_eq!((&recovered["answering"], &recovered["members"]), (&2.into(), &4.into()), "{recovered}");
     assert!(took < FIRST_FILE, "{took:?}\n{done}");
+}
+
+/// The others in the large community, and how many of them are silent for a while: more than may be lost.
+const MANY: (usize, usize) = (16, 8);
+/// So many rounds of audits.
+const SILENT_ROUNDS: usize = 3;
+/// How long a round takes at most in which half of all are silent.
+const ROUND: Duration = Duration::from_secs(900);
+
+/// The shards of packs on these boxes. What is smaller is of the map, which changes.
+fn shards_of_packs(others: &[TestBox]) -> BTreeSet<PathBuf> {
+    let shards = others.iter().flat_map(TestBox::shards);
+    shards.filter(|(_, len)| *len > 100_000).map(|(path, _)| path).collect()
+}
+
+#[test]
+#[ignore = "17 boxes and a quarter of an hour: make soak"]
+fn eight_of_sixteen_others_that_are_silent_for_a_while_have_lost_nothing_and_count_again() {
+    let Some(programs) = Programs::planted() else {
+        eprintln!("SKIPPED: DATIS_PLANTED_BIN_DIR is not set; `make soak` sets it");
+        return;
+    };
+    let mut random = Random::from_environment();
+    let mut lab = internet();
+    public(&mut lab, "shop", "55.66.77");
+    let (many, silent) = MANY;
+    let address = |at: usize| format!("{}.128.1.1", 44 + at);
+    for at in 1..many {
+        lab.ip("net", &format!("addr add {}.128.1.254/24 dev host", 44 + at));
+        lab.ip("host", &format!("addr add {}/24 dev net", address(at)));
+    }
+    let others: Vec<TestBox> = (0..many).map(|at| start(&lab, "host", &address(at))).collect();
+    // It asks for proofs all the time.
+    let here: IpAddr = "55.66.77.1".parse().expect("an address");
+    let hurried = BoxOptions::new().programs(programs).env("DATIS_PLANT", "hurried-audits").listen(here);
+    let owner = lab.within("shop", || hurried.config("[storage]\nreserve_bytes = 1048576\n").start());
+    let _founded = community(&others[0], &["found", "harbour", "--as", "host 0"]).run().expect_success();
+    (1..many).for_each(|at| let_in(&others[0], &others[at], &format!("host {at}")));
+    let_in(&others[0], &owner, "shop");
+    wait_for_members(&owner, many + 1);
+    let desk = Desk::at(&lab, "shop", &owner);
+    desk.save(&lab, "shop", 1);
+    wait_until_everywhere(&owner);
+    let scheme = Scheme::for_peers(many).expect("a scheme");
+    let width = usize::from(scheme.width());
+    let before = shards_of_packs(&others);
+    assert_eq!(before.len(), width, "one pack of that length: {before:?}");
+
+    let mut quiet: Vec<usize> = (0..many).collect();
+    while quiet.len() > silent {
+        let _speaks = quiet.swap_remove(usize::try_from(random.below(quiet.len() as u64)).expect("few"));
+    }
+    println!("{quiet:?} are silent");
+    let places: Vec<String> = quiet.iter().map(|at| address(*at)).collect();
+    let audited = "datis_worker_last_run_timestamp_seconds{worker=\"audit\"}";
+    let rounds = || lab.within("shop", || owner.metric(audited));
+    let rule = format!(
+        "table ip silence {{ chain gone {{ type filter hook input priority filter; ip daddr {{ {} }} drop; }}\n}}",
+        places.join(", ")
+    );
+    lab.nft("host", &rule);
+    let began = Instant::now();
+    desk.save(&lab, "shop", 2);
+    let outside = || owner.status()["outside"].clone();
+    for round in 0..SILENT_ROUNDS {
+        let last = rounds();
+        wait_for("a round of audits", ROUND, || (rounds() != last).then_some(()));
+        println!("round {round} is over after {:.0} s", began.elapsed().as_secs_f64());
+        let told = outside();
+        assert_eq!((&told["thin_packs"], &told["beyond_reach_packs"]), (&0.into(), &0.into()), "{told}");
+    }
+    let during = shards_of_packs(&others);
+    assert!(before.is_subset(&during), "what was there is there");
+    let came = during.len() - before.len();
+    assert!(came > 0 && came <= many - silent, "one shard of the new pack for each that answers: {came}");
+    assert!(!owner.log().contains("A peer has lost shards"), "{}", owner.log());
+
+    lab.nft("host", "delete table ip silence");
+    wait_until_everywhere(&owner);
+    let after = shards_of_packs(&others);
+    assert!(during.is_subset(&after) && after.len() == 2 * width, "each shard once: {} of {}", after.len(), 2 * width);
+    let told = outside();
+    assert_eq!(told["fragments_in_place"], told["fragments_needed"], "all counts again: {told}");
+    assert!(!owner.log().contains("A peer has lost shards"), "{}", owner.log());
 }
