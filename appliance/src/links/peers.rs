@@ -142,6 +142,12 @@ impl PeerLink {
         Ok(Self { sender, runtime, key, channel, patience })
     }
 
+    /// The same connection, on which each answer may take this long from now on.
+    pub(crate) fn with_patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
     /// The key of the other box.
     pub(crate) fn key(&self) -> PublicKey {
         self.key

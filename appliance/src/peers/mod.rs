@@ -33,7 +33,7 @@ use crate::operations::community::{self, CommunityError, JoinTry};
 use crate::operations::{OperationError, Site, chain};
 
 /// For connecting, and for each answer.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// So many members are asked what they know before this box signs something: with those, hardly anything is missed.
 const ASKED_FIRST: usize = 16;
 /// What is not heard by then is signed without.

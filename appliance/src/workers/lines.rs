@@ -10,7 +10,7 @@ use datis_engine::wire::peers::{
 
 use crate::links::peers::{PeerLink, PeerLinkError};
 use crate::operations::chain;
-use crate::peers::Peers;
+use crate::peers::{PATIENCE, Peers};
 
 /// Why a box did not do what it was asked to.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -58,7 +58,9 @@ impl Lines for Peers {
     type Line = PeerLink;
 
     fn open(&self, member: MemberId) -> Result<PeerLink, LineError> {
-        self.connect(member).map_err(|error| LineError::Broken(chain(&error)))
+        let connected = self.connect(member).map_err(|error| LineError::Broken(chain(&error)))?;
+        // Who was reached before is dialled with little patience; what is sent now may be long, and the line slow.
+        Ok(connected.with_patience(PATIENCE))
     }
 }
 
