@@ -24,7 +24,9 @@ impl Tried {
     /// This is tried now.
     pub fn add(&mut self, task: &Task) {
         match task {
-            Task::New { pack, .. } => drop(self.new.insert(*pack)),
+            Task::New { pack, .. } => {
+                self.new.insert(*pack);
+            }
             Task::Again { stripe, missing, .. } => {
                 self.add_places(missing);
                 self.done.insert(stripe.row);
