@@ -267,6 +267,7 @@ impl Round<'_> {
                 Err(TrySendError::Full(errand)) => errand,
             };
             if patience.is_none_or(|patience| Instant::now() > patience) {
+                self.done.more |= pack.is_some();
                 return Ok(false);
             }
             self.listen(LOOK)?;
