@@ -7,6 +7,7 @@ pub mod browser;
 pub mod clicks;
 pub mod community;
 mod lab;
+mod long_line;
 mod machine;
 mod networkd;
 pub mod people;
@@ -22,6 +23,7 @@ pub mod wire;
 use std::time::{Duration, Instant};
 
 pub use lab::Lab;
+pub use long_line::{Length, LongLine};
 pub use machine::{Machine, SnapshotRow, Summary, within};
 pub use networkd::Managed;
 pub use process::{Finished, Invocation, Running};

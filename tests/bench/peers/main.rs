@@ -4,9 +4,12 @@
 //! `datis-bench-peers [MIB [FOLDER [TAHOE [OTHERS]]]]`: so much data; where the boxes keep it (default: the temporary folder); the
 //! program `tahoe`, without which that comparison is left out; where the other boxes keep it, if not there too. Ends with 1 when a
 //! target is missed.
+//!
+//! `datis-bench-peers distance [MIB [FOLDER]]`: how fast packs go out to boxes that are far away.
 
 mod boxes;
 mod cost;
+mod distance;
 mod laws;
 mod least;
 mod stream;
@@ -38,7 +41,14 @@ const FOUND_MIN: f64 = 0.99;
 const OF_TAHOE_MAX: f64 = 0.2;
 
 fn main() -> ExitCode {
-    let mut arguments = std::env::args_os().skip(1);
+    let mut arguments = std::env::args_os().skip(1).peekable();
+    if arguments.next_if(|word| word == "distance").is_some() {
+        let mib = arguments.next().and_then(|text| text.to_str()?.parse().ok()).unwrap_or(256_usize);
+        let folder = arguments.next().map_or_else(std::env::temp_dir, PathBuf::from);
+        let scratch = tempfile::Builder::new().prefix("datis-bench-").tempdir_in(folder).expect("a folder");
+        distance::measure(scratch.path(), mib << 20);
+        return ExitCode::SUCCESS;
+    }
     let size = arguments.next().and_then(|text| text.to_str()?.parse().ok()).unwrap_or(2048) * MIB;
     let folder = arguments.next().map_or_else(std::env::temp_dir, PathBuf::from);
     let tahoe = arguments.next().map(PathBuf::from).filter(|path| path.is_file());
