@@ -18,10 +18,17 @@ use serde_json::Value;
 
 use crate::saved::{SPREAD, Saved, as_the_box, blank, key_in, wait_until_whole, with_the_key};
 
-/// What a recovery leaves in its folder, in the order in which it comes there.
-const STAGES: [&str; 6] =
-    ["recovering", "keys/tls.pkcs8", "awaited/map-0.age", "store/vault.age", "catalog", "rebinding"];
-/// So many microseconds after a stage was reached at most.
+/// What a recovery leaves in its folder, in the order in which it comes there, and how many microseconds later it is killed at
+/// most. After the last ones the box has soon taken the lost one's place.
+const STAGES: [(&str, u64); 6] = [
+    ("recovering", MOMENT),
+    ("keys/tls.pkcs8", MOMENT),
+    ("awaited/map-0.age", MOMENT),
+    ("store/vault.age", MOMENT),
+    ("catalog", MOMENT / 4),
+    ("rebinding", MOMENT / 4),
+];
+/// In microseconds.
 const MOMENT: u64 = 200_000;
 /// Kills besides, at no matter which stage; `DATIS_CYCLES` sets another number.
 const MORE_KILLS: u32 = 6;
@@ -119,9 +126,10 @@ fn kill_drills(saved: &mut Saved, before: Known, random: &mut Random) {
 
 /// Kills recoveries at each stage and at any moment, until one is done; what it tells.
 fn kill_recoveries(saved: &Saved, blank: &TestBox, random: &mut Random) -> Value {
-    let mut moments: Vec<(&str, u64)> = STAGES.into_iter().map(|stage| (stage, random.below(MOMENT))).collect();
+    let mut moments: Vec<(&str, u64)> =
+        STAGES.into_iter().map(|(stage, within)| (stage, random.below(within))).collect();
     let more = std::env::var("DATIS_CYCLES").map_or(MORE_KILLS, |text| text.parse().expect("DATIS_CYCLES is a number"));
-    moments.extend((0..more).map(|_| (STAGES[0], random.below(ANY_MOMENT))));
+    moments.extend((0..more).map(|_| (STAGES[0].0, random.below(ANY_MOMENT))));
     let killed = moments.into_iter().find_map(|(stage, moment)| {
         let mut recovery = saved.recovery(blank, &[]).start();
         let mark = blank.data().join(stage);
