@@ -46,7 +46,8 @@ struct Known {
 /// What `host` tells the holder of this key of the log beyond what is known.
 fn exchange(key: &[u8], host: &TestBox, known: Known) -> Exchanged {
     let Known { sequence, last } = known;
-    let asked = Exchange { sequence, last, entries: Vec::new(), records: Vec::new(), proposals: Vec::new() };
+    let (entries, records, proposals) = (Vec::new(), Vec::new(), Vec::new());
+    let asked = Exchange { sequence, last, entries, records, proposals, entries_at_most: None };
     with_the_key(key, host).ask(&asked).expect("its log")
 }
 

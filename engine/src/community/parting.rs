@@ -271,7 +271,7 @@ mod tests {
         let rebound = after(&base, &[(rebind.clone(), &with_kit)]);
         let confirm = (Change::Confirm { member: owner.id() }, &[&owner.recovery][..]);
         let (two, out) = ([&people[0].device, &people[1].device], Change::Remove { member: owner.id() });
-        let confirmed = after(&rebound, &[confirm.clone()]);
+        let confirmed = after(&rebound, std::slice::from_ref(&confirm));
         assert_eq!(settle(&confirmed, &after(&rebound, &[(out.clone(), &two)])), GivesWay::Ours);
         let back_again = after(&base, &[(rebind, &with_kit), confirm]);
         assert_eq!(settle(&back_again, &after(&base, &[(out.clone(), &two)])), GivesWay::Ours);
