@@ -157,8 +157,8 @@ fn problem(error: &BackError) -> BackProblem {
         RecoveryError::NoCommunity => BackProblem::NoCommunity,
         RecoveryError::Nobody(_) => BackProblem::Nobody,
         RecoveryError::OneWord { silent } => BackProblem::OneWord { silent: silent.clone() },
-        RecoveryError::NoHead { .. } => BackProblem::NothingKept,
-        RecoveryError::Packs { .. } | RecoveryError::Map { .. } => BackProblem::TooFew,
+        RecoveryError::NoHead { unheard, .. } if unheard.is_empty() => BackProblem::NothingKept,
+        RecoveryError::NoHead { .. } | RecoveryError::Packs { .. } | RecoveryError::Map { .. } => BackProblem::TooFew,
         other => BackProblem::Other(control::with_causes(other)),
     }
 }

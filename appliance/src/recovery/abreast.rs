@@ -87,25 +87,27 @@ where
         }
     }
 
-    /// Does `act` with all of `all`; what came of it, in the order in which it ended. Once [`ENOUGH`] have answered, the others have
-    /// [`WAIT`] from the first answer on; those that are silent for longer are not in it.
+    /// Does `act` with all of `all`; what came of it, in the order in which it ended. Once [`ENOUGH`] have given an answer that
+    /// `counts`, the others have [`WAIT`] from the first such answer on; those that are silent for longer are not in it.
     pub(super) fn each(
         all: impl IntoIterator<Item = A>,
         act: impl Fn(&A) -> Result<T, E> + Send + Sync + 'static,
+        counts: impl Fn(&T) -> bool,
     ) -> Vec<(A, Result<T, E>)> {
-        Self::each_within(WAIT, all, act)
+        Self::each_within(WAIT, all, act, counts)
     }
 
     fn each_within(
         wait: Duration,
         all: impl IntoIterator<Item = A>,
         act: impl Fn(&A) -> Result<T, E> + Send + Sync + 'static,
+        counts: impl Fn(&T) -> bool,
     ) -> Vec<(A, Result<T, E>)> {
         let mut abreast = Self::new(act);
         all.into_iter().for_each(|one| abreast.add(one));
         let (mut ended, mut answered, mut until) = (Vec::new(), 0, None);
         while let Some((one, came)) = abreast.next(until.filter(|_| answered >= ENOUGH)) {
-            if came.is_ok() {
+            if came.as_ref().is_ok_and(&counts) {
                 answered += 1;
                 until.get_or_insert_with(|| Instant::now() + wait);
             }
@@ -124,10 +126,14 @@ mod tests {
     #[test]
     fn what_ends_by_a_panic_is_told_as_a_failure_and_nothing_waits_for_it() {
         for answering in [0, 1, 2] {
-            let ended = Abreast::each(0..answering + 2, move |one| match one {
-                one if *one < answering => Ok(*one),
-                _ => panic!("a defect"),
-            });
+            let ended = Abreast::each(
+                0..answering + 2,
+                move |one| match one {
+                    one if *one < answering => Ok(*one),
+                    _ => panic!("a defect"),
+                },
+                |_| true,
+            );
             let failed = ended.iter().filter(|(_, came)| matches!(came, Err(BrokenOff::Failed))).count();
             assert_eq!((ended.len(), failed), (answering + 2, 2));
         }
@@ -137,12 +143,18 @@ mod tests {
     fn whoever_is_silent_holds_up_nobody_once_enough_have_answered() {
         let (tell, told) = channel::<()>();
         let told = Mutex::new(told);
-        let (began, wait) = (Instant::now(), Duration::from_millis(300));
-        let ended = Abreast::each_within(wait, 0..9, move |one| match one {
-            // It is silent until the test is over.
-            0 => told.lock().expect("lock").recv().map_err(|_| BrokenOff::Failed),
-            _ => Ok(()),
-        });
+        let (began, wait) = (Instant::now(), Duration::from_secs(3));
+        let ended = Abreast::each_within(
+            wait,
+            0..9,
+            move |one| match one {
+                // It is silent until the test is over.
+                0 => told.lock().expect("lock").recv().map(|()| true).map_err(|_| BrokenOff::Failed),
+                1 => Ok(false),
+                _ => Ok(true),
+            },
+            |counts| *counts,
+        );
         assert_eq!(ended.len(), 8);
         assert!(began.elapsed() >= wait, "it has had its time");
         drop(tell);
@@ -150,7 +162,7 @@ mod tests {
 
     #[test]
     fn more_than_have_a_place_come_one_after_the_other() {
-        let ended = Abreast::each(0..3 * AT_A_TIME, |one| Ok::<_, BrokenOff>(*one));
+        let ended = Abreast::each(0..3 * AT_A_TIME, |one| Ok::<_, BrokenOff>(*one), |_| false);
         let mut all: Vec<usize> = ended.into_iter().filter_map(|(_, came)| came.ok()).collect();
         all.sort_unstable();
         assert_eq!(all, (0..3 * AT_A_TIME).collect::<Vec<_>>());

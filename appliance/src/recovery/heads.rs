@@ -11,7 +11,7 @@ use datis_engine::wire::peers::{HeadPage, ListHeads};
 
 use super::RecoveryError;
 use super::abreast::Abreast;
-use super::peers::Community;
+use super::peers::{Community, Linked};
 use crate::operations::awaited::FetchError;
 use crate::operations::chain;
 
@@ -38,7 +38,9 @@ impl Keepers for Community {
 
     fn ask(&self, questions: Vec<(MemberId, ListHeads)>) -> Vec<(MemberId, Result<HeadPage, String>)> {
         let linked = questions.into_iter().filter_map(|(member, question)| Some((self.link_to(member)?, question)));
-        let told = Abreast::each(linked, |(link, question)| Ok::<_, RecoveryError>(link.lock().ask(question)?));
+        let ask = |(link, question): &(Linked, ListHeads)| Ok::<_, RecoveryError>(link.lock().ask(question)?);
+        // Who keeps nothing knows nothing of what the others keep.
+        let told = Abreast::each(linked, ask, |page: &HeadPage| !page.heads.is_empty());
         let in_words = |page: Result<HeadPage, RecoveryError>| page.map_err(|error| error.to_string());
         told.into_iter().map(|((link, _), page)| (link.member, in_words(page))).collect()
     }
@@ -51,6 +53,8 @@ pub(super) struct Newest<T> {
     pub(super) read: T,
     /// How many members gave heads: one alone may be behind, or say so.
     pub(super) witnesses: usize,
+    /// What those are called that were connected and have not said what they keep.
+    pub(super) unheard: Vec<String>,
 }
 
 /// The newest head of `of` that `read` makes something of, and what that is. Heads that cannot lead to anything are passed over, and
@@ -89,7 +93,7 @@ pub(super) fn newest_readable<T>(
                              ones lead nowhere, as when somebody else had the lost box's key"
                         ));
                     }
-                    return Ok(Newest { head, read, witnesses });
+                    return Ok(Newest { head, read, witnesses, unheard: unheard(&asked) });
                 }
                 Err(error) if leads_nowhere(&error, without_lost) => {
                     progress(format!("head number {sequence} is passed over: {}", chain(&error)));
@@ -102,7 +106,11 @@ pub(super) fn newest_readable<T>(
             break;
         }
     }
-    Err(newest.unwrap_or(RecoveryError::NoHead { asked: asked.len() }))
+    Err(newest.unwrap_or_else(|| RecoveryError::NoHead { asked: asked.len(), unheard: unheard(&asked) }))
+}
+
+fn unheard(asked: &[Asked]) -> Vec<String> {
+    asked.iter().filter(|one| one.is_unheard).map(|one| one.name.clone()).collect()
 }
 
 /// How far somebody has been asked.
@@ -110,6 +118,8 @@ struct Asked {
     member: MemberId,
     name: String,
     reach: Reached,
+    /// It did not answer the first question.
+    is_unheard: bool,
 }
 
 enum Reached {
@@ -123,7 +133,7 @@ enum Reached {
 
 impl Asked {
     fn of((member, name): (MemberId, String)) -> Self {
-        Self { member, name, reach: Reached::Nothing }
+        Self { member, name, reach: Reached::Nothing, is_unheard: false }
     }
 
     /// Heads that it may still give come after this place in the order.
@@ -172,6 +182,7 @@ fn ask_next(
             Ok(page) => page.heads,
             Err(error) => {
                 progress(format!("{} gives no heads: {error}", one.name));
+                one.is_unheard |= before.is_none();
                 continue;
             }
         };
@@ -225,6 +236,8 @@ mod tests {
     struct Kept {
         heads: Vec<(MemberId, Vec<VerifiedHead>)>,
         is_old: bool,
+        /// It takes longer than anybody waits.
+        too_slow: Option<MemberId>,
     }
 
     impl Kept {
@@ -245,7 +258,8 @@ mod tests {
         }
 
         fn ask(&self, questions: Vec<(MemberId, ListHeads)>) -> Vec<(MemberId, Result<HeadPage, String>)> {
-            questions.into_iter().map(|(member, question)| (member, Ok(self.page(member, question)))).collect()
+            let in_time = questions.into_iter().filter(|(member, _)| self.too_slow != Some(*member));
+            in_time.map(|(member, question)| (member, Ok(self.page(member, question)))).collect()
         }
     }
 
@@ -275,7 +289,7 @@ mod tests {
         let all = heads(&circle, 60);
         // One of both was away lately.
         let behind = all[40..].to_vec();
-        let kept = Kept { heads: vec![(circle.other.id(), all), (circle.me, behind)], is_old: false };
+        let kept = Kept { heads: vec![(circle.other.id(), all), (circle.me, behind)], is_old: false, too_slow: None };
         let (of, roster) = (circle.one.id(), circle.log.roster());
         let mut said = Vec::new();
         let good_until = |last: u64| {
@@ -295,10 +309,27 @@ mod tests {
     }
 
     #[test]
+    fn who_is_too_slow_to_say_what_it_keeps_is_named_and_may_have_something_newer() {
+        let test = TestBox::start();
+        let circle = Circle::around(test.site());
+        let (of, roster) = (circle.one.id(), circle.log.roster());
+        let all = heads(&circle, 9);
+        let behind = all[5..].to_vec();
+        let too_slow = Some(circle.other.id());
+        let mut kept = Kept { heads: vec![(circle.other.id(), all), (circle.me, behind)], is_old: false, too_slow };
+        let read = |head: &VerifiedHead| Ok(head.head().sequence);
+        let newest = newest_readable(&kept, (of, roster), false, &mut |_| {}, read).expect("an older one");
+        assert_eq!((newest.read, newest.witnesses, newest.unheard), (4, 1, vec![circle.other.id().to_string()]));
+        kept.heads.truncate(1);
+        let none = newest_readable(&kept, (of, roster), false, &mut |_| {}, read);
+        assert!(matches!(none, Err(RecoveryError::NoHead { asked: 1, unheard }) if unheard.len() == 1));
+    }
+
+    #[test]
     fn what_boxes_that_are_away_may_help_with_is_waited_for() {
         let test = TestBox::start();
         let circle = Circle::around(test.site());
-        let mut kept = Kept { heads: vec![(circle.other.id(), heads(&circle, 9))], is_old: false };
+        let mut kept = Kept { heads: vec![(circle.other.id(), heads(&circle, 9))], is_old: false, too_slow: None };
         let (of, roster) = (circle.one.id(), circle.log.roster());
         let away = |head: &VerifiedHead| match head.head().sequence {
             8 => Err(no_map(FetchError::Away { there: 1, needed: 2 })),
@@ -321,6 +352,6 @@ mod tests {
         }
         kept.heads.clear();
         let nobody = newest_readable(&kept, (of, roster), false, &mut |_| {}, |_| Ok(()));
-        assert!(matches!(nobody, Err(RecoveryError::NoHead { asked: 0 })));
+        assert!(matches!(nobody, Err(RecoveryError::NoHead { asked: 0, .. })));
     }
 }

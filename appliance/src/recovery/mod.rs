@@ -82,8 +82,11 @@ pub(crate) enum RecoveryError {
     )]
     OneWord { silent: Vec<String> },
     /// Nobody has a head.
-    #[error("none of {asked} boxes that answer keeps anything for this box")]
-    NoHead { asked: usize },
+    #[error(
+        "none of {asked} boxes that answer has shown anything that it keeps for this box{}",
+        who_is_silent(unheard)
+    )]
+    NoHead { asked: usize, unheard: Vec<String> },
     /// Where a box cannot be reached.
     #[error(transparent)]
     Dial(#[from] DialError),
@@ -278,10 +281,11 @@ impl<'r> Recovery<'r> {
     ) -> Result<(VerifiedHead, Outside), RecoveryError> {
         let of = (self.me(), community.log().roster());
         let read = |head: &VerifiedHead| self.follow(community, head);
-        let Newest { head, read: outside, witnesses } =
+        let Newest { head, read: outside, witnesses, unheard } =
             newest_readable(community, of, consent.without_lost, progress, read)?;
         if witnesses < WITNESSES && !consent.one_peer {
-            let silent = community.silent_among(community.others().map(|member| member.id));
+            let mut silent = community.silent_among(community.others().map(|member| member.id));
+            silent.extend(unheard);
             // When all have answered, nobody is left who could know better.
             if !silent.is_empty() {
                 return Err(RecoveryError::OneWord { silent });

@@ -5,12 +5,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use datis_engine::community::address::{Address, AddressRecord};
+use datis_engine::community::entry::SignedEntry;
 use datis_engine::community::log::{Comparison, Log, compare};
 use datis_engine::community::roster::Member;
 use datis_engine::format::kit::KitHint;
 use datis_engine::ids::{CommunityId, MemberId, SpkiPin};
 use datis_engine::keys::{PublicKey, SigningContext, SigningKey};
-use datis_engine::wire::peers::{ClaimOwner, Claimed, Exchange, claim_message};
+use datis_engine::wire::peers::{ClaimOwner, Claimed, Exchange, Exchanged, claim_message};
 use datis_engine::wire::reach::OpenChannel;
 
 use minicbor::bytes::ByteVec;
@@ -154,8 +155,11 @@ impl Community {
     /// Gives those that answer the entries of `log` that they lack; how many have just these now.
     pub(super) fn tell(&self, log: &Log) -> usize {
         let (last, log) = (log.last_hash(), log.clone());
+        // What this box adds to what the others have told.
+        let added: Vec<ByteVec> =
+            log.after(self.log().roster().sequence()).map(|entry| SignedEntry::encode(entry).into()).collect();
         let members = self.links.iter().filter_map(|(member, _)| self.link_to(*member));
-        let told = Abreast::each(members, move |link| {
+        let give_all = move |link: &Linked| {
             let question = |entries: Vec<ByteVec>| Exchange {
                 sequence: log.roster().sequence(),
                 last,
@@ -167,9 +171,15 @@ impl Community {
             };
             let mut link = link.lock();
             let told = link.ask(&question(Vec::new()))?;
-            give(&log, told, |entries| Ok::<_, RecoveryError>(link.ask(&question(entries))?))
-        });
-        told.into_iter().filter(|(_, told)| told.as_ref().is_ok_and(|told| told.last == last)).count()
+            if log.hash_at(told.sequence) == Some(told.last) {
+                return give(&log, told, |entries| Ok::<_, RecoveryError>(link.ask(&question(entries))?));
+            }
+            // It has heard of something since it was asked for its log, and weighs both.
+            Ok(if added.is_empty() { told } else { link.ask(&question(added.clone()))? })
+        };
+        let has_taken = |told: &Exchanged| told.last == last;
+        let told = Abreast::each(members, give_all, has_taken);
+        told.into_iter().filter(|(_, told)| told.as_ref().is_ok_and(has_taken)).count()
     }
 
     /// The connection to a member that answers.
