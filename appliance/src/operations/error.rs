@@ -1,6 +1,7 @@
 //! What can go wrong in an operation, and what of it a machine is told.
 
 use std::error::Error;
+use std::io;
 
 use datis_engine::chunk::seal::SealError;
 use datis_engine::format::FormatError;
@@ -235,6 +236,13 @@ impl OperationError {
             _ => false,
         }
     }
+
+    fn is_read_only(&self) -> bool {
+        match self {
+            Self::Store(StoreError::Io { source, .. }) => source.kind() == io::ErrorKind::ReadOnlyFilesystem,
+            _ => false,
+        }
+    }
 }
 
 /// An error with all its causes in one line.
@@ -288,10 +296,21 @@ pub(crate) fn full() -> Refusal {
     )
 }
 
+/// The refusal for a disk that has turned read-only, as after an error of its own.
+pub(crate) fn read_only() -> Refusal {
+    let sentence = "the disk of the box takes nothing now, it is read-only; what it holds is still read";
+    Refusal::new(RefusalCode::Full, sentence)
+}
+
 /// What a machine is told of a fault; the log is told everything.
 pub(crate) fn refusal_of(error: &OperationError) -> Refusal {
     if error.is_full() {
         return full();
+    }
+    // Not each file system says of itself that it is: ext4 goes on as if it were not, and refuses each write.
+    if error.is_read_only() {
+        tracing::error!(error = %chain(error), "A disk takes nothing any more");
+        return read_only();
     }
     if let OperationError::DamagedPack { pack, .. } = error {
         return Refusal::new(

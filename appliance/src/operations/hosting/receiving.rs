@@ -13,7 +13,7 @@ use datis_engine::store::{ObjectName, PackStore, Staged, StoreError};
 use datis_engine::wire::peers::{OfferShard, ShardOffer, ShardReceipt};
 use datis_engine::wire::{Refusal, RefusalCode};
 
-use super::super::error::{Failure, OperationError, full};
+use super::super::error::{Failure, OperationError, full, read_only};
 use super::super::site::{Site, lock};
 use super::folder::{check_writable, on_disk};
 use super::{Coming, Owner, Peer, unreadable};
@@ -106,6 +106,9 @@ impl Owner {
             let sentence = "too many shards of this member are on their way; send those first";
             return Err(Failure::refuse(RefusalCode::Busy, sentence));
         }
+        if store.is_read_only()? {
+            return Ok(ShardOffer::NoRoom);
+        }
         let mut from = store.part_len(member, shard)?;
         if from >= u64::from(len) {
             // It had all come, and the last step was cut off.
@@ -118,7 +121,7 @@ impl Owner {
             staged.discard();
             from = 0;
         }
-        if store.is_read_only()? || !site.hosted.folder.has_room(site, store, u64::from(len).saturating_sub(from))? {
+        if !site.hosted.folder.has_room(site, store, u64::from(len).saturating_sub(from))? {
             return Ok(ShardOffer::NoRoom);
         }
         self.coming.insert(shard, Coming { len, window: Some(window), at: Instant::now() });
@@ -290,8 +293,7 @@ fn try_receive(
     let store = site.hosted.folder.store(site)?;
     check_writable(&store)?;
     if store.is_read_only()? {
-        let sentence = "the disk with what the box keeps for others takes nothing now, it is read-only; what it holds is still read";
-        return Err(Failure::refuse(RefusalCode::Full, sentence));
+        return Err(read_only().into());
     }
     if !site.hosted.folder.has_room(site, &store, u64::from(piece_len))? {
         return Err(full().into());
