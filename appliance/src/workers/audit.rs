@@ -6,6 +6,7 @@
 //! one leaves undone goes on in the next round, and nobody else waits for it. Source: mutual-backup 4.5, 4.6.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -61,11 +62,17 @@ pub(super) fn round<L: Lines>(
     let own = OwnSide::new(site);
     let members = circle.fellows.iter().map(|fellow| fellow.member).collect();
     let due = abreast::each(members, |member| ask_some(&own, lines, member))?;
-    let ordered = Mutex::new(0);
-    // One plan at a time: two would order the same twice.
+    let (ordered, is_due) = (Mutex::new(0), AtomicBool::new(false));
+    // One plan at a time, or the same would be ordered twice. Whoever finds one being made leaves it to that one to make another,
+    // and goes on.
     let order = || {
-        let mut ordered = ordered.lock().unwrap_or_else(PoisonError::into_inner);
-        *ordered += dispersal::order_repairs(site, circle, REPAIRS_AT_ONCE)?;
+        is_due.store(true, Ordering::SeqCst);
+        while is_due.load(Ordering::SeqCst) {
+            let Ok(mut ordered) = ordered.try_lock() else { break };
+            if is_due.swap(false, Ordering::SeqCst) {
+                *ordered += dispersal::order_repairs(site, circle, REPAIRS_AT_ONCE)?;
+            }
+        }
         Ok::<_, OperationError>(())
     };
     order()?;
@@ -353,7 +360,8 @@ impl<L: Lines> Examination<'_, L> {
     }
 
     fn is_outside(&self, range: &Range) -> bool {
-        self.shelves.held.get(range.shard).is_some_and(|held| held.is_outside)
+        let awaited = &self.own.site.awaited;
+        self.shelves.held.get(range.shard).is_some_and(|held| held.is_outside || awaited.has(&held.pack))
     }
 
     /// The bytes of one range, proven by the name of their shard alone.

@@ -66,11 +66,12 @@ pub(super) fn step<L: Lines>(
     let Some(circle) = Circle::of(site)? else { return Ok(Done::Everything) };
     let window_days = site.community().map_or(0, |known| known.roster().window_days());
     let rounded = round(site, &circle, lines, window_days, working)?;
-    if rounded.more && rounded.receipts > 0 {
-        return Ok(Done::Part);
-    }
     if let Some(why) = rounded.no_head {
         return Ok(Done::Failed(why));
+    }
+    if rounded.more && rounded.receipts > 0 {
+        // A round is a whole step: beside a member that is always behind there would be no other end.
+        return Ok(Done::For(Duration::ZERO));
     }
     match rounded.silent.first_key_value() {
         Some((_, why)) if rounded.silent.len() == circle.fellows.len() => {

@@ -217,7 +217,12 @@ fn repair(pack: PackId, stripe: &Stripe, view: &View, targets: &Targets<'_>, pla
         Err(stuck) => return plan.stuck.push((pack, stuck)),
     };
     let margin = i32::try_from(healthy).unwrap_or(0) - i32::try_from(stripe.redundancy.data()).unwrap_or(0);
-    let mut free = Free::new(&pack, stripe, targets, |place| there(place, patience));
+    // Also those that are silent for now: they come back, and what fails together has just failed.
+    let may_be_back = |place: &Place| {
+        let peer = view.of(place);
+        place.state != ShardState::Lost && !peer.is_dead() && !peer.leaves()
+    };
+    let mut free = Free::new(&pack, stripe, targets, may_be_back);
     let mut given_up = 0;
     for index in missing {
         let why = why(stripe, view, index);

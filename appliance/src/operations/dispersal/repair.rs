@@ -22,9 +22,15 @@ pub(super) const TAKEN_WITHIN: Seconds = THIN_AFTER;
 /// chosen: it is sent like everything else then. What a member has not taken within [`TAKEN_WITHIN`] counts as lost there, and that
 /// member gets nothing more in place of others; what is on its way to it stays so. At most `limit` shards, the most urgent; how many there are.
 ///
+/// None as long as packs of this box are with others only.
+///
 /// # Errors
 /// [`OperationError`].
 pub fn order_repairs(site: &Site, circle: &Circle, limit: usize) -> Result<usize, OperationError> {
+    // Nothing is sent before all packs are back: what were ordered now would be late by then, and held against others.
+    if !site.awaited.is_empty() {
+        return Ok(0);
+    }
     let presences = standing::presences(site, circle)?;
     let (now, late) = (site.clock.now(), open_for(site, TAKEN_WITHIN));
     let (has_group, full, overdue, all) = site.catalog.reader().read(|tx| {
