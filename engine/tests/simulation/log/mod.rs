@@ -82,6 +82,8 @@ pub(crate) struct Seen {
     read_only: u64,
     left: u64,
     away: u64,
+    /// Communities of two admins, one of whose boxes was stolen and has put the other one out.
+    taken_over: u64,
 }
 
 impl std::ops::AddAssign for Seen {
@@ -103,6 +105,7 @@ impl std::ops::AddAssign for Seen {
         self.read_only += other.read_only;
         self.left += other.left;
         self.away += other.away;
+        self.taken_over += other.taken_over;
     }
 }
 
@@ -455,6 +458,14 @@ impl Circle {
         self.changed(number, taken);
     }
 
+    /// Whether this box follows one whom people want out, which has put an admin out alone: with two admins each may, and who
+    /// is out is heard by nobody.
+    fn is_taken_over(&self, number: usize) -> bool {
+        let is_wanted_out = |member: &MemberId| self.wanted_out.contains_key(member);
+        let by_one = truth::put_out_by_one(self.nodes[number].log());
+        by_one.iter().any(|(by, member)| is_wanted_out(by) && !is_wanted_out(member))
+    }
+
     fn is_signing_admin(&self, number: usize) -> bool {
         let node = &self.nodes[number];
         node.is_in() && node.log().roster().signing_admins().any(|admin| admin.id == node.id())
@@ -687,6 +698,10 @@ impl Circle {
         let t = self.t;
         let there = self.who_counts();
         let Some(first) = there.first().copied() else { return };
+        if there.iter().any(|number| self.is_taken_over(*number)) {
+            self.seen.taken_over += 1;
+            return;
+        }
         let roster = self.nodes[first].log().roster().clone();
         let is_in = |node: &Node| {
             let member = roster.member(node.id()).filter(|member| member.standing == Standing::Full);

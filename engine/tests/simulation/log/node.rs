@@ -76,6 +76,8 @@ pub(super) enum By {
 pub(super) struct Taken {
     pub(super) before: Option<Log>,
     pub(super) by: By,
+    /// What the log that it gave way to has from the parting on, also what has to wait before it is taken.
+    pub(super) gave_way_to: Vec<SignedEntry>,
 }
 
 impl Node {
@@ -161,7 +163,7 @@ impl Node {
             Some(before) => before.with_log(log, now),
             None => Community::entered(log, me, now),
         });
-        Taken { before: before.map(|known| known.log), by }
+        Taken { before: before.map(|known| known.log), by, gave_way_to: Vec::new() }
     }
 
     /// Signs something for this box: it becomes the next entry, waits for more admins, or is not said.
@@ -239,7 +241,10 @@ impl Node {
         Ok(match hear(known, device, &told.entries, proposed, now)? {
             Heard::Nothing => None,
             Heard::Longer(log) => Some(self.take_log(*log, By::Itself, t)),
-            Heard::GivesWay(_, said_again) => Some(self.take_log(said_again.log, By::GivingWay, t)),
+            Heard::GivesWay(parting, said_again) => {
+                let taken = self.take_log(said_again.log, By::GivingWay, t);
+                Some(Taken { gave_way_to: parting.theirs().to_vec(), ..taken })
+            }
             Heard::Parted(parting) => {
                 self.parted.insert(member, parting.theirs().to_vec());
                 None

@@ -56,7 +56,7 @@ impl Truth {
         let Some(before) = &taken.before else { return 0 };
         let common = before.common_entries(node.log());
         if taken.by != By::People {
-            nothing_is_given_up_that_others_decided(before, node.log(), common);
+            nothing_is_given_up_that_others_decided(before, &taken.gave_way_to, common);
         }
         if taken.by == By::GivingWay {
             what_it_said_of_itself_is_said_again(before, node, common);
@@ -200,11 +200,11 @@ impl After {
     }
 }
 
-/// What a box gives up by itself is a member's word about itself, or that of one whom two others put out.
-fn nothing_is_given_up_that_others_decided(before: &Log, now: &Log, common: usize) {
-    let put_out: BTreeSet<MemberId> = now
-        .entries()
-        .skip(common)
+/// What a box gives up by itself is a member's word about itself, or that of one whom two others put out in what it gave way
+/// `to`; that may come after something that this box takes only later.
+fn nothing_is_given_up_that_others_decided(before: &Log, to: &[SignedEntry], common: usize) {
+    let put_out: BTreeSet<MemberId> = to
+        .iter()
         .filter(|entry| entry.signatures.len() >= 2)
         .filter_map(|entry| match change(entry) {
             Change::Remove { member } | Change::Dismiss { member } => Some(member),
@@ -235,6 +235,18 @@ fn nothing_is_given_up_that_others_decided(before: &Log, now: &Log, common: usiz
             "what others decided was given up: {change:?}"
         );
     }
+}
+
+/// Whom one admin has put out alone, as each may where there are two at most (decision 0034): who did, and whom.
+pub(super) fn put_out_by_one(log: &Log) -> Vec<(MemberId, MemberId)> {
+    let by_one = |(at, entry): (usize, &SignedEntry)| {
+        let (Change::Remove { member } | Change::Dismiss { member }) = change(entry) else { return None };
+        let [key] = signers(entry)[..] else { return None };
+        let before = log.up_to(at as u64 - 1);
+        let by = before.roster().active().find(|one| one.device == key)?.id;
+        (by != member).then_some((by, member))
+    };
+    log.entries().enumerate().skip(1).filter_map(by_one).collect()
 }
 
 /// Its name is the one that it had called itself by last, unless somebody else is called so.
