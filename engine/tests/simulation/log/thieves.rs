@@ -16,19 +16,21 @@ const FRIENDS: std::ops::Range<usize> = 18..24;
 impl Circle {
     /// A box is in the hands of a thief from now on: it has the box's key, and not the kit. Its people say so by telephone.
     pub(super) fn box_stolen(&mut self) {
+        let Some(number) = self.anybody_to_rob() else { return };
+        self.nodes[number].hands = Hands::Thief;
+        self.seen.stolen_boxes += 1;
+        self.wanted_out.insert(self.nodes[number].id(), self.t + DAY);
+        self.after(HOUR, Event::Thief(number));
+    }
+
+    /// One box of those whose member the others can put out then; one theft at a time.
+    fn anybody_to_rob(&mut self) -> Option<usize> {
         let may = |number: &usize| {
             let node = &self.nodes[*number];
             node.hands == Hands::Owner && node.is_up(self.t) && self.others_can_put_out(*number)
         };
         let those: Vec<usize> = (0..self.nodes.len()).filter(may).collect();
-        if those.is_empty() || !self.wanted_out.is_empty() {
-            return;
-        }
-        let number = self.rng.pick(&those);
-        self.nodes[number].hands = Hands::Thief;
-        self.seen.stolen_boxes += 1;
-        self.wanted_out.insert(self.nodes[number].id(), self.t + DAY);
-        self.after(HOUR, Event::Thief(number));
+        (!those.is_empty() && self.wanted_out.is_empty()).then(|| self.rng.pick(&those))
     }
 
     /// A member that is alone in deciding cannot be put out; two of whom each decides alone are a matter of who comes first.
@@ -40,15 +42,7 @@ impl Circle {
 
     /// Somebody has a copy of a member's kit, while its box lives. The owner answers, and the others put the member out in the end.
     pub(super) fn kit_stolen(&mut self) {
-        let may = |number: &usize| {
-            let node = &self.nodes[*number];
-            node.hands == Hands::Owner && node.is_up(self.t) && self.others_can_put_out(*number)
-        };
-        let those: Vec<usize> = (0..self.nodes.len()).filter(may).collect();
-        if those.is_empty() || !self.wanted_out.is_empty() {
-            return;
-        }
-        let number = self.rng.pick(&those);
+        let Some(number) = self.anybody_to_rob() else { return };
         let person = self.nodes[number].person;
         let before = self.nodes.len();
         self.comes_back(person, Hands::Thief);
